@@ -1,0 +1,158 @@
+/* cli/check.c - gemel check: ONNX test directories, one line each. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/check.h"
+#include "cli/cli.h"
+
+typedef struct run {
+    gml_check_options options;
+    bool json;
+    bool first;
+    unsigned counts[3]; /* by verdict */
+} run;
+
+static const gml_cli_option options[] = {
+    {"device", "NAME", "cpu (default) or ref, the interpreter"},
+    {"threads", "N", "threads of the cpu device"},
+    {"rtol", "X", "relative tolerance (1e-3)"},
+    {"atol", "X", "absolute tolerance (1e-7)"},
+    {"json", NULL, "one JSON array instead of lines"},
+    {NULL, NULL, NULL},
+};
+
+static const gml_cli cli = {
+    options,
+    "gemel check [options] PATH…",
+    "Runs ONNX test directories. A PATH holds a model.onnx with test_data_set_0, … beside it, or is\n"
+    "a tree of such. Each gives a line PASS, FAIL or SKIP with its name and reason; the last line\n"
+    "is 'N passed, N failed, N skipped'. The exit status is 1 when one failed.",
+};
+
+static bool handle(void *context, const char *name, const char *value)
+{
+    run *r = context;
+    int64_t n = 0;
+    if (strcmp(name, "device") == 0)
+        return gml_device_find(value, &r->options.execute.device);
+    if (strcmp(name, "rtol") == 0)
+        return gml_cli_double(value, &r->options.rtol);
+    if (strcmp(name, "atol") == 0)
+        return gml_cli_double(value, &r->options.atol);
+    if (strcmp(name, "threads") == 0) {
+        bool ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;
+        r->options.execute.n_threads = (int)n;
+        return ok;
+    }
+    r->json = true;
+    return true;
+}
+
+static void print_json_text(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", *text);
+        else
+            putchar(*text);
+    }
+    putchar('"');
+}
+
+static void report(run *r, const char *name, const gml_check_result *result)
+{
+    static const char *const words[] = {"PASS", "FAIL", "SKIP"};
+    static const char *const lower[] = {"pass", "fail", "skip"};
+    if (!r->json) {
+        printf("%s %s%s%s\n", words[result->verdict], name, result->why ? ": " : "",
+               result->why ? result->why : "");
+        return;
+    }
+    printf("%s{\"name\": ", r->first ? "" : ",\n");
+    r->first = false;
+    print_json_text(name);
+    printf(", \"verdict\": \"%s\", \"deviation\": %.9g, \"why\": ", lower[result->verdict],
+           result->deviation);
+    if (result->why)
+        print_json_text(result->why);
+    else
+        fputs("null", stdout);
+    putchar('}');
+}
+
+static void check_one(run *r, const char *path)
+{
+    gml_arena arena;
+    gml_arena_init(&arena);
+    gml_check_result result;
+    gml_check_directory(path, &r->options, &arena, &result);
+    const char *slash = strrchr(path, '/');
+    report(r, slash && slash[1] ? slash + 1 : path, &result);
+    r->counts[result.verdict]++;
+    fflush(stdout);
+    gml_arena_reset(&arena);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Every test below `path`; false when it cannot be read. */
+static bool check_tree(run *r, const char *path, int depth)
+{
+    if (gml_check_is_test(path)) {
+        check_one(r, path);
+        return true;
+    }
+    DIR *dir = depth < 8 ? opendir(path) : NULL;
+    if (!dir)
+        return false;
+    gml_arena arena;
+    gml_arena_init(&arena);
+    gml_vec(char *) names = {NULL, 0, 0};
+    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir))
+        if (entry->d_name[0] != '.')
+            gml_push(&arena, &names, gml_arena_printf(&arena, "%s/%s", path, entry->d_name));
+    closedir(dir);
+    if (names.count)
+        qsort(names.items, names.count, sizeof *names.items, by_name);
+    for (size_t i = 0; i < names.count; i++)
+        check_tree(r, names.items[i], depth + 1);
+    gml_arena_reset(&arena);
+    return true;
+}
+
+int gml_verb_check(int argc, char **argv)
+{
+    run r = {.options = {.rtol = 1e-3, .atol = 1e-7}, .first = true};
+    int n = gml_cli_parse(&cli, argc, argv, handle, &r);
+    if (n < 0)
+        return -1 - n;
+    if (n == 0) {
+        fputs("gemel: check needs a test directory; --help says more\n", stderr);
+        return 2;
+    }
+    int status = 0;
+    if (r.json)
+        fputs("[\n", stdout);
+    for (int i = 1; i <= n; i++) {
+        size_t len = strlen(argv[i]);
+        while (len > 1 && argv[i][len - 1] == '/')
+            argv[i][--len] = '\0';
+        if (check_tree(&r, argv[i], 0))
+            continue;
+        fprintf(stderr, "gemel: %s is no test directory and cannot be listed\n", argv[i]);
+        status = 3;
+    }
+    if (r.json)
+        fputs("\n]\n", stdout);
+    else
+        printf("%u passed, %u failed, %u skipped\n", r.counts[0], r.counts[1], r.counts[2]);
+    return status ? status : (r.counts[1] ? 1 : 0);
+}

@@ -1,0 +1,36 @@
+/* cli/main.c - the gemel program: finds the verb. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const gml_verb verbs[] = {
+    {"check", "run ONNX test directories and compare", gml_verb_check},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("gemel compiles, runs and trains ONNX graphs\n\nusage: gemel VERB [options] …\n\n", out);
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].doc);
+    fputs("\n'gemel VERB --help' says more. Exit status: 0 done, 1 the answer is bad, 2 usage,\n"
+          "3 bad input, 4 not supported, 5 the machine (memory, device, disk).\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(argv[1], verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "gemel: there is no verb '%s'; 'gemel --help' lists them\n", argv[1]);
+    return 2;
+}

@@ -1,0 +1,96 @@
+/* cli/options.c - options and messages, the same for every verb. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static void print_help(const gml_cli *cli)
+{
+    printf("usage: %s\n\n%s\n\n", cli->usage, cli->doc);
+    for (const gml_cli_option *option = cli->options; option->name; option++) {
+        char head[64];
+        snprintf(head, sizeof head, "--%s%s%s", option->name, option->value ? " " : "",
+                 option->value ? option->value : "");
+        printf("  %-24s %s\n", head, option->doc);
+    }
+    printf("  %-24s %s\n", "--help", "this text");
+}
+
+static const gml_cli_option *find_option(const gml_cli *cli, const char *text, size_t len)
+{
+    for (const gml_cli_option *option = cli->options; option->name; option++)
+        if (strlen(option->name) == len && memcmp(option->name, text, len) == 0)
+            return option;
+    return NULL;
+}
+
+static int usage_error(const char *what, const char *which)
+{
+    fprintf(stderr, "gemel: %s '%s'; --help says more\n", what, which);
+    return -1 - 2;
+}
+
+int gml_cli_parse(const gml_cli *cli, int argc, char **argv, gml_cli_handler handler,
+                  void *context)
+{
+    int n_operands = 0;
+    bool options = true;
+    for (int i = 1; i < argc; i++) {
+        const char *text = argv[i];
+        if (options && strcmp(text, "--") == 0) {
+            options = false;
+            continue;
+        }
+        if (!options || text[0] != '-' || text[1] == '\0') {
+            argv[1 + n_operands++] = argv[i];
+            continue;
+        }
+        if (strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0) {
+            print_help(cli);
+            return -1;
+        }
+        if (text[1] != '-')
+            return usage_error("there is no option", text);
+        const char *name = text + 2;
+        const char *equals = strchr(name, '=');
+        size_t len = equals ? (size_t)(equals - name) : strlen(name);
+        const gml_cli_option *option = find_option(cli, name, len);
+        if (!option)
+            return usage_error("there is no option", text);
+        const char *value = equals ? equals + 1 : NULL;
+        if (!option->value && value)
+            return usage_error("no value goes with", text);
+        if (option->value && !value && ++i < argc)
+            value = argv[i];
+        if (option->value && !value)
+            return usage_error("a value is missing after", text);
+        if (!handler(context, option->name, value))
+            return usage_error("this value will not do:", value ? value : text);
+    }
+    return n_operands;
+}
+
+int gml_cli_fail(const gml_diags *diags, gml_status status)
+{
+    fputs(gml_diags_print(diags), stderr);
+    return gml_status_exit(status);
+}
+
+bool gml_cli_int(const char *text, int64_t *out_value)
+{
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    *out_value = value;
+    return errno == 0 && end != text && *end == '\0';
+}
+
+bool gml_cli_double(const char *text, double *out_value)
+{
+    char *end = NULL;
+    errno = 0;
+    *out_value = strtod(text, &end);
+    return errno == 0 && end != text && *end == '\0';
+}

@@ -1,0 +1,63 @@
+/* codegen/codegen.h - loop IR in, machine code out.
+ *
+ * A gml_codegen collects the kernels of one program, then gives their code: in this process
+ * (gml_codegen_jit) or as a relocatable object (gml_codegen_object). Kernels must have been placed
+ * (gml_kernel_place). One gml_codegen, one thread.
+ *
+ * Generated code calls nothing but libm's scalar functions and gemel's conversions of small floats
+ * (base/half.h).
+ */
+#ifndef GML_CODEGEN_CODEGEN_H
+#define GML_CODEGEN_CODEGEN_H
+
+#include "base/str.h"
+#include "ir/loop.h"
+#include "runtime/abi.h"
+
+typedef struct gml_codegen gml_codegen;
+
+typedef struct gml_target {
+    const char *cpu;      /* LLVM's name; NULL: the machine this runs on */
+    const char *features; /* "+avx512f,…"; NULL with cpu NULL: what the machine has */
+    bool fast_compile;    /* fewer optimisations, for code that runs once */
+} gml_target;
+
+/* What the runtime must know of a kernel's code. Arrays are the codegen's. */
+typedef struct gml_code_phase {
+    const char *symbol;
+    gml_dim extent;
+} gml_code_phase;
+
+typedef struct gml_code {
+    const gml_code_phase *phases;
+    unsigned n_phases;
+    const gml_dim *temporaries; /* bytes of each, in mems after the outputs */
+    unsigned n_temporaries;
+    gml_dim scratch;            /* bytes a thread */
+} gml_code;
+
+GML_MUST_CHECK gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codegen,
+                                             gml_diags *diags);
+void gml_codegen_destroy(gml_codegen *codegen); /* accepts NULL; jitted code lives on */
+
+/* Emits `kernel`. `*out_code` belongs to the codegen. */
+GML_MUST_CHECK gml_status gml_codegen_add(gml_codegen *codegen, gml_kernel *kernel,
+                                          gml_code *out_code, gml_diags *diags);
+
+/* Code that runs in this process. Free it when no program uses it. */
+typedef struct gml_jit gml_jit;
+GML_MUST_CHECK gml_status gml_codegen_jit(gml_codegen *codegen, gml_jit **out_jit,
+                                          gml_diags *diags);
+gml_phase_fn gml_jit_find(const gml_jit *jit, const char *symbol);
+void gml_jit_destroy(gml_jit *jit);
+
+/* The same code as an ELF object, position independent. */
+GML_MUST_CHECK gml_status gml_codegen_object(gml_codegen *codegen, gml_str *out_object,
+                                             gml_diags *diags);
+/* The module as text: "llvm" or "asm". */
+GML_MUST_CHECK gml_status gml_codegen_print(gml_codegen *codegen, const char *form, gml_str *out,
+                                            gml_diags *diags);
+/* Name of the CPU and vector width in bytes that code is made for. */
+const char *gml_codegen_cpu(const gml_codegen *codegen);
+
+#endif

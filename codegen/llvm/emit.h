@@ -1,0 +1,124 @@
+/* codegen/llvm/emit.h - what the files that write LLVM IR share. Private to codegen/llvm.
+ *
+ * One kernel's code is written through a gml_emit. An expression becomes a scalar, or a vector when it
+ * depends on the vector axis; gml_emit_expr remembers what it wrote, and forgets it at the end of the
+ * loop in which it was written (SSA values do not outlive their loop).
+ *
+ * Value types: bool i1; integers their own width; f64 double; f32 and every smaller float: float,
+ * rounded to the type after each operator.
+ */
+#ifndef GML_CODEGEN_LLVM_EMIT_H
+#define GML_CODEGEN_LLVM_EMIT_H
+
+#include <llvm-c/Core.h>
+
+#include "codegen/codegen.h"
+#include "codegen/schedule.h"
+#include "ir/loop.h"
+
+typedef struct gml_backend {
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
+    unsigned vector_bytes; /* 64, 32 or 16 */
+} gml_backend;
+
+typedef struct gml_memo {
+    LLVMValueRef value;
+    unsigned scope;   /* the loop in which it was written; 0: not written */
+    unsigned hoisted; /* the last walk of gml_emit_hoist that saw it */
+} gml_memo;
+
+typedef struct gml_emit {
+    gml_backend *be;
+    LLVMBuilderRef b;
+    LLVMValueRef function;
+    gml_kernel *kernel;
+    gml_diags *diags;
+    unsigned lanes;            /* of the vector axis; 1 when there is none */
+    const gml_axis *vector;    /* or NULL */
+    LLVMValueRef mask;         /* <lanes x i1>: which exist; NULL: all */
+    LLVMValueRef axis[GML_MAX_AXES]; /* i64; lane 0 of the vector axis */
+    LLVMValueRef *mems;        /* pointers: inputs, outputs, locals */
+    LLVMValueRef dims;         /* the argument */
+    gml_memo *memo;            /* by expression id */
+    size_t n_memo;
+    unsigned *scopes;          /* stack of live scope numbers */
+    unsigned n_scopes, next_scope;
+    unsigned hoists; /* walks so far */
+    gml_status status;
+} gml_emit;
+
+/* A kernel function's frame is set up by codegen/llvm/kernel.c. */
+
+/* ---- expressions (expr.c) ---- */
+LLVMValueRef gml_emit_expr(gml_emit *e, const gml_expr *expr);
+/* As a vector of e->lanes (or the scalar when lanes is 1). */
+LLVMValueRef gml_emit_lanes(gml_emit *e, const gml_expr *expr);
+LLVMValueRef gml_emit_dim(gml_emit *e, gml_dim dim);
+/* Writes, here, whatever of `expr` does not depend on the axes in `inner`. */
+void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner);
+void gml_emit_store(gml_emit *e, const gml_stmt *store);
+/* The flat position of an access, as an i64 expression. */
+const gml_expr *gml_emit_flat(gml_emit *e, const gml_mem *mem, const gml_expr *const *index);
+LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat);
+LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, unsigned lanes,
+                              LLVMValueRef mask);
+void gml_emit_store_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, LLVMValueRef value,
+                       unsigned lanes, LLVMValueRef mask);
+/* A value as the bits it has in memory (an integer, or the float itself), and back. */
+LLVMValueRef gml_emit_to_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef value, unsigned lanes);
+LLVMValueRef gml_emit_from_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef bits, unsigned lanes);
+LLVMTypeRef gml_emit_type(const gml_emit *e, gml_dtype dtype, unsigned lanes);
+
+/* ---- reductions (reduce.c) ---- */
+LLVMValueRef gml_emit_reduce(gml_emit *e, const gml_expr *expr);
+LLVMValueRef gml_emit_combine(gml_emit *e, gml_reduce_op op, gml_dtype dtype, LLVMValueRef a,
+                              LLVMValueRef b);
+LLVMValueRef gml_emit_identity(gml_emit *e, gml_reduce_op op, gml_dtype dtype, unsigned lanes);
+
+/* ---- scalar operators and mathematics (scalar.c, math.c) ---- */
+LLVMValueRef gml_emit_scalar(gml_emit *e, const gml_expr *expr, LLVMValueRef const *args,
+                             unsigned lanes);
+LLVMValueRef gml_emit_cast(gml_emit *e, gml_dtype to, gml_dtype from, unsigned flags,
+                           LLVMValueRef value, unsigned lanes);
+/* Rounds a float value to what `dtype` can hold. */
+LLVMValueRef gml_emit_round(gml_emit *e, gml_dtype dtype, LLVMValueRef value, unsigned lanes);
+/* A mathematical function of f32 lanes as arithmetic; NULL when it has none of its own. */
+LLVMValueRef gml_emit_math(gml_emit *e, gml_scalar_op op, LLVMValueRef x, unsigned lanes);
+
+/* ---- control flow (flow.c) ---- */
+typedef struct gml_loop {
+    LLVMBasicBlockRef head, exit;
+    LLVMValueRef counter; /* phi */
+    LLVMValueRef end, step;
+    LLVMValueRef phis[32];
+    unsigned n_phis;
+} gml_loop;
+
+/* for (counter = begin; counter < end; counter += step). Values carried round are phis: give their
+ * start, use loop->phis, and give their next values at the end; after the end they hold the last. */
+void gml_loop_begin(gml_emit *e, gml_loop *loop, LLVMValueRef begin, LLVMValueRef end,
+                    int64_t step, LLVMValueRef const *starts, unsigned n_starts);
+void gml_loop_end(gml_emit *e, gml_loop *loop, LLVMValueRef const *nexts);
+void gml_scope_push(gml_emit *e);
+void gml_scope_pop(gml_emit *e);
+/* if (cond) { … } */
+LLVMBasicBlockRef gml_if_begin(gml_emit *e, LLVMValueRef cond);
+void gml_if_end(gml_emit *e, LLVMBasicBlockRef after);
+
+/* ---- little words ---- */
+LLVMValueRef gml_ll_int(const gml_emit *e, int64_t value); /* i64 */
+LLVMValueRef gml_ll_splat(gml_emit *e, LLVMValueRef scalar, unsigned lanes);
+LLVMValueRef gml_ll_float(gml_emit *e, double value, unsigned lanes); /* f32 lanes */
+LLVMValueRef gml_ll_const(gml_emit *e, LLVMTypeRef type, int64_t value, unsigned lanes);
+LLVMTypeRef gml_ll_vector(LLVMTypeRef element, unsigned lanes); /* the element for 1 */
+/* An intrinsic overloaded on `types`. */
+LLVMValueRef gml_ll_intrinsic(gml_emit *e, const char *name, LLVMTypeRef const *types,
+                              unsigned n_types, LLVMValueRef const *args, unsigned n_args);
+LLVMValueRef gml_ll_fma(gml_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+/* An external C function called lane by lane: result and arguments as given, i32 and float only. */
+LLVMValueRef gml_ll_call(gml_emit *e, const char *name, LLVMTypeRef result,
+                         LLVMValueRef const *args, unsigned n_args, unsigned lanes);
+
+#endif

@@ -1,0 +1,475 @@
+/* codegen/llvm/expr.c - expressions of loop IR as LLVM values.
+ *
+ * A load looks at how its flat position depends on the vector axis: not at all (one scalar load), by
+ * one element a lane (a vector load), or otherwise (a gather). Loads with a predicate never touch memory
+ * where it is false: vectors by their mask, scalars by reading element 0, which every memory has. */
+#include "codegen/llvm/emit.h"
+#include "ir/index.h"
+#include "ir/scalar.h"
+
+LLVMTypeRef gml_emit_type(const gml_emit *e, gml_dtype dtype, unsigned lanes)
+{
+    const gml_backend *be = e->be;
+    LLVMTypeRef type = be->f32;
+    if (dtype == GML_F64)
+        type = be->f64;
+    else if (gml_dtype_get_class(dtype) == GML_CLASS_BOOL)
+        type = be->i1;
+    else if (gml_dtype_lanes(dtype) == GML_LANE_I64)
+        type = LLVMIntTypeInContext(be->context, (unsigned)gml_dtype_size(dtype) * 8);
+    return gml_ll_vector(type, lanes);
+}
+
+/* The type of an element in memory. */
+static LLVMTypeRef memory_type(const gml_emit *e, gml_dtype dtype, unsigned lanes)
+{
+    const gml_backend *be = e->be;
+    LLVMTypeRef type = LLVMIntTypeInContext(be->context, (unsigned)gml_dtype_size(dtype) * 8);
+    if (dtype == GML_F32)
+        type = be->f32;
+    else if (dtype == GML_F64)
+        type = be->f64;
+    return gml_ll_vector(type, lanes);
+}
+
+/* ---- between memory and values ------------------------------------------------------------ */
+
+static LLVMValueRef call_small(gml_emit *e, const char *name, LLVMTypeRef result,
+                               gml_dtype dtype, LLVMValueRef value, unsigned lanes)
+{
+    LLVMValueRef args[2] = {LLVMConstInt(e->be->i32, dtype, 0), value};
+    return gml_ll_call(e, name, result, args, 2, lanes);
+}
+
+static LLVMValueRef from_memory(gml_emit *e, gml_dtype dtype, LLVMValueRef raw, unsigned lanes)
+{
+    gml_backend *be = e->be;
+    if (dtype == GML_F32 || dtype == GML_F64)
+        return raw;
+    if (dtype == GML_BOOL)
+        return LLVMBuildICmp(e->b, LLVMIntNE, raw, LLVMConstNull(LLVMTypeOf(raw)), "");
+    if (gml_dtype_lanes(dtype) == GML_LANE_I64)
+        return raw;
+    if (dtype == GML_BF16) {
+        LLVMValueRef wide = LLVMBuildZExt(e->b, raw, gml_ll_vector(be->i32, lanes), "");
+        wide = LLVMBuildShl(e->b, wide, gml_ll_const(e, be->i32, 16, lanes), "");
+        return LLVMBuildBitCast(e->b, wide, gml_ll_vector(be->f32, lanes), "");
+    }
+    if (dtype == GML_F16) {
+        LLVMTypeRef half = gml_ll_vector(LLVMHalfTypeInContext(be->context), lanes);
+        return LLVMBuildFPExt(e->b, LLVMBuildBitCast(e->b, raw, half, ""),
+                              gml_ll_vector(be->f32, lanes), "");
+    }
+    LLVMValueRef code = LLVMBuildZExt(e->b, raw, gml_ll_vector(be->i32, lanes), "");
+    return call_small(e, "gml_code_small_decode", be->f32, dtype, code, lanes);
+}
+
+/* Bits of a bf16, in i32, rounded to nearest even; NaN stays quiet NaN. */
+static LLVMValueRef bf16_bits(gml_emit *e, LLVMValueRef value, unsigned lanes)
+{
+    LLVMTypeRef i32 = gml_ll_vector(e->be->i32, lanes);
+    LLVMValueRef bits = LLVMBuildBitCast(e->b, value, i32, "");
+    LLVMValueRef odd = LLVMBuildAnd(
+        e->b, LLVMBuildLShr(e->b, bits, gml_ll_const(e, e->be->i32, 16, lanes), ""),
+        gml_ll_const(e, e->be->i32, 1, lanes), "");
+    LLVMValueRef up = LLVMBuildAdd(e->b, odd, gml_ll_const(e, e->be->i32, 0x7fff, lanes), "");
+    LLVMValueRef rounded = LLVMBuildLShr(e->b, LLVMBuildAdd(e->b, bits, up, ""),
+                                         gml_ll_const(e, e->be->i32, 16, lanes), "");
+    LLVMValueRef quiet = LLVMBuildOr(
+        e->b, LLVMBuildLShr(e->b, bits, gml_ll_const(e, e->be->i32, 16, lanes), ""),
+        gml_ll_const(e, e->be->i32, 0x40, lanes), "");
+    LLVMValueRef nan = LLVMBuildFCmp(e->b, LLVMRealUNO, value, value, "");
+    return LLVMBuildSelect(e->b, nan, quiet, rounded, "");
+}
+
+static LLVMValueRef to_memory(gml_emit *e, gml_dtype dtype, LLVMValueRef value, unsigned lanes)
+{
+    gml_backend *be = e->be;
+    LLVMTypeRef type = memory_type(e, dtype, lanes);
+    if (dtype == GML_F32 || dtype == GML_F64)
+        return value;
+    if (dtype == GML_BOOL)
+        return LLVMBuildZExt(e->b, value, type, "");
+    if (gml_dtype_lanes(dtype) == GML_LANE_I64)
+        return value;
+    if (dtype == GML_BF16)
+        return LLVMBuildTrunc(e->b, bf16_bits(e, value, lanes), type, "");
+    if (dtype == GML_F16) {
+        LLVMTypeRef half = gml_ll_vector(LLVMHalfTypeInContext(be->context), lanes);
+        return LLVMBuildBitCast(e->b, LLVMBuildFPTrunc(e->b, value, half, ""), type, "");
+    }
+    LLVMValueRef code = call_small(e, "gml_code_small_encode", be->i32, dtype, value, lanes);
+    return LLVMBuildTrunc(e->b, code, type, "");
+}
+
+LLVMValueRef gml_emit_to_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef value, unsigned lanes)
+{
+    return to_memory(e, dtype, value, lanes);
+}
+
+LLVMValueRef gml_emit_from_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef bits, unsigned lanes)
+{
+    LLVMTypeRef type = memory_type(e, dtype, lanes);
+    return from_memory(e, dtype, LLVMBuildBitCast(e->b, bits, type, ""), lanes);
+}
+
+LLVMValueRef gml_emit_round(gml_emit *e, gml_dtype dtype, LLVMValueRef value, unsigned lanes)
+{
+    if (dtype == GML_F32 || dtype == GML_F64)
+        return value;
+    return from_memory(e, dtype, to_memory(e, dtype, value, lanes), lanes);
+}
+
+LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat)
+{
+    size_t number = mem->number;
+    if (mem->role != GML_MEM_INPUT)
+        number += e->kernel->inputs.count;
+    if (mem->role == GML_MEM_LOCAL)
+        number += e->kernel->outputs.count;
+    LLVMTypeRef element = memory_type(e, mem->dtype, 1);
+    return LLVMBuildInBoundsGEP2(e->b, element, e->mems[number], &flat, 1, "");
+}
+
+LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, unsigned lanes,
+                              LLVMValueRef mask)
+{
+    LLVMTypeRef type = memory_type(e, dtype, lanes);
+    LLVMValueRef raw = NULL;
+    if (mask && lanes > 1) {
+        LLVMTypeRef types[2] = {type, e->be->ptr};
+        LLVMValueRef args[4] = {address, LLVMConstInt(e->be->i32, 1, 0), mask,
+                                LLVMConstNull(type)};
+        raw = gml_ll_intrinsic(e, "llvm.masked.load", types, 2, args, 4);
+    } else {
+        raw = LLVMBuildLoad2(e->b, type, address, "");
+        LLVMSetAlignment(raw, 1);
+    }
+    return from_memory(e, dtype, raw, lanes);
+}
+
+void gml_emit_store_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, LLVMValueRef value,
+                       unsigned lanes, LLVMValueRef mask)
+{
+    LLVMValueRef raw = to_memory(e, dtype, value, lanes);
+    if (mask && lanes > 1) {
+        LLVMTypeRef types[2] = {LLVMTypeOf(raw), e->be->ptr};
+        LLVMValueRef args[4] = {raw, address, LLVMConstInt(e->be->i32, 1, 0), mask};
+        gml_ll_intrinsic(e, "llvm.masked.store", types, 2, args, 4);
+    } else {
+        LLVMSetAlignment(LLVMBuildStore(e->b, raw, address), 1);
+    }
+}
+
+/* ---- sizes and positions ------------------------------------------------------------------ */
+
+static LLVMValueRef floor_division(gml_emit *e, LLVMValueRef a, LLVMValueRef b, bool remainder)
+{
+    LLVMValueRef zero = gml_ll_int(e, 0);
+    LLVMValueRef q = LLVMBuildSDiv(e->b, a, b, "");
+    LLVMValueRef r = LLVMBuildSRem(e->b, a, b, "");
+    LLVMValueRef off = LLVMBuildAnd(
+        e->b, LLVMBuildICmp(e->b, LLVMIntNE, r, zero, ""),
+        LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildXor(e->b, r, b, ""), zero, ""), "");
+    if (remainder)
+        return LLVMBuildSelect(e->b, off, LLVMBuildAdd(e->b, r, b, ""), r, "");
+    return LLVMBuildSelect(e->b, off, LLVMBuildSub(e->b, q, gml_ll_int(e, 1), ""), q, "");
+}
+
+static LLVMValueRef dim_operator(gml_emit *e, gml_dim_op op, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMTypeRef type = e->be->i64;
+    LLVMValueRef args[2] = {a, b};
+    switch (op) {
+    case GML_DIM_ADD: return LLVMBuildAdd(e->b, a, b, "");
+    case GML_DIM_MUL: return LLVMBuildMul(e->b, a, b, "");
+    case GML_DIM_DIV: return floor_division(e, a, b, false);
+    case GML_DIM_MOD: return floor_division(e, a, b, true);
+    case GML_DIM_MIN: return gml_ll_intrinsic(e, "llvm.smin", &type, 1, args, 2);
+    case GML_DIM_MAX: return gml_ll_intrinsic(e, "llvm.smax", &type, 1, args, 2);
+    case GML_DIM_SYMBOL: break;
+    }
+    return a;
+}
+
+LLVMValueRef gml_emit_dim(gml_emit *e, gml_dim dim)
+{
+    if (gml_dim_is_const(dim))
+        return gml_ll_int(e, dim);
+    size_t number = gml_dim_index(dim);
+    const gml_dim_expr *expr = &e->kernel->dims->exprs.items[number];
+    if (expr->op != GML_DIM_SYMBOL)
+        return dim_operator(e, expr->op, gml_emit_dim(e, expr->a), gml_emit_dim(e, expr->b));
+    LLVMValueRef at = gml_ll_int(e, (int64_t)number);
+    LLVMValueRef address = LLVMBuildInBoundsGEP2(e->b, e->be->i64, e->dims, &at, 1, "");
+    return LLVMBuildLoad2(e->b, e->be->i64, address, "");
+}
+
+static const gml_expr *index_op(gml_emit *e, gml_scalar_op op, const gml_expr *a,
+                                const gml_expr *b)
+{
+    const gml_expr *args[3] = {a, b, NULL};
+    return gml_expr_scalar(e->kernel, op, GML_I64, 0, args);
+}
+
+const gml_expr *gml_emit_flat(gml_emit *e, const gml_mem *mem, const gml_expr *const *index)
+{
+    const gml_expr *flat = gml_expr_int(e->kernel, GML_I64, 0);
+    for (int d = 0; d < mem->rank; d++)
+        flat = index_op(e, GML_X_ADD,
+                        index_op(e, GML_X_MUL, flat, gml_expr_dim(e->kernel, mem->dims[d])),
+                        index[d]);
+    return flat;
+}
+
+/* Writes flat = coefficient * (vector axis) + rest. False when it is not so. */
+static bool split_flat(gml_emit *e, const gml_expr *flat, int64_t *coefficient,
+                       const gml_expr **rest)
+{
+    gml_linear sum;
+    *coefficient = 0;
+    *rest = flat;
+    if (!e->vector || !(flat->free >> e->vector->number & 1))
+        return true;
+    if (!gml_index_linear(flat, &sum))
+        return false;
+    const gml_expr *total = gml_expr_int(e->kernel, GML_I64, sum.constant);
+    for (unsigned i = 0; i < sum.n_terms; i++) {
+        const gml_expr *atom = sum.terms[i].atom;
+        if (atom->kind == GML_EXPR_AXIS && atom->as.axis == e->vector) {
+            *coefficient = sum.terms[i].coefficient;
+            continue;
+        }
+        if (atom->free >> e->vector->number & 1)
+            return false;
+        total = index_op(e, GML_X_ADD, total,
+                         index_op(e, GML_X_MUL, atom,
+                                  gml_expr_int(e->kernel, GML_I64, sum.terms[i].coefficient)));
+    }
+    *rest = total;
+    return true;
+}
+
+static bool varies(const gml_emit *e, const gml_expr *expr)
+{
+    return e->lanes > 1 && e->vector && (expr->free >> e->vector->number & 1);
+}
+
+static LLVMValueRef both_masks(gml_emit *e, LLVMValueRef mask, LLVMValueRef pred)
+{
+    if (!mask || !pred)
+        return mask ? mask : pred;
+    return LLVMBuildAnd(e->b, mask, pred, "");
+}
+
+/* ---- loads -------------------------------------------------------------------------------- */
+
+static LLVMValueRef scalar_load(gml_emit *e, const gml_expr *expr, const gml_expr *flat)
+{
+    LLVMValueRef at = gml_emit_expr(e, flat);
+    const gml_mem *mem = expr->as.load.mem;
+    if (!expr->as.load.pred)
+        return gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), 1, NULL);
+    LLVMValueRef pred = gml_emit_expr(e, expr->as.load.pred);
+    at = LLVMBuildSelect(e->b, pred, at, gml_ll_int(e, 0), "");
+    LLVMValueRef value = gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), 1, NULL);
+    return LLVMBuildSelect(e->b, pred, value, LLVMConstNull(LLVMTypeOf(value)), "");
+}
+
+static LLVMValueRef gather(gml_emit *e, const gml_mem *mem, LLVMValueRef flat, LLVMValueRef mask)
+{
+    unsigned lanes = e->lanes;
+    LLVMTypeRef type = memory_type(e, mem->dtype, lanes);
+    LLVMTypeRef types[2] = {type, LLVMVectorType(e->be->ptr, lanes)};
+    if (!mask)
+        mask = gml_ll_const(e, e->be->i1, 1, lanes);
+    LLVMValueRef args[4] = {gml_emit_address(e, mem, flat), LLVMConstInt(e->be->i32, 1, 0), mask,
+                            LLVMConstNull(type)};
+    LLVMValueRef raw = gml_ll_intrinsic(e, "llvm.masked.gather", types, 2, args, 4);
+    return from_memory(e, mem->dtype, raw, lanes);
+}
+
+static bool is_empty(const gml_mem *mem)
+{
+    for (int d = 0; d < mem->rank; d++)
+        if (mem->dims[d] == 0)
+            return true;
+    return false;
+}
+
+static LLVMValueRef emit_load(gml_emit *e, const gml_expr *expr)
+{
+    const gml_mem *mem = expr->as.load.mem;
+    const gml_expr *pred = expr->as.load.pred;
+    const gml_expr *flat = gml_emit_flat(e, mem, expr->as.load.index);
+    if (is_empty(mem))
+        return LLVMConstNull(gml_emit_type(e, mem->dtype, varies(e, expr) ? e->lanes : 1));
+    if (!varies(e, expr))
+        return scalar_load(e, expr, flat);
+    int64_t coefficient = 0;
+    const gml_expr *rest = NULL;
+    bool affine = split_flat(e, flat, &coefficient, &rest);
+    if (affine && coefficient == 0 && !pred)
+        return gml_ll_splat(e, scalar_load(e, expr, rest), e->lanes);
+    LLVMValueRef mask = both_masks(e, e->mask, pred ? gml_emit_lanes(e, pred) : NULL);
+    if (affine && coefficient == 1) {
+        LLVMValueRef at = LLVMBuildAdd(e->b, gml_emit_expr(e, rest),
+                                       e->axis[e->vector->number], "");
+        return gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), e->lanes, mask);
+    }
+    return gather(e, mem, gml_emit_lanes(e, flat), mask);
+}
+
+/* ---- expressions -------------------------------------------------------------------------- */
+
+static LLVMValueRef emit_constant(gml_emit *e, const gml_expr *expr)
+{
+    LLVMTypeRef type = gml_emit_type(e, expr->dtype, 1);
+    if (gml_dtype_get_class(expr->dtype) == GML_CLASS_FLOAT)
+        return LLVMConstReal(type, expr->as.cst.f);
+    return LLVMConstInt(type, (unsigned long long)expr->as.cst.i, 1);
+}
+
+static LLVMValueRef emit_axis(gml_emit *e, const gml_expr *expr)
+{
+    LLVMValueRef base = e->axis[expr->as.axis->number];
+    if (!base)
+        GML_BUG("an axis is used outside its loop");
+    if (!varies(e, expr))
+        return base;
+    LLVMValueRef steps[256];
+    for (unsigned i = 0; i < e->lanes; i++)
+        steps[i] = gml_ll_int(e, i);
+    return LLVMBuildAdd(e->b, gml_ll_splat(e, base, e->lanes),
+                        LLVMConstVector(steps, e->lanes), "");
+}
+
+static LLVMValueRef emit_scalar(gml_emit *e, const gml_expr *expr)
+{
+    LLVMValueRef args[3] = {NULL, NULL, NULL};
+    bool vector = varies(e, expr);
+    for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+        args[i] = vector ? gml_emit_lanes(e, expr->as.scalar.args[i])
+                         : gml_emit_expr(e, expr->as.scalar.args[i]);
+    return gml_emit_scalar(e, expr, args, vector ? e->lanes : 1);
+}
+
+static bool is_live(const gml_emit *e, unsigned scope)
+{
+    for (unsigned i = e->n_scopes; i-- > 0;)
+        if (e->scopes[i] == scope)
+            return true;
+    return false;
+}
+
+static gml_memo *memo_of(gml_emit *e, const gml_expr *expr)
+{
+    if (expr->id >= e->n_memo) {
+        size_t n = e->kernel->exprs.count * 2 + 64;
+        gml_memo *grown = gml_new_array(e->kernel->arena, gml_memo, n);
+        for (size_t i = 0; i < e->n_memo; i++)
+            grown[i] = e->memo[i];
+        e->memo = grown;
+        e->n_memo = n;
+    }
+    return &e->memo[expr->id];
+}
+
+LLVMValueRef gml_emit_expr(gml_emit *e, const gml_expr *expr)
+{
+    if (expr->kind == GML_EXPR_CONST)
+        return emit_constant(e, expr);
+    const gml_memo *known = memo_of(e, expr);
+    if (known->value && is_live(e, known->scope))
+        return known->value;
+    LLVMValueRef value = NULL;
+    switch (expr->kind) {
+    case GML_EXPR_CONST: break;
+    case GML_EXPR_DIM: value = gml_emit_dim(e, expr->as.dim); break;
+    case GML_EXPR_AXIS: value = emit_axis(e, expr); break;
+    case GML_EXPR_LOAD: value = emit_load(e, expr); break;
+    case GML_EXPR_SCALAR: value = emit_scalar(e, expr); break;
+    case GML_EXPR_REDUCE: value = gml_emit_reduce(e, expr); break;
+    }
+    gml_memo *memo = memo_of(e, expr);
+    memo->value = value;
+    memo->scope = e->scopes[e->n_scopes - 1];
+    return value;
+}
+
+LLVMValueRef gml_emit_lanes(gml_emit *e, const gml_expr *expr)
+{
+    LLVMValueRef value = gml_emit_expr(e, expr);
+    if (e->lanes == 1 || LLVMGetTypeKind(LLVMTypeOf(value)) == LLVMVectorTypeKind)
+        return value;
+    return gml_ll_splat(e, value, e->lanes);
+}
+
+static void hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
+{
+    if (!(expr->free & inner)) {
+        if (expr->kind != GML_EXPR_CONST)
+            gml_emit_expr(e, expr);
+        return;
+    }
+    if (memo_of(e, expr)->hoisted == e->hoists)
+        return;
+    memo_of(e, expr)->hoisted = e->hoists;
+    switch (expr->kind) {
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: break;
+    case GML_EXPR_LOAD: {
+        const gml_expr *flat = gml_emit_flat(e, expr->as.load.mem, expr->as.load.index);
+        hoist(e, flat, inner);
+        if (expr->as.load.pred)
+            hoist(e, expr->as.load.pred, inner);
+        break;
+    }
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            hoist(e, expr->as.scalar.args[i], inner);
+        break;
+    case GML_EXPR_REDUCE: {
+        uint64_t own = inner;
+        for (unsigned i = 0; i < expr->as.reduce.n_axes; i++)
+            own |= UINT64_C(1) << expr->as.reduce.axes[i]->number;
+        hoist(e, expr->as.reduce.body, own);
+        break;
+    }
+    }
+}
+
+void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
+{
+    e->hoists++;
+    hoist(e, expr, inner);
+}
+
+/* ---- stores ------------------------------------------------------------------------------- */
+
+void gml_emit_store(gml_emit *e, const gml_stmt *store)
+{
+    const gml_mem *mem = store->as.store.mem;
+    const gml_expr *flat = gml_emit_flat(e, mem, store->as.store.index);
+    LLVMValueRef value = gml_emit_lanes(e, store->as.store.value);
+    int64_t coefficient = 0;
+    const gml_expr *rest = NULL;
+    if (e->lanes == 1) {
+        LLVMValueRef at = gml_emit_expr(e, flat);
+        gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, 1, NULL);
+        return;
+    }
+    if (split_flat(e, flat, &coefficient, &rest) && coefficient == 1) {
+        LLVMValueRef at = LLVMBuildAdd(e->b, gml_emit_expr(e, rest),
+                                       e->axis[e->vector->number], "");
+        gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, e->lanes, e->mask);
+        return;
+    }
+    LLVMValueRef raw = to_memory(e, mem->dtype, value, e->lanes);
+    LLVMTypeRef types[2] = {LLVMTypeOf(raw), LLVMVectorType(e->be->ptr, e->lanes)};
+    LLVMValueRef mask = e->mask ? e->mask : gml_ll_const(e, e->be->i1, 1, e->lanes);
+    LLVMValueRef args[4] = {raw, gml_emit_address(e, mem, gml_emit_lanes(e, flat)),
+                            LLVMConstInt(e->be->i32, 1, 0), mask};
+    gml_ll_intrinsic(e, "llvm.masked.scatter", types, 2, args, 4);
+}

@@ -1,0 +1,336 @@
+/* codegen/llvm/kernel.c - a kernel as functions: one a phase.
+ *
+ * Locals that one phase stores and another loads are shared temporaries; others are the thread's own:
+ * those of rank 0 on the stack (where LLVM makes registers of them), arrays in its scratch. */
+#include "codegen/llvm/kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Where a local lives. */
+typedef struct home {
+    unsigned stored_in; /* phase + 1 */
+    unsigned loaded_in;
+    bool shared;
+    unsigned temporary; /* number among the temporaries */
+    gml_dim offset;     /* in scratch */
+} home;
+
+typedef struct plan {
+    gml_emit *e;
+    home *homes; /* by local */
+    gml_dim *temporaries;
+    unsigned n_temporaries;
+    gml_dim scratch;
+} plan;
+
+/* ---- locals ------------------------------------------------------------------------------- */
+
+static void note_load(plan *p, const gml_expr *expr, unsigned phase)
+{
+    if (p->e->status != GML_OK)
+        return;
+    switch (expr->kind) {
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: break;
+    case GML_EXPR_LOAD:
+        for (int d = 0; d < expr->as.load.mem->rank; d++)
+            note_load(p, expr->as.load.index[d], phase);
+        if (expr->as.load.pred)
+            note_load(p, expr->as.load.pred, phase);
+        if (expr->as.load.mem->role == GML_MEM_LOCAL) {
+            home *h = &p->homes[expr->as.load.mem->number];
+            h->shared = h->shared || h->stored_in != phase;
+        }
+        break;
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            note_load(p, expr->as.scalar.args[i], phase);
+        break;
+    case GML_EXPR_REDUCE: note_load(p, expr->as.reduce.body, phase); break;
+    }
+}
+
+static void note_stmts(plan *p, const gml_stmt *list, unsigned phase, bool only_first)
+{
+    for (; list; list = only_first ? NULL : list->next) {
+        if (list->kind == GML_STMT_FOR) {
+            note_stmts(p, list->as.loop.body, phase, false);
+            continue;
+        }
+        note_load(p, list->as.store.value, phase);
+        if (list->as.store.mem->role == GML_MEM_LOCAL)
+            p->homes[list->as.store.mem->number].stored_in = phase;
+    }
+}
+
+static gml_dim bytes_of(gml_kernel *kernel, const gml_mem *mem)
+{
+    gml_dim bytes = (gml_dim)gml_dtype_size(mem->dtype);
+    for (int d = 0; d < mem->rank; d++)
+        bytes = gml_dim_mul(kernel->dims, bytes, mem->dims[d]);
+    gml_dim lines = gml_dim_ceil_div(kernel->dims, bytes, 64);
+    return gml_dim_mul(kernel->dims, gml_dim_add(kernel->dims, lines, 1), 64);
+}
+
+static void settle_locals(plan *p)
+{
+    gml_kernel *kernel = p->e->kernel;
+    unsigned phase = 0;
+    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next)
+        note_stmts(p, stmt, ++phase, true);
+    for (size_t i = 0; i < kernel->locals.count; i++) {
+        const gml_mem *mem = kernel->locals.items[i];
+        home *h = &p->homes[i];
+        if (h->shared) {
+            h->temporary = p->n_temporaries;
+            p->temporaries[p->n_temporaries++] = bytes_of(kernel, mem);
+        } else if (mem->rank > 0) {
+            h->offset = p->scratch;
+            p->scratch = gml_dim_add(kernel->dims, p->scratch, bytes_of(kernel, mem));
+        }
+    }
+}
+
+/* ---- statements --------------------------------------------------------------------------- */
+
+/* The expressions below a statement list, written here as far as they do not depend on `inner`. */
+static void hoist_list(gml_emit *e, const gml_stmt *list, uint64_t inner)
+{
+    for (; list; list = list->next) {
+        if (list->kind == GML_STMT_FOR)
+            hoist_list(e, list->as.loop.body,
+                       inner | UINT64_C(1) << list->as.loop.axis->number);
+        else
+            gml_emit_hoist(e, list->as.store.value, inner);
+    }
+}
+
+/* Locals stored inside make what loads them depend on the loop, even at extent 1. */
+static bool stores_local(const gml_stmt *list)
+{
+    for (; list; list = list->next)
+        if (list->kind == GML_STMT_FOR ? stores_local(list->as.loop.body)
+                                       : list->as.store.mem->role == GML_MEM_LOCAL)
+            return true;
+    return false;
+}
+
+static LLVMValueRef lanes_left(gml_emit *e, LLVMValueRef begin, LLVMValueRef end)
+{
+    LLVMValueRef steps[256];
+    for (unsigned i = 0; i < e->lanes; i++)
+        steps[i] = gml_ll_int(e, i);
+    LLVMValueRef left = LLVMBuildSub(e->b, end, begin, "");
+    return LLVMBuildICmp(e->b, LLVMIntSLT, LLVMConstVector(steps, e->lanes),
+                         gml_ll_splat(e, left, e->lanes), "");
+}
+
+static unsigned lanes_for(const gml_emit *e, const gml_stmt *store)
+{
+    size_t size = gml_dtype_size(store->as.store.value->dtype);
+    return e->be->vector_bytes / (size == 8 ? 8 : 4);
+}
+
+/* A store under its innermost loop, from `begin` to `end` of the axis. */
+static void store_loop(gml_emit *e, const gml_stmt *store, const gml_axis *axis, bool lanes,
+                       LLVMValueRef begin, LLVMValueRef end)
+{
+    gml_loop loop;
+    gml_emit_hoist(e, store->as.store.value, UINT64_C(1) << axis->number);
+    if (!lanes) {
+        gml_loop_begin(e, &loop, begin, end, 1, NULL, 0);
+        e->axis[axis->number] = loop.counter;
+        gml_emit_store(e, store);
+        gml_loop_end(e, &loop, NULL);
+        return;
+    }
+    e->vector = axis;
+    e->lanes = lanes_for(e, store);
+    LLVMValueRef whole = LLVMBuildSub(e->b, end, gml_ll_int(e, (int64_t)e->lanes - 1), "");
+    gml_loop_begin(e, &loop, begin, whole, e->lanes, NULL, 0);
+    e->axis[axis->number] = loop.counter;
+    gml_emit_store(e, store);
+    gml_loop_end(e, &loop, NULL);
+    LLVMValueRef rest = loop.counter;
+    LLVMBasicBlockRef after =
+        gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, end, ""));
+    e->axis[axis->number] = rest;
+    e->mask = lanes_left(e, rest, end);
+    gml_emit_store(e, store);
+    e->mask = NULL;
+    gml_if_end(e, after);
+    e->vector = NULL;
+    e->lanes = 1;
+}
+
+static void emit_list(gml_emit *e, const gml_stmt *list)
+{
+    for (; list; list = list->next) {
+        if (list->kind == GML_STMT_STORE) {
+            gml_emit_store(e, list);
+            continue;
+        }
+        const gml_axis *axis = list->as.loop.axis;
+        const gml_stmt *body = list->as.loop.body;
+        LLVMValueRef zero = gml_ll_int(e, 0);
+        LLVMValueRef end = gml_emit_dim(e, axis->extent);
+        if (body->kind == GML_STMT_STORE && !body->next) {
+            store_loop(e, body, axis, gml_schedule_store_vector(e->kernel, body, axis), zero,
+                       end);
+            continue;
+        }
+        if (!stores_local(body))
+            hoist_list(e, body, UINT64_C(1) << axis->number);
+        gml_loop loop;
+        gml_loop_begin(e, &loop, zero, end, 1, NULL, 0);
+        e->axis[axis->number] = loop.counter;
+        emit_list(e, body);
+        gml_loop_end(e, &loop, NULL);
+    }
+}
+
+/* ---- phases ------------------------------------------------------------------------------- */
+
+/* Units of a nest: the product of its outer loops and of its vector axis' blocks. */
+static gml_dim units_of(gml_kernel *kernel, const gml_nest *nest)
+{
+    gml_dim units = 1;
+    for (unsigned i = 0; i < nest->n_outer; i++)
+        units = gml_dim_mul(kernel->dims, units, nest->outer[i]->extent);
+    if (nest->vector && nest->block)
+        units = gml_dim_mul(kernel->dims, units,
+                            gml_dim_ceil_div(kernel->dims, nest->vector->extent, nest->block));
+    return units;
+}
+
+/* Takes the last factor off the unit number: its remainder is returned, the quotient left. */
+static LLVMValueRef peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent)
+{
+    if (extent == 1)
+        return gml_ll_int(e, 0);
+    LLVMValueRef size = gml_emit_dim(e, extent);
+    LLVMValueRef quotient = LLVMBuildUDiv(e->b, *unit, size, "");
+    LLVMValueRef rest = LLVMBuildURem(e->b, *unit, size, "");
+    *unit = quotient;
+    return rest;
+}
+
+static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
+{
+    LLVMValueRef begin = gml_ll_int(e, 0);
+    LLVMValueRef end = nest->vector ? gml_emit_dim(e, nest->vector->extent) : NULL;
+    if (nest->vector && nest->block) {
+        gml_dim blocks =
+            gml_dim_ceil_div(e->kernel->dims, nest->vector->extent, nest->block);
+        LLVMValueRef block = peel(e, &unit, blocks);
+        begin = LLVMBuildMul(e->b, block, gml_ll_int(e, nest->block), "");
+        LLVMTypeRef type = e->be->i64;
+        LLVMValueRef args[2] = {
+            end, LLVMBuildAdd(e->b, begin, gml_ll_int(e, nest->block), "")};
+        end = gml_ll_intrinsic(e, "llvm.smin", &type, 1, args, 2);
+    }
+    for (unsigned i = nest->n_outer; i-- > 0;)
+        e->axis[nest->outer[i]->number] =
+            i == 0 ? unit : peel(e, &unit, nest->outer[i]->extent);
+    if (nest->vector)
+        store_loop(e, nest->body, nest->vector, nest->lanes, begin, end);
+    else
+        emit_list(e, nest->body);
+}
+
+static LLVMValueRef load_pointer(gml_emit *e, LLVMValueRef mems, unsigned number)
+{
+    LLVMValueRef at = gml_ll_int(e, number);
+    LLVMValueRef address = LLVMBuildInBoundsGEP2(e->b, e->be->ptr, mems, &at, 1, "");
+    return LLVMBuildLoad2(e->b, e->be->ptr, address, "");
+}
+
+/* The pointers of all memories, at the function's entry. */
+static void bind_mems(plan *p)
+{
+    gml_emit *e = p->e;
+    gml_kernel *kernel = e->kernel;
+    LLVMValueRef mems = LLVMGetParam(e->function, 0);
+    LLVMValueRef scratch = LLVMGetParam(e->function, 4);
+    unsigned n_params = (unsigned)(kernel->inputs.count + kernel->outputs.count);
+    for (unsigned i = 0; i < n_params; i++)
+        e->mems[i] = load_pointer(e, mems, i);
+    for (unsigned i = 0; i < kernel->locals.count; i++) {
+        const gml_mem *mem = kernel->locals.items[i];
+        const home *h = &p->homes[i];
+        LLVMValueRef *out = &e->mems[n_params + i];
+        if (h->shared) {
+            *out = load_pointer(e, mems, n_params + h->temporary);
+        } else if (mem->rank > 0) {
+            LLVMValueRef at = gml_emit_dim(e, h->offset);
+            *out = LLVMBuildInBoundsGEP2(e->b, e->be->i8, scratch, &at, 1, "");
+        } else {
+            *out = LLVMBuildAlloca(
+                e->b, LLVMIntTypeInContext(e->be->context,
+                                           (unsigned)gml_dtype_size(mem->dtype) * 8),
+                "");
+        }
+    }
+}
+
+static void begin_function(plan *p, const char *symbol)
+{
+    gml_emit *e = p->e;
+    gml_backend *be = e->be;
+    LLVMTypeRef params[5] = {be->ptr, be->ptr, be->i64, be->i64, be->ptr};
+    LLVMTypeRef type = LLVMFunctionType(be->none, params, 5, 0);
+    e->function = LLVMAddFunction(be->module, symbol, type);
+    gml_backend_mark_function(be, e->function);
+    e->dims = LLVMGetParam(e->function, 1);
+    LLVMPositionBuilderAtEnd(
+        e->b, LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
+    e->n_scopes = 0;
+    memset(e->axis, 0, sizeof e->axis);
+    gml_scope_push(e);
+    bind_mems(p);
+}
+
+static void emit_phase(plan *p, const gml_stmt *stmt, const char *symbol,
+                       gml_code_phase *out_phase)
+{
+    gml_emit *e = p->e;
+    /* statements after this one are other phases */
+    gml_stmt alone = *stmt;
+    alone.next = NULL;
+    gml_nest nest = gml_schedule_nest(e->kernel, &alone);
+    *out_phase = (gml_code_phase){symbol, units_of(e->kernel, &nest)};
+    begin_function(p, symbol);
+    gml_loop loop;
+    gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1, NULL,
+                   0);
+    emit_unit(e, &nest, loop.counter);
+    gml_loop_end(e, &loop, NULL);
+    LLVMBuildRetVoid(e->b);
+}
+
+gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symbol,
+                           gml_code *out_code, gml_diags *diags)
+{
+    gml_arena *arena = kernel->arena;
+    size_t n_mems = kernel->inputs.count + kernel->outputs.count + kernel->locals.count;
+    gml_emit e = {.be = be, .kernel = kernel, .diags = diags, .lanes = 1};
+    plan p = {.e = &e};
+    p.homes = gml_new_array(arena, home, kernel->locals.count + 1);
+    p.temporaries = gml_new_array(arena, gml_dim, kernel->locals.count + 1);
+    e.mems = gml_new_array(arena, LLVMValueRef, n_mems + 1);
+    e.b = LLVMCreateBuilderInContext(be->context);
+    settle_locals(&p);
+    unsigned n = 0;
+    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next)
+        n++;
+    gml_code_phase *phases = gml_new_array(arena, gml_code_phase, n + 1);
+    n = 0;
+    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next, n++)
+        emit_phase(&p, stmt, gml_arena_printf(arena, "%s_%u", symbol, n), &phases[n]);
+    LLVMDisposeBuilder(e.b);
+    free(e.scopes);
+    *out_code = (gml_code){phases, n, p.temporaries, p.n_temporaries, p.scratch};
+    return e.status;
+}

@@ -1,0 +1,326 @@
+/* codegen/llvm/module.c - the LLVM module of a program: target, passes, object, jit.
+ *
+ * The module is optimised lightly (it is written as vectors with invariants hoisted already) and turned
+ * into one object, which is either linked into this process or handed out. */
+#include <llvm-c/Analysis.h>
+#include <llvm-c/LLJIT.h>
+#include <llvm-c/Orc.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/TargetMachine.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/llvm/kernel.h"
+#include "runtime/code_support.h"
+
+struct gml_codegen {
+    gml_backend be;
+    gml_arena arena;
+    LLVMTargetMachineRef machine;
+    char *cpu; /* LLVM's */
+    const char *features;
+    bool optimised;
+    unsigned n_kernels;
+};
+
+struct gml_jit {
+    LLVMOrcLLJITRef jit;
+};
+
+static pthread_once_t targets_once = PTHREAD_ONCE_INIT;
+
+static void initialise_targets(void)
+{
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+}
+
+static gml_loc here(void)
+{
+    return (gml_loc){.op = "code generation"};
+}
+
+static bool has_feature(const char *features, const char *name)
+{
+    const char *at = strstr(features, name);
+    size_t len = strlen(name);
+    return at && (at[len] == ',' || at[len] == '\0');
+}
+
+static void set_types(gml_backend *be)
+{
+    be->i1 = LLVMInt1TypeInContext(be->context);
+    be->i8 = LLVMInt8TypeInContext(be->context);
+    be->i16 = LLVMInt16TypeInContext(be->context);
+    be->i32 = LLVMInt32TypeInContext(be->context);
+    be->i64 = LLVMInt64TypeInContext(be->context);
+    be->f32 = LLVMFloatTypeInContext(be->context);
+    be->f64 = LLVMDoubleTypeInContext(be->context);
+    be->ptr = LLVMPointerTypeInContext(be->context, 0);
+    be->none = LLVMVoidTypeInContext(be->context);
+}
+
+static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_diags *diags)
+{
+    char *triple = LLVMGetDefaultTargetTriple();
+    LLVMTargetRef llvm_target = NULL;
+    char *error = NULL;
+    if (LLVMGetTargetFromTriple(triple, &llvm_target, &error)) {
+        gml_status status =
+            gml_fail(diags, GML_E_UNSUPPORTED, here(), "no code can be made for %s: %s", triple,
+                     error ? error : "unknown target");
+        LLVMDisposeMessage(error);
+        LLVMDisposeMessage(triple);
+        return status;
+    }
+    bool fast = target && target->fast_compile;
+    cg->machine = LLVMCreateTargetMachine(
+        llvm_target, triple, cg->cpu, cg->features,
+        fast ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault, LLVMRelocPIC,
+        LLVMCodeModelDefault);
+    LLVMSetTarget(cg->be.module, triple);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(cg->machine);
+    LLVMSetModuleDataLayout(cg->be.module, layout);
+    LLVMDisposeTargetData(layout);
+    LLVMDisposeMessage(triple);
+    return GML_OK;
+}
+
+gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codegen,
+                              gml_diags *diags)
+{
+    *out_codegen = NULL;
+    pthread_once(&targets_once, initialise_targets);
+    gml_codegen *cg = calloc(1, sizeof *cg);
+    if (!cg)
+        return gml_fail(diags, GML_E_MEMORY, here(), "no memory for code generation");
+    gml_arena_init(&cg->arena);
+    bool own = !target || !target->cpu;
+    char *cpu = own ? LLVMGetHostCPUName() : NULL;
+    char *features = own ? LLVMGetHostCPUFeatures() : NULL;
+    const char *name = own ? cpu : target->cpu;
+    const char *given = own ? features : (target->features ? target->features : "");
+    cg->cpu = gml_arena_text(&cg->arena, name, strlen(name));
+    cg->features = gml_arena_text(&cg->arena, given, strlen(given));
+    LLVMDisposeMessage(cpu);
+    LLVMDisposeMessage(features);
+    cg->be.context = LLVMContextCreate();
+    cg->be.module = LLVMModuleCreateWithNameInContext("gemel", cg->be.context);
+    set_types(&cg->be);
+    cg->be.vector_bytes = 16;
+    if (has_feature(cg->features, "+avx2"))
+        cg->be.vector_bytes = 32;
+    if (has_feature(cg->features, "+avx512vl") && has_feature(cg->features, "+avx512dq"))
+        cg->be.vector_bytes = 64;
+    gml_status status = create_machine(cg, target, diags);
+    if (status != GML_OK)
+        gml_codegen_destroy(cg);
+    else
+        *out_codegen = cg;
+    return status;
+}
+
+void gml_codegen_destroy(gml_codegen *cg)
+{
+    if (!cg)
+        return;
+    if (cg->machine)
+        LLVMDisposeTargetMachine(cg->machine);
+    if (cg->be.module)
+        LLVMDisposeModule(cg->be.module);
+    LLVMContextDispose(cg->be.context);
+    gml_arena_reset(&cg->arena);
+    free(cg);
+}
+
+const char *gml_codegen_cpu(const gml_codegen *cg)
+{
+    return cg->cpu;
+}
+
+static void add_attribute(gml_backend *be, LLVMValueRef function, const char *name,
+                          const char *value)
+{
+    LLVMAttributeRef attribute =
+        LLVMCreateStringAttribute(be->context, name, (unsigned)strlen(name), value,
+                                  (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+}
+
+void gml_backend_mark_function(gml_backend *be, LLVMValueRef function)
+{
+    add_attribute(be, function, "prefer-vector-width",
+                  be->vector_bytes == 64 ? "512" : "256");
+    add_attribute(be, function, "min-legal-vector-width",
+                  be->vector_bytes == 64 ? "512" : "256");
+    unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(be->context, kind, 0));
+}
+
+gml_status gml_codegen_add(gml_codegen *cg, gml_kernel *kernel, gml_code *out_code,
+                           gml_diags *diags)
+{
+    const char *symbol = gml_arena_printf(&cg->arena, "gml_k%u", cg->n_kernels++);
+    return gml_emit_kernel(&cg->be, kernel, symbol, out_code, diags);
+}
+
+static gml_status optimise(gml_codegen *cg, gml_diags *diags)
+{
+    char *text = NULL;
+    if (cg->optimised)
+        return GML_OK;
+    cg->optimised = true;
+    if (LLVMVerifyModule(cg->be.module, LLVMReturnStatusAction, &text)) {
+        gml_status status =
+            gml_fail(diags, GML_E_INTERNAL, here(), "generated code is malformed: %s", text);
+        LLVMDisposeMessage(text);
+        return status;
+    }
+    LLVMDisposeMessage(text);
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef error =
+        LLVMRunPasses(cg->be.module, "function(sroa,early-cse,instcombine,simplifycfg)",
+                      cg->machine, options);
+    LLVMDisposePassBuilderOptions(options);
+    if (!error)
+        return GML_OK;
+    char *message = LLVMGetErrorMessage(error);
+    gml_status status = gml_fail(diags, GML_E_INTERNAL, here(), "%s", message);
+    LLVMDisposeErrorMessage(message);
+    return status;
+}
+
+static gml_status emit(gml_codegen *cg, LLVMCodeGenFileType form, LLVMMemoryBufferRef *out,
+                       gml_diags *diags)
+{
+    char *text = NULL;
+    GML_TRY(optimise(cg, diags));
+    if (!LLVMTargetMachineEmitToMemoryBuffer(cg->machine, cg->be.module, form, &text, out))
+        return GML_OK;
+    gml_status status = gml_fail(diags, GML_E_INTERNAL, here(), "%s", text);
+    LLVMDisposeMessage(text);
+    return status;
+}
+
+gml_status gml_codegen_object(gml_codegen *cg, gml_str *out_object, gml_diags *diags)
+{
+    LLVMMemoryBufferRef buffer = NULL;
+    GML_TRY(emit(cg, LLVMObjectFile, &buffer, diags));
+    gml_str_append(out_object, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+    LLVMDisposeMemoryBuffer(buffer);
+    return GML_OK;
+}
+
+gml_status gml_codegen_print(gml_codegen *cg, const char *form, gml_str *out, gml_diags *diags)
+{
+    if (strcmp(form, "llvm") == 0) {
+        GML_TRY(optimise(cg, diags));
+        char *text = LLVMPrintModuleToString(cg->be.module);
+        gml_str_puts(out, text);
+        LLVMDisposeMessage(text);
+        return GML_OK;
+    }
+    LLVMMemoryBufferRef buffer = NULL;
+    GML_TRY(emit(cg, LLVMAssemblyFile, &buffer, diags));
+    gml_str_append(out, LLVMGetBufferStart(buffer), LLVMGetBufferSize(buffer));
+    LLVMDisposeMemoryBuffer(buffer);
+    return GML_OK;
+}
+
+/* ---- code in this process ----------------------------------------------------------------- */
+
+static gml_status orc_failure(LLVMErrorRef error, gml_diags *diags)
+{
+    char *message = LLVMGetErrorMessage(error);
+    gml_status status = gml_fail(diags, GML_E_INTERNAL, here(), "%s", message);
+    LLVMDisposeErrorMessage(message);
+    return status;
+}
+
+/* gemel's own functions by address, so that the executable need not export them. */
+static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
+{
+    size_t n = 0;
+    const gml_code_function *functions = gml_code_functions(&n);
+    LLVMOrcCSymbolMapPair *pairs = calloc(n, sizeof *pairs);
+    if (!pairs)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, functions[i].name);
+        pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)functions[i].address;
+        pairs[i].Sym.Flags.GenericFlags =
+            LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
+        pairs[i].Sym.Flags.TargetFlags = 0;
+    }
+    LLVMErrorRef error =
+        LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n));
+    free(pairs);
+    return error;
+}
+
+static LLVMErrorRef fill_jit(LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object)
+{
+    LLVMOrcJITDylibRef library = LLVMOrcLLJITGetMainJITDylib(jit);
+    LLVMOrcDefinitionGeneratorRef process = NULL;
+    LLVMErrorRef error = define_support(jit, library);
+    if (!error)
+        error = LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(
+            &process, LLVMOrcLLJITGetGlobalPrefix(jit), NULL, NULL);
+    if (error) {
+        LLVMDisposeMemoryBuffer(object);
+        return error;
+    }
+    LLVMOrcJITDylibAddGenerator(library, process);
+    return LLVMOrcLLJITAddObjectFile(jit, library, object);
+}
+
+gml_status gml_codegen_jit(gml_codegen *cg, gml_jit **out_jit, gml_diags *diags)
+{
+    LLVMMemoryBufferRef object = NULL;
+    LLVMOrcLLJITRef lljit = NULL;
+    *out_jit = NULL;
+    GML_TRY(emit(cg, LLVMObjectFile, &object, diags));
+    LLVMErrorRef error = LLVMOrcCreateLLJIT(&lljit, NULL);
+    if (error) {
+        LLVMDisposeMemoryBuffer(object);
+        return orc_failure(error, diags);
+    }
+    gml_jit *jit = calloc(1, sizeof *jit);
+    error = fill_jit(lljit, object);
+    if (error || !jit) {
+        free(jit);
+        gml_status status = error ? orc_failure(error, diags)
+                                  : gml_fail(diags, GML_E_MEMORY, here(), "no memory");
+        error = LLVMOrcDisposeLLJIT(lljit);
+        return error ? orc_failure(error, diags) : status;
+    }
+    jit->jit = lljit;
+    *out_jit = jit;
+    return GML_OK;
+}
+
+gml_phase_fn gml_jit_find(const gml_jit *jit, const char *symbol)
+{
+    LLVMOrcExecutorAddress address = 0;
+    LLVMErrorRef error = LLVMOrcLLJITLookup(jit->jit, &address, symbol);
+    if (error) {
+        LLVMConsumeError(error);
+        return NULL;
+    }
+    return (gml_phase_fn)(uintptr_t)address;
+}
+
+void gml_jit_destroy(gml_jit *jit)
+{
+    if (!jit)
+        return;
+    LLVMErrorRef error = LLVMOrcDisposeLLJIT(jit->jit);
+    if (error)
+        LLVMConsumeError(error);
+    free(jit);
+}

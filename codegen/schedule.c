@@ -1,0 +1,155 @@
+/* codegen/schedule.c - which loop of a kernel becomes threads, lanes or plain code. */
+#include "codegen/schedule.h"
+
+#include "ir/index.h"
+
+/* A unit of an elementwise kernel is about this many elements: some microseconds of work. */
+#define GML_BLOCK 4096
+
+static const gml_expr *index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
+                                const gml_expr *b)
+{
+    const gml_expr *args[3] = {a, b, NULL};
+    return gml_expr_scalar(kernel, op, GML_I64, 0, args);
+}
+
+int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem, const gml_expr *const *index,
+                            const gml_axis *axis)
+{
+    const gml_expr *flat = gml_expr_int(kernel, GML_I64, 0);
+    gml_linear sum;
+    for (int d = 0; d < mem->rank; d++)
+        flat = index_op(kernel, GML_X_ADD,
+                        index_op(kernel, GML_X_MUL, flat, gml_expr_dim(kernel, mem->dims[d])),
+                        index[d]);
+    if (!(flat->free >> axis->number & 1))
+        return 0;
+    if (!gml_index_linear(flat, &sum))
+        return GML_STRIDE_UNKNOWN;
+    int64_t stride = 0;
+    for (unsigned i = 0; i < sum.n_terms; i++) {
+        const gml_expr *atom = sum.terms[i].atom;
+        if (!(atom->free >> axis->number & 1))
+            continue;
+        if (atom->kind != GML_EXPR_AXIS)
+            return GML_STRIDE_UNKNOWN;
+        stride = sum.terms[i].coefficient;
+    }
+    return stride;
+}
+
+/* ---- what vectors over an axis would cost ------------------------------------------------- */
+
+typedef struct census {
+    gml_kernel *kernel;
+    const gml_axis *axis;
+    unsigned contiguous; /* loads that move by one element */
+    unsigned scattered;  /* loads that move otherwise */
+    unsigned budget;
+    unsigned reductions;
+} census;
+
+static void count(census *c, const gml_expr *expr)
+{
+    if (!(expr->free >> c->axis->number & 1) || c->budget == 0)
+        return;
+    c->budget--;
+    switch (expr->kind) {
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: break;
+    case GML_EXPR_LOAD: {
+        int64_t stride = gml_schedule_stride(c->kernel, expr->as.load.mem, expr->as.load.index,
+                                             c->axis);
+        if (stride == 1)
+            c->contiguous++;
+        else if (stride != 0)
+            c->scattered++;
+        break;
+    }
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            count(c, expr->as.scalar.args[i]);
+        break;
+    case GML_EXPR_REDUCE:
+        c->reductions++;
+        count(c, expr->as.reduce.body);
+        break;
+    }
+}
+
+static census take(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis)
+{
+    census c = {.kernel = kernel, .axis = axis, .budget = 4096};
+    count(&c, expr);
+    return c;
+}
+
+static const gml_expr *first_reduction(const gml_expr *expr, unsigned depth)
+{
+    if (expr->kind == GML_EXPR_REDUCE)
+        return expr;
+    if (expr->kind != GML_EXPR_SCALAR || depth == 0)
+        return NULL;
+    for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++) {
+        const gml_expr *found = first_reduction(expr->as.scalar.args[i], depth - 1);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+static bool is_short(const gml_axis *axis)
+{
+    return gml_dim_is_const(axis->extent) && axis->extent < 4;
+}
+
+bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce)
+{
+    const gml_axis *last = reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1];
+    census c = take(kernel, reduce->as.reduce.body, last);
+    return !is_short(last) && c.contiguous >= c.scattered;
+}
+
+bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const gml_axis *axis)
+{
+    const gml_expr *value = store->as.store.value;
+    if (gml_schedule_stride(kernel, store->as.store.mem, store->as.store.index, axis) != 1)
+        return false;
+    if (is_short(axis))
+        return false;
+    const gml_expr *reduce = first_reduction(value, 64);
+    if (!reduce || !(reduce->free >> axis->number & 1))
+        return true;
+    census over_store = take(kernel, value, axis);
+    census over_reduce =
+        take(kernel, reduce->as.reduce.body,
+             reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]);
+    if (is_short(reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]))
+        return true;
+    /* a gather a lane costs far more than the combination at the end of a reduction */
+    return over_store.scattered <= over_reduce.scattered;
+}
+
+gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt)
+{
+    gml_nest nest = {.body = stmt};
+    while (nest.body->kind == GML_STMT_FOR && !nest.body->next) {
+        const gml_axis *axis = nest.body->as.loop.axis;
+        const gml_stmt *inside = nest.body->as.loop.body;
+        bool innermost = inside->kind == GML_STMT_STORE && !inside->next;
+        nest.body = inside;
+        if (!innermost) {
+            nest.outer[nest.n_outer++] = axis;
+            continue;
+        }
+        nest.vector = axis;
+        nest.lanes = gml_schedule_store_vector(kernel, inside, axis);
+        bool reduces = first_reduction(inside->as.store.value, 64) != NULL;
+        int64_t block = reduces ? 64 : GML_BLOCK;
+        if (!gml_dim_is_const(axis->extent) || axis->extent > block)
+            nest.block = block;
+        break;
+    }
+    return nest;
+}

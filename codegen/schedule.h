@@ -1,0 +1,33 @@
+/* codegen/schedule.h - which loop of a kernel becomes threads, lanes or plain code.
+ *
+ * A top-level statement is one phase. Its perfectly nested outer loops are linearised into the phase's
+ * units of work, which the runtime deals out to threads; the innermost loop around a single store is the
+ * vector axis unless its reduction vectorises better. Pure functions of the kernel.
+ */
+#ifndef GML_CODEGEN_SCHEDULE_H
+#define GML_CODEGEN_SCHEDULE_H
+
+#include "ir/loop.h"
+
+typedef struct gml_nest {
+    const gml_axis *outer[GML_MAX_AXES]; /* linearised, outermost first */
+    unsigned n_outer;
+    const gml_axis *vector; /* the axis of the innermost loop when it holds one store; or NULL */
+    bool lanes;             /* it runs as vectors, else one by one */
+    int64_t block;          /* of the vector axis a unit does; 0: all */
+    const gml_stmt *body;   /* inside all of these loops */
+} gml_nest;
+
+/* `stmt` is a top-level statement. */
+gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt);
+/* Whether a store inside loop `axis`, its only statement, runs as vectors over it. */
+bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const gml_axis *axis);
+/* Whether the last axis of a reduction in scalar surroundings runs as vectors. */
+bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
+
+/* By how many elements the position of an access moves with one step of `axis`. */
+#define GML_STRIDE_UNKNOWN INT64_MAX
+int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem, const gml_expr *const *index,
+                            const gml_axis *axis);
+
+#endif

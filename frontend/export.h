@@ -1,0 +1,28 @@
+/* frontend/export.h - a module becomes an ONNX model.
+ *
+ * Written for the newest released operator sets (frontend/opset.h). The main graph's inputs and outputs
+ * keep their names; every other name is made unique over the whole model, as ONNX wants it. Constants
+ * are initialisers. Operators of gemel's own are written under the domain "gemel", and only gemel reads
+ * those. Sizes that are expressions are written as their text.
+ *
+ * Nothing is copied but what must be packed. Failures: GML_E_INVALID when a type that ONNX demands is
+ * unknown, GML_E_UNSUPPORTED when the model exceeds protobuf's 2 GB, GML_E_IO.
+ */
+#ifndef GML_FRONTEND_EXPORT_H
+#define GML_FRONTEND_EXPORT_H
+
+#include "base/str.h"
+#include "ir/graph.h"
+
+typedef struct gml_export_options {
+    bool external_data; /* constants of a page or more go to PATH.data, at multiples of 4096 */
+} gml_export_options;
+
+/* Writes `path` (and PATH.data); they appear whole or not at all. `options` may be NULL. */
+GML_MUST_CHECK gml_status gml_onnx_save(const gml_module *module, const char *path,
+                                        const gml_export_options *options, gml_diags *diags);
+/* Appends the bytes of the model to `out`; nothing on failure. */
+GML_MUST_CHECK gml_status gml_onnx_write(const gml_module *module, gml_str *out,
+                                         gml_diags *diags);
+
+#endif

@@ -1,0 +1,20 @@
+/* ir/ops/add.c - Add. */
+#include "ir/elementwise.h"
+
+static const gml_expr *scalar(gml_lower *x, const gml_node *node, const gml_expr *const *args)
+{
+    (void)node;
+    return gml_add(x, args[0], args[1]);
+}
+
+const gml_op_info gml_op_add = {
+    .name = "Add",
+    .doc = "The sum of two tensors, element by element.",
+    .min_in = 2,
+    .max_in = 2,
+    .min_out = 1,
+    .max_out = 1,
+    .traits = GML_COMMUTATIVE,
+    .infer = gml_infer_numbers_broadcast,
+    .scalar = scalar,
+};

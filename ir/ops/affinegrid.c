@@ -1,0 +1,77 @@
+/* ir/ops/affinegrid.c - AffineGrid: sampling positions, theta times the normalised coordinates.
+ *
+ * The coordinates of position i of d lie in -1 to 1: at the centres of d equal parts, or with
+ * align_corners from end to end. A position is (x, y, 1), or (x, y, z, 1); x is the last axis.
+ */
+#include "ir/elementwise.h"
+
+static const gml_attr_spec attrs[] = {
+    {"align_corners", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
+    {NULL},
+};
+
+static gml_status infer(gml_infer *cx)
+{
+    const gml_type *theta;
+    const gml_dim *size;
+    size_t count;
+    GML_TRY(gml_infer_require(cx, 0, GML_IS_FLOAT));
+    GML_TRY(gml_infer_tensor(cx, 0, &theta));
+    GML_TRY(gml_infer_elements(cx, 1, &size, &count));
+    if (count != 4 && count != 5)
+        return gml_infer_fail(cx, GML_E_SHAPE, "the size has %zu elements, not 4 or 5", count);
+    gml_dim axes = (gml_dim)count - 2;
+    if (theta->rank != 3 || theta->dims[1] != axes || theta->dims[2] != axes + 1)
+        return gml_infer_fail(cx, GML_E_SHAPE, "theta is not of shape N, %lld, %lld",
+                              (long long)axes, (long long)axes + 1);
+    gml_dim dims[5] = {size[0]};
+    for (size_t i = 2; i < count; i++)
+        dims[i - 1] = size[i];
+    dims[count - 1] = axes;
+    return gml_infer_set(cx, 0, theta->dtype, (int)count, dims);
+}
+
+static const gml_expr *coordinate(gml_lower *x, const gml_expr *index, gml_dim size,
+                                  bool corners, gml_dtype dtype)
+{
+    const gml_expr *i = gml_cast(x, index, dtype);
+    const gml_expr *d = gml_cast(x, gml_size(x, size), dtype);
+    const gml_expr *one = gml_const(x, dtype, 1.0);
+    const gml_expr *two_i = gml_add(x, i, i);
+    if (corners)
+        d = gml_max(x, gml_sub(x, d, one), one);
+    else
+        two_i = gml_add(x, two_i, one);
+    return gml_sub(x, gml_div(x, two_i, d), one);
+}
+
+static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,
+                             const gml_expr *const *index)
+{
+    const gml_type *type = &node->results[result].type;
+    bool corners = gml_node_int(node, "align_corners", 0) != 0;
+    int axes = type->rank - 2;
+    gml_dtype wide = gml_accumulator(type->dtype);
+    const gml_expr *at[3] = {index[0], index[axes + 1], gml_i64(x, axes)};
+    const gml_expr *sum = gml_cast(x, gml_at(x, 0, at), wide);
+    for (int k = axes - 1; k >= 0; k--) {
+        int axis = axes - k; /* of the result; x comes first in theta */
+        at[2] = gml_i64(x, k);
+        const gml_expr *place = coordinate(x, index[axis], type->dims[axis], corners, wide);
+        sum = gml_add(x, sum, gml_mul(x, gml_cast(x, gml_at(x, 0, at), wide), place));
+    }
+    return gml_cast(x, sum, type->dtype);
+}
+
+const gml_op_info gml_op_affinegrid = {
+    .name = "AffineGrid",
+    .doc = "Sampling positions for GridSample from affine matrices.",
+    .min_in = 2,
+    .max_in = 2,
+    .min_out = 1,
+    .max_out = 1,
+    .value_operands = 1u << 1,
+    .attrs = attrs,
+    .infer = infer,
+    .lower = lower,
+};

@@ -1,0 +1,19 @@
+/* ir/ops/cos.c - Cos. */
+#include "ir/elementwise.h"
+
+static const gml_expr *scalar(gml_lower *x, const gml_node *node, const gml_expr *const *args)
+{
+    (void)node;
+    return gml_unary(x, GML_X_COS, args[0]);
+}
+
+const gml_op_info gml_op_cos = {
+    .name = "Cos",
+    .doc = "The cosine of each element.",
+    .min_in = 1,
+    .max_in = 1,
+    .min_out = 1,
+    .max_out = 1,
+    .infer = gml_infer_float,
+    .scalar = scalar,
+};

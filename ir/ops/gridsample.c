@@ -1,0 +1,204 @@
+/* ir/ops/gridsample.c - GridSample: the operand interpolated at positions that a grid gives.
+ *
+ * A normalised position v in -1 to 1 is, along an axis of size d,
+ *   (v + 1) / 2 (d - 1)        with align_corners: the ends are the outer elements' centres
+ *   ((v + 1) d - 1) / 2        else: the ends are their outer borders
+ * A position beyond the border is kept (zeros), moved to the nearest element (border), or
+ * mirrored at the border until it is inside (reflection); then the same is done for each tap.
+ * The grid lists coordinates from the last axis to the first. */
+#include "ir/elementwise.h"
+#include "ir/sample.h"
+#include "ir/view.h"
+
+static const gml_attr_spec attrs[] = {
+    {"align_corners", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
+    {"mode", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "linear"},
+    {"padding_mode", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "zeros"},
+    {NULL},
+};
+
+static bool is_one_of(const gml_node *node, const char *name, const char *const *texts)
+{
+    for (; *texts; texts++)
+        if (gml_node_string_is(node, name, *texts))
+            return true;
+    return false;
+}
+
+static gml_status infer(gml_infer *cx)
+{
+    static const char *const modes[] = {"linear", "nearest", "cubic", NULL};
+    static const char *const paddings[] = {"zeros", "border", "reflection", NULL};
+    const gml_type *data;
+    const gml_type *grid;
+    GML_TRY(gml_infer_require(cx, 0, GML_IS_NUMBER | GML_IS_BOOL));
+    GML_TRY(gml_infer_require(cx, 1, GML_IS_FLOAT));
+    GML_TRY(gml_infer_tensor(cx, 0, &data));
+    GML_TRY(gml_infer_tensor(cx, 1, &grid));
+    if (!is_one_of(cx->node, "mode", modes))
+        return gml_infer_fail(cx, GML_E_INVALID, "unknown mode");
+    if (!is_one_of(cx->node, "padding_mode", paddings))
+        return gml_infer_fail(cx, GML_E_INVALID, "unknown padding_mode");
+    if (!gml_node_string_is(cx->node, "mode", "nearest"))
+        GML_TRY(gml_infer_require(cx, 0, GML_IS_NUMBER));
+    if (data->rank < 3 || grid->rank != data->rank)
+        return gml_infer_fail(cx, GML_E_SHAPE, "the data has rank %d, the grid %d", data->rank,
+                              grid->rank);
+    gml_dim length = grid->dims[grid->rank - 1];
+    if (gml_dim_is_const(length) && length != data->rank - 2)
+        return gml_infer_fail(cx, GML_E_SHAPE, "positions have %lld coordinates for %d axes",
+                              (long long)length, data->rank - 2);
+    gml_dim dims[GML_MAX_RANK] = {data->dims[0], data->dims[1]};
+    for (int i = 2; i < data->rank; i++) {
+        dims[i] = grid->dims[i - 1];
+        if (data->dims[i] == 0)
+            return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has no element to sample", i);
+    }
+    return gml_infer_set(cx, 0, data->dtype, data->rank, dims);
+}
+
+typedef struct grid_sample {
+    const gml_node *node;
+    const gml_expr *const *index;           /* of the result */
+    const gml_expr *position[GML_MAX_RANK]; /* along each sampled axis */
+    int n;                                  /* sampled axes */
+    int first;                              /* tap 0 is at floor(position) + first */
+    bool cubic;
+} grid_sample;
+
+/* The border of an axis: 0 and d - 1, or half an element more. */
+static void find_border(gml_lower *x, const gml_node *node, const gml_expr *like, gml_dim size,
+                        const gml_expr *out_border[2])
+{
+    double margin = gml_node_int(node, "align_corners", 0) ? 0.0 : 0.5;
+    const gml_expr *d = gml_cast(x, gml_size(x, size), like->dtype);
+    out_border[0] = gml_like(x, like, -margin);
+    out_border[1] = gml_sub(x, d, gml_like(x, like, 1.0 - margin));
+}
+
+/* Mirrored at the border that is passed, as often as needed: an even number of whole spans
+ * beyond it leads back from that border, an odd number from the other. */
+static const gml_expr *reflect(gml_lower *x, const gml_expr *v, const gml_expr *const border[2])
+{
+    const gml_expr *low = gml_lt(x, v, border[0]);
+    const gml_expr *high = gml_lt(x, border[1], v);
+    const gml_expr *span = gml_sub(x, border[1], border[0]);
+    const gml_expr *beyond =
+        gml_select(x, low, gml_sub(x, border[0], v), gml_sub(x, v, border[1]));
+    const gml_expr *turns = gml_unary(x, GML_X_FLOOR, gml_div(x, beyond, span));
+    const gml_expr *rest = gml_sub(x, beyond, gml_mul(x, turns, span));
+    const gml_expr *half = gml_mul(x, turns, gml_like(x, v, 0.5));
+    const gml_expr *even = gml_eq(x, half, gml_unary(x, GML_X_FLOOR, half));
+    const gml_expr *up = gml_add(x, border[0], rest);
+    const gml_expr *down = gml_sub(x, border[1], rest);
+    const gml_expr *from_low = gml_select(x, even, up, down);
+    const gml_expr *from_high = gml_select(x, even, down, up);
+    return gml_select(x, low, from_low, gml_select(x, high, from_high, v));
+}
+
+/* The position along sampled axis `i` in elements, moved inside where the padding says so. */
+static const gml_expr *find_position(gml_lower *x, const grid_sample *s, int i)
+{
+    const gml_expr *at[GML_MAX_RANK];
+    at[0] = s->index[0];
+    gml_copy_index(s->index + 2, s->n, at + 1);
+    at[s->n + 1] = gml_i64(x, s->n - 1 - i);
+    const gml_expr *v = gml_wide(x, gml_at(x, 1, at));
+    gml_dim size = gml_operand_dim(x, 0, i + 2);
+    const gml_expr *d = gml_cast(x, gml_size(x, size), v->dtype);
+    const gml_expr *one = gml_like(x, v, 1.0);
+    const gml_expr *half = gml_like(x, v, 0.5);
+    v = gml_add(x, v, one);
+    if (gml_node_int(s->node, "align_corners", 0))
+        v = gml_mul(x, gml_mul(x, v, half), gml_sub(x, d, one));
+    else
+        v = gml_mul(x, gml_sub(x, gml_mul(x, v, d), one), half);
+    if (gml_node_string_is(s->node, "mode", "nearest"))
+        v = gml_unary(x, GML_X_ROUND, v);
+    const gml_expr *border[2];
+    find_border(x, s->node, v, size, border);
+    if (gml_node_string_is(s->node, "padding_mode", "reflection"))
+        return reflect(x, v, border);
+    if (!gml_node_string_is(s->node, "padding_mode", "border"))
+        return v;
+    const gml_expr *zero = gml_like(x, v, 0.0);
+    const gml_expr *moved = gml_max(x, zero, gml_min(x, v, gml_sub(x, d, one)));
+    const gml_expr *outside = gml_or(x, gml_lt(x, v, border[0]), gml_lt(x, border[1], v));
+    return gml_select(x, outside, moved, v);
+}
+
+/* The element at whole `positions`, as the type to interpolate in. */
+static const gml_expr *element_at(gml_lower *x, const grid_sample *s,
+                                  const gml_expr *const *positions)
+{
+    bool zeros = gml_node_string_is(s->node, "padding_mode", "zeros");
+    bool reflects = gml_node_string_is(s->node, "padding_mode", "reflection");
+    const gml_expr *inside = NULL;
+    const gml_expr *from[GML_MAX_RANK] = {s->index[0], s->index[1]};
+    for (int i = 0; i < s->n; i++) {
+        gml_dim size = gml_operand_dim(x, 0, i + 2);
+        const gml_expr *v = positions[i];
+        if (reflects) {
+            const gml_expr *border[2];
+            find_border(x, s->node, v, size, border);
+            v = reflect(x, v, border);
+        }
+        from[i + 2] = gml_position(x, v);
+        if (zeros) {
+            const gml_expr *here = gml_in_range(x, from[i + 2], size);
+            inside = inside ? gml_and(x, inside, here) : here;
+        } else {
+            from[i + 2] = gml_clamp_index(x, from[i + 2], size);
+        }
+    }
+    if (!zeros)
+        return gml_at(x, 0, from);
+    return gml_at_if(x, 0, from, inside, gml_const(x, gml_operand_dtype(x, 0), 0.0));
+}
+
+static const gml_expr *tap_term(gml_lower *x, const void *context, const gml_expr *const *taps)
+{
+    const grid_sample *s = context;
+    gml_dtype wide = gml_sample_dtype(gml_operand_dtype(x, 0));
+    const gml_expr *at[GML_MAX_RANK];
+    const gml_expr *weight = NULL;
+    for (int i = 0; i < s->n; i++) {
+        const gml_expr *v = s->position[i];
+        const gml_expr *tap = gml_add(x, taps[i], gml_i64(x, s->first));
+        at[i] = gml_add(x, gml_unary(x, GML_X_FLOOR, v), gml_cast(x, tap, v->dtype));
+        const gml_expr *distance = gml_sub(x, at[i], v);
+        const gml_expr *w =
+            s->cubic ? gml_cubic_kernel(x, distance, -0.75) : gml_linear_kernel(x, distance);
+        weight = weight ? gml_mul(x, weight, w) : w;
+    }
+    return gml_mul(x, gml_cast(x, weight, wide), gml_cast(x, element_at(x, s, at), wide));
+}
+
+static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,
+                             const gml_expr *const *index)
+{
+    grid_sample s = {.node = node, .index = index, .n = gml_operand_rank(x, 0) - 2};
+    s.cubic = gml_node_string_is(node, "mode", "cubic");
+    s.first = s.cubic ? -1 : 0;
+    int64_t counts[GML_MAX_RANK];
+    for (int i = 0; i < s.n; i++) {
+        s.position[i] = find_position(x, &s, i);
+        counts[i] = s.cubic ? 4 : 2;
+    }
+    if (gml_node_string_is(node, "mode", "nearest"))
+        return element_at(x, &s, s.position);
+    const gml_expr *sum = gml_sum_taps(x, s.n, counts, tap_term, &s);
+    return gml_sample_cast(x, sum, gml_result_dtype(x, result));
+}
+
+const gml_op_info gml_op_gridsample = {
+    .name = "GridSample",
+    .doc = "A tensor interpolated at positions that another gives.",
+    .min_in = 2,
+    .max_in = 2,
+    .min_out = 1,
+    .max_out = 1,
+    .attrs = attrs,
+    .infer = infer,
+    .lower = lower,
+};

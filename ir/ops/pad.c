@@ -1,0 +1,115 @@
+/* ir/ops/pad.c - Pad: elements before and after along each axis; negative counts take away.
+ *
+ * Position p of the result is position q = p - before of the operand, and where that is
+ * outside: constant  the value edge      q moved to the nearest end reflect   r = q mod 2 (size
+ * - 1), min(r, 2 (size - 1) - r) wrap      q mod size */
+#include "ir/view.h"
+
+static const gml_attr_spec attrs[] = {
+    {"mode", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "constant"},
+    {NULL},
+};
+
+/* Where the counts of axis number `i` of `n` go. */
+static int padded_axis(const gml_dim *axes, size_t i, int rank)
+{
+    int64_t axis = axes ? axes[i] : (int64_t)i;
+    return (int)(axis < 0 ? axis + rank : axis);
+}
+
+static gml_status infer(gml_infer *cx)
+{
+    const gml_type *data;
+    const gml_dim *pads;
+    const int64_t *axes;
+    size_t n_pads;
+    size_t n_axes;
+    unsigned set;
+    GML_TRY(gml_infer_tensor(cx, 0, &data));
+    GML_TRY(gml_infer_elements(cx, 1, &pads, &n_pads));
+    GML_TRY(gml_infer_ints(cx, 3, &axes, &n_axes));
+    size_t n = axes ? n_axes : (size_t)data->rank;
+    if (n_pads != 2 * n)
+        return gml_infer_fail(cx, GML_E_SHAPE, "%zu pads for %zu axes", n_pads, n);
+    if (axes)
+        GML_TRY(gml_infer_axes(cx, axes, n, data->rank, &set));
+    bool constant = gml_node_string_is(cx->node, "mode", "constant");
+    if (!constant && !gml_node_string_is(cx->node, "mode", "edge") &&
+        !gml_node_string_is(cx->node, "mode", "reflect") &&
+        !gml_node_string_is(cx->node, "mode", "wrap"))
+        return gml_infer_fail(cx, GML_E_INVALID, "unknown mode");
+    if (gml_has_operand(cx->node, 2) && gml_operand_type(cx->node, 2)->dtype != data->dtype)
+        return gml_infer_fail(cx, GML_E_TYPE, "the value has type %s, the data %s",
+                              gml_dtype_name(gml_operand_type(cx->node, 2)->dtype),
+                              gml_dtype_name(data->dtype));
+    gml_dim dims[GML_MAX_RANK];
+    for (int i = 0; i < data->rank; i++)
+        dims[i] = data->dims[i];
+    for (size_t i = 0; i < n; i++) {
+        int axis = padded_axis(axes, i, data->rank);
+        gml_dim both = gml_dim_add(cx->dims, pads[i], pads[n + i]);
+        dims[axis] = gml_dim_add(cx->dims, dims[axis], both);
+        if (data->dims[axis] == 0 && dims[axis] != 0 && !constant)
+            return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has no element to repeat", axis);
+    }
+    return gml_infer_set(cx, 0, data->dtype, data->rank, dims);
+}
+
+static const gml_expr *reflect(gml_lower *x, const gml_expr *position, gml_dim size)
+{
+    gml_dim_pool *pool = x->kernel->dims;
+    const gml_expr *period = gml_size(x, gml_dim_mul(pool, 2, gml_dim_sub(pool, size, 1)));
+    const gml_expr *there = gml_floormod(x, position, period);
+    return gml_min(x, there, gml_sub(x, period, there));
+}
+
+static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,
+                             const gml_expr *const *index)
+{
+    (void)result;
+    const gml_type *data = gml_operand_type(node, 0);
+    size_t n_pads;
+    size_t n_axes;
+    const gml_dim *pads = gml_operand_elements(x, 1, &n_pads);
+    const gml_dim *axes = gml_operand_elements(x, 3, &n_axes);
+    const gml_expr *from[GML_MAX_RANK];
+    const gml_expr *inside = NULL;
+    gml_copy_index(index, data->rank, from);
+    for (size_t i = 0; i < n_pads / 2; i++) {
+        if (pads[i] == 0 && pads[n_pads / 2 + i] == 0)
+            continue;
+        int axis = padded_axis(axes, i, data->rank);
+        gml_dim size = data->dims[axis];
+        const gml_expr *position = gml_sub(x, index[axis], gml_size(x, pads[i]));
+        from[axis] = position;
+        if (gml_node_string_is(node, "mode", "edge")) {
+            from[axis] = gml_clamp_index(x, position, size);
+        } else if (gml_node_string_is(node, "mode", "reflect")) {
+            from[axis] = reflect(x, position, size);
+        } else if (gml_node_string_is(node, "mode", "wrap")) {
+            from[axis] = gml_floormod(x, position, gml_size(x, size));
+        } else {
+            const gml_expr *here = gml_in_range(x, position, size);
+            inside = inside ? gml_and(x, inside, here) : here;
+        }
+    }
+    if (!inside)
+        return gml_at(x, 0, from);
+    const gml_expr *value =
+        gml_has_operand(node, 2) ? gml_at_scalar(x, 2) : gml_const(x, data->dtype, 0.0);
+    return gml_at_if(x, 0, from, inside, value);
+}
+
+const gml_op_info gml_op_pad = {
+    .name = "Pad",
+    .doc = "A tensor with elements added, or taken away, at both ends of its axes.",
+    .min_in = 2,
+    .max_in = 4,
+    .min_out = 1,
+    .max_out = 1,
+    .traits = GML_VIEW,
+    .value_operands = 1u << 1 | 1u << 3,
+    .attrs = attrs,
+    .infer = infer,
+    .lower = lower,
+};

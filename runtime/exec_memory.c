@@ -1,0 +1,214 @@
+/* runtime/exec_memory.c - where an instance's slots lie.
+ *
+ * The arena of a static program was planned when it was compiled. Otherwise every slot whose size is
+ * known once the inputs are bound is placed then, by the same method, and the arena grows when it
+ * must; what is not known then gets a buffer when its step comes. */
+#include "runtime/instance.h"
+
+bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape)
+{
+    const gml_slot *s = &instance->program->slots.items[slot];
+    *out_shape = (gml_tensor){.dtype = s->dtype, .rank = s->rank};
+    for (int i = 0; i < s->rank; i++) {
+        if (!gml_instance_dim(instance, s->dims[i], &out_shape->dims[i]))
+            return false;
+    }
+    return true;
+}
+
+static gml_status fail_shape(const gml_slot *slot, gml_loc loc, gml_diags *diags)
+{
+    return gml_fail(diags, GML_E_SHAPE, loc,
+                    "value %s has a negative size, or one that does not fit",
+                    slot->name != NULL ? slot->name : "without a name");
+}
+
+/* A buffer of at least `size` bytes in `*buffer`, with what was in it lost when it grows. */
+static gml_status reserve(gml_buffer **buffer, uint64_t size, gml_diags *diags)
+{
+    if (*buffer != NULL && gml_buffer_size(*buffer) >= size)
+        return GML_OK;
+    gml_buffer_release(*buffer);
+    *buffer = gml_buffer_create((size_t)size, false);
+    if (*buffer == NULL)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for %llu bytes of values",
+                        (unsigned long long)size);
+    return GML_OK;
+}
+
+/* ---- Slots ------------------------------------------------------------------------------ */
+
+static bool is_owned_output(const gml_instance *instance, uint32_t slot)
+{
+    return instance->outer != NULL &&
+           instance->live.last[slot] == instance->program->steps.count;
+}
+
+static gml_status place_static(gml_instance *instance, uint64_t *out_size)
+{
+    const gml_program *program = instance->program;
+    *out_size = 0;
+    for (uint32_t i = 0; i < program->slots.count; i++) {
+        const gml_slot *slot = &program->slots.items[i];
+        gml_tensor shape;
+        size_t bytes = 0;
+        instance->is_placed[i] = slot->kind == GML_SLOT_ARENA && !is_owned_output(instance, i);
+        if (!instance->is_placed[i])
+            continue;
+        if (!gml_instance_shape(instance, i, &shape) || !gml_tensor_bytes(&shape, &bytes))
+            return GML_E_SHAPE;
+        instance->offsets[i] = slot->offset;
+        uint64_t end = slot->offset + bytes;
+        *out_size = end > *out_size ? end : *out_size;
+    }
+    return GML_OK;
+}
+
+static gml_status place_bound(gml_instance *instance, uint64_t *out_size, gml_diags *diags)
+{
+    const gml_program *program = instance->program;
+    size_t n_places = 0;
+    for (uint32_t i = 0; i < program->slots.count; i++) {
+        const gml_slot *slot = &program->slots.items[i];
+        gml_tensor shape;
+        size_t bytes = 0;
+        instance->is_placed[i] = slot->kind == GML_SLOT_ARENA &&
+                                 instance->live.first[i] != UINT32_MAX &&
+                                 !is_owned_output(instance, i) &&
+                                 gml_instance_shape(instance, i, &shape);
+        if (!instance->is_placed[i])
+            continue;
+        if (!gml_tensor_bytes(&shape, &bytes)) {
+            const gml_step *step = &program->steps.items[instance->live.first[i]];
+            return fail_shape(slot, gml_step_loc(step), diags);
+        }
+        instance->places[n_places++] = (gml_place){.size = bytes,
+                                                   .first = instance->live.first[i],
+                                                   .last = instance->live.last[i],
+                                                   .slot = i};
+    }
+    if (!gml_place_all(instance->places, n_places, instance->order, out_size))
+        return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "the values do not fit in memory");
+    for (size_t i = 0; i < n_places; i++)
+        instance->offsets[instance->places[i].slot] = instance->places[i].offset;
+    return GML_OK;
+}
+
+gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc,
+                              gml_diags *diags)
+{
+    if (instance->is_direct[slot])
+        return GML_OK;
+    if (instance->is_placed[slot]) {
+        instance->addresses[slot] =
+            (char *)gml_buffer_data(instance->arena) + instance->offsets[slot];
+        return GML_OK;
+    }
+    const gml_slot *s = &instance->program->slots.items[slot];
+    gml_tensor shape;
+    if (!gml_instance_shape(instance, slot, &shape))
+        return gml_fail(diags, GML_E_INTERNAL, loc, "the size of value %s is not known",
+                        s->name != NULL ? s->name : "without a name");
+    gml_status status =
+        gml_rvalue_alloc(&instance->values[slot], shape.dtype, shape.rank, shape.dims);
+    if (status == GML_E_SHAPE)
+        return fail_shape(s, loc, diags);
+    if (status != GML_OK)
+        return gml_fail(diags, status, loc, "no memory for value %s",
+                        s->name != NULL ? s->name : "without a name");
+    instance->addresses[slot] = instance->values[slot].tensor.data;
+    return GML_OK;
+}
+
+/* ---- The workspace ---------------------------------------------------------------------- */
+
+typedef struct needs {
+    uint64_t temporaries; /* all of a step */
+    uint64_t scratch;     /* of one thread */
+    uint64_t all;
+} needs;
+
+static gml_status add_bytes(const gml_instance *instance, gml_dim dim, uint64_t *sum,
+                            bool *is_known)
+{
+    int64_t bytes = 0;
+    if (!gml_instance_dim(instance, dim, &bytes)) {
+        *is_known = false;
+        return GML_OK;
+    }
+    if (bytes < 0 || (uint64_t)bytes > (UINT64_C(1) << 60) ||
+        *sum > (UINT64_C(1) << 60))
+        return GML_E_SHAPE;
+    *sum += gml_align_up((uint64_t)bytes);
+    return GML_OK;
+}
+
+static gml_status find_needs(const gml_instance *instance, const gml_step *step, needs *out,
+                             bool *is_known)
+{
+    *out = (needs){0};
+    *is_known = true;
+    for (uint32_t i = 0; i < step->n_temporaries; i++)
+        GML_TRY(add_bytes(instance, step->temporaries[i], &out->temporaries, is_known));
+    GML_TRY(add_bytes(instance, step->scratch, &out->scratch, is_known));
+    uint64_t n_threads = instance->pool != NULL ? (uint64_t)gml_pool_threads(instance->pool) : 1;
+    if (out->scratch > (UINT64_C(1) << 50))
+        return GML_E_SHAPE;
+    out->all = out->temporaries + out->scratch * n_threads;
+    return GML_OK;
+}
+
+static gml_status reserve_workspace(gml_instance *instance, gml_diags *diags)
+{
+    const gml_program *program = instance->program;
+    uint64_t most = 0;
+    for (size_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
+        needs n;
+        bool is_known = true;
+        if (step->kind != GML_STEP_KERNEL)
+            continue;
+        if (find_needs(instance, step, &n, &is_known) != GML_OK)
+            return gml_fail(diags, GML_E_SHAPE, gml_step_loc(step),
+                            "the kernel's temporaries do not fit");
+        most = is_known && n.all > most ? n.all : most;
+    }
+    return reserve(&instance->workspace, most, diags);
+}
+
+gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, void **mems,
+                                  char **out_scratch, size_t *out_scratch_size,
+                                  gml_diags *diags)
+{
+    needs n;
+    bool is_known = true;
+    gml_loc loc = gml_step_loc(step);
+    if (find_needs(instance, step, &n, &is_known) != GML_OK)
+        return gml_fail(diags, GML_E_SHAPE, loc, "the kernel's temporaries do not fit");
+    if (!is_known)
+        return gml_fail(diags, GML_E_INTERNAL, loc, "the size of a temporary is not known");
+    GML_TRY(reserve(&instance->workspace, n.all, diags));
+    char *next = gml_buffer_data(instance->workspace);
+    *out_scratch = next + n.temporaries;
+    *out_scratch_size = (size_t)n.scratch;
+    for (uint32_t i = 0; i < step->n_temporaries; i++) {
+        uint64_t bytes = 0;
+        mems[i] = next;
+        GML_TRY(add_bytes(instance, step->temporaries[i], &bytes, &is_known));
+        next += bytes;
+    }
+    return GML_OK;
+}
+
+gml_status gml_instance_place(gml_instance *instance, gml_diags *diags)
+{
+    uint64_t size = 0;
+    if (instance->program->is_static) {
+        if (place_static(instance, &size) != GML_OK)
+            return gml_fail(diags, GML_E_INVALID, (gml_loc){0}, "the program was not planned");
+    } else {
+        GML_TRY(place_bound(instance, &size, diags));
+    }
+    GML_TRY(reserve(&instance->arena, size, diags));
+    return reserve_workspace(instance, diags);
+}

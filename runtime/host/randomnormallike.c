@@ -1,0 +1,6 @@
+#include "runtime/host/random_util.h"
+
+gml_status gml_host_randomnormallike(gml_host_call *call)
+{
+    return gml_host_fill_random(call, true, true);
+}

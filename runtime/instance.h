@@ -1,0 +1,149 @@
+/* runtime/instance.h - the memory of one execution of a program. Private to runtime/.
+ *
+ * exec.c        life of an instance, kernel steps, a run from start to end
+ * exec_bind.c   sizes: symbols from the shapes of inputs and of what host operators made
+ * exec_memory.c where slots lie, and the steps' workspace
+ * exec_host.c   host steps and their regions
+ * exec_output.c what the caller gets
+ *
+ * Where a tensor lies while a program runs:
+ *   planned arena slot   in `arena`
+ *   late arena slot      its size came from a host operator: a buffer of its own, in values[slot]
+ *   direct output        right in the caller's tensor
+ *   owned output         of a region: a buffer of its own, which the caller takes
+ * Host operators share what they are given by retaining its buffer. Memory that is used again, or is
+ * not ours, must not be kept so: its views carry `marker` as their buffer, and whatever a host operator
+ * returns with the marker in it is copied at once.
+ *
+ * The tables are one buffer, laid out when the instance is created; running a static program allocates
+ * nothing.
+ */
+#ifndef GML_RUNTIME_INSTANCE_H
+#define GML_RUNTIME_INSTANCE_H
+
+#include "runtime/plan.h"
+
+/* How a size got its value. */
+typedef enum gml_known {
+    GML_UNKNOWN,
+    GML_BOUND, /* from the inputs: holds until other shapes are bound */
+    GML_FOUND, /* while running: forgotten before the next run */
+} gml_known;
+
+/* A symbol of a region's program that has its value from a program around. */
+typedef struct gml_inherited {
+    uint32_t symbol; /* number in the region's dims */
+    const int64_t *value;
+    const uint8_t *known;
+    int64_t last; /* when shapes were bound last; -1: unknown */
+} gml_inherited;
+
+struct gml_instance {
+    gml_program *program; /* retained */
+    gml_pool *pool;       /* NULL: one thread */
+    const gml_instance *outer;
+    int depth;
+    gml_step_watch watch;
+    gml_value_watch watch_values;
+    void *watch_context;
+
+    gml_buffer *tables; /* all arrays below */
+    gml_buffer *marker;
+    gml_buffer *arena;     /* NULL until needed */
+    gml_buffer *workspace; /* temporaries, then scratch of each thread */
+
+    /* by slot */
+    void **addresses; /* of elements; NULL: none now */
+    gml_rvalue *values; /* INPUT: borrowed; VALUE, late and owned slots: ours */
+    uint8_t *is_direct; /* `addresses` is the caller's memory in this run */
+    uint8_t *is_placed; /* in `arena` at offsets[slot] */
+    uint64_t *offsets;
+    gml_liveness live;
+    /* by step: deaths[death_start[s]] up to deaths[death_start[s + 1] - 1] are done with after step s */
+    uint32_t *death_start;
+    uint32_t *deaths;
+    uint32_t *first_region; /* by step, into `regions` */
+    /* by size */
+    int64_t *dims;
+    uint8_t *known; /* gml_known */
+    bool has_found; /* some size is GML_FOUND */
+    gml_inherited *inherited;
+    size_t n_inherited;
+
+    bool is_bound;
+    int64_t *bound; /* by input: rank and dimensions, GML_MAX_RANK + 1 numbers each */
+    gml_place *places; /* of a program that is not static */
+    uint32_t *order;
+
+    void **mems;                /* of one kernel */
+    gml_rvalue *args;           /* of one host step: inputs, then outputs */
+    gml_tensor *shapes;         /* of one host step's outputs */
+    gml_rvalue *results;        /* by output, between the last step and the caller's array */
+    uint8_t *in_place;          /* by output: its entry keeps its memory */
+    gml_instance **regions;     /* NULL until run */
+    gml_rvalue *region_args;    /* inputs, where this instance runs a region */
+    size_t n_regions;
+};
+
+/* ---- exec.c ----------------------------------------------------------------------------- */
+
+/* For the program of a region. Its outputs own what they hold, or share the buffers of its inputs. */
+gml_status gml_instance_create_inner(gml_program *program, const gml_instance *outer,
+                                     gml_instance **out_instance, gml_diags *diags);
+/* The value of `slot` as the instance has it: a view, not to be reset. */
+gml_rvalue gml_instance_view(const gml_instance *instance, uint32_t slot);
+
+static inline gml_loc gml_step_loc(const gml_step *step)
+{
+    return (gml_loc){.node = step->node, .op = step->op};
+}
+
+static inline void *gml_unconst(const void *pointer)
+{
+    union {
+        const void *from;
+        void *to;
+    } u = {pointer};
+    return u.to;
+}
+
+/* ---- exec_bind.c ------------------------------------------------------------------------ */
+
+/* False when the value is not known (yet). */
+bool gml_instance_dim(const gml_instance *instance, gml_dim dim, int64_t *out_value);
+/* Checks the inputs and gives symbols their values. `*out_changed` when sizes may differ from those of
+ * the run before. */
+gml_status gml_instance_bind(gml_instance *instance, const gml_rvalue *inputs, size_t n_inputs,
+                             bool *out_changed, gml_diags *diags);
+/* The same for output `number` of a host step, in values[slot]. */
+gml_status gml_instance_match(gml_instance *instance, const gml_step *step, uint32_t number,
+                              gml_diags *diags);
+
+/* ---- exec_memory.c ---------------------------------------------------------------------- */
+
+/* Dimensions of `slot` now; false when one is not known. */
+bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape);
+/* Places every arena slot and the workspace, as far as sizes are known. */
+gml_status gml_instance_place(gml_instance *instance, gml_diags *diags);
+/* Memory for an arena slot that its step is about to write. */
+gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc,
+                              gml_diags *diags);
+/* Sets mems[] for the temporaries of `step`; `out_scratch` is the threads' memory. */
+gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, void **mems,
+                                  char **out_scratch, size_t *out_scratch_size,
+                                  gml_diags *diags);
+
+/* ---- exec_host.c ------------------------------------------------------------------------ */
+
+gml_status gml_instance_run_host(gml_instance *instance, uint32_t step, gml_diags *diags);
+/* Replaces every tensor in `value` whose buffer is `marker` by a copy of its own. */
+gml_status gml_rvalue_own(gml_rvalue *value, const gml_buffer *marker);
+
+/* ---- exec_output.c ---------------------------------------------------------------------- */
+
+/* Before the steps: slots that can be computed right in the caller's tensors. */
+void gml_instance_direct(gml_instance *instance, const gml_rvalue *outputs);
+/* After the steps. The outputs are untouched on failure, but for elements in place. */
+gml_status gml_instance_finish(gml_instance *instance, gml_rvalue *outputs, gml_diags *diags);
+
+#endif

@@ -1,0 +1,44 @@
+/* runtime/plan.h - which slots are alive when, and where they lie. Private to runtime/.
+ *
+ * The same placement serves the compiler (gml_program_plan, constant sizes) and an instance that
+ * binds shapes. Nothing here allocates: the caller lends all arrays.
+ */
+#ifndef GML_RUNTIME_PLAN_H
+#define GML_RUNTIME_PLAN_H
+
+#include "runtime/program.h"
+
+/* Regions within regions; bounds every recursion over them. */
+#define GML_MAX_REGION_DEPTH 100
+
+#define GML_ALIGN 64
+
+/* `size` up to a multiple of GML_ALIGN; `size` is at most INT64_MAX. */
+static inline uint64_t gml_align_up(uint64_t size)
+{
+    return (size + (GML_ALIGN - 1)) / GML_ALIGN * GML_ALIGN;
+}
+
+/* By slot: the step that writes it (UINT32_MAX: none) and the last one that reads it, directly or as
+ * the capture of a region. A slot that nobody reads dies with its step; an output lives until step
+ * number steps.count. */
+typedef struct gml_liveness {
+    uint32_t *first;
+    uint32_t *last;
+} gml_liveness;
+
+void gml_find_liveness(const gml_program *program, gml_liveness live);
+
+typedef struct gml_place {
+    uint64_t size; /* bytes */
+    uint64_t offset;
+    uint32_t first, last; /* steps, both included */
+    uint32_t slot;
+} gml_place;
+
+/* Sorts `places` by falling size and sets each offset to the lowest multiple of GML_ALIGN where it
+ * overlaps nothing alive at the same time. `order` is room for n_places numbers. False when the
+ * sizes do not fit 2^62 bytes. */
+bool gml_place_all(gml_place *places, size_t n_places, uint32_t *order, uint64_t *out_size);
+
+#endif

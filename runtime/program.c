@@ -1,0 +1,201 @@
+/* runtime/program.c - a program's life, and the check of what running it relies on. */
+#include "runtime/program.h"
+
+#include <stdlib.h>
+
+#include "runtime/plan.h"
+
+gml_program *gml_program_create(void)
+{
+    gml_program *program = calloc(1, sizeof *program);
+    if (program == NULL)
+        return NULL;
+    program->refs = 1;
+    gml_arena_init(&program->arena);
+    gml_dim_pool_init(&program->dims, &program->arena);
+    return program;
+}
+
+gml_program *gml_program_retain(gml_program *program)
+{
+    __atomic_fetch_add(&program->refs, 1, __ATOMIC_RELAXED);
+    return program;
+}
+
+void gml_program_release(gml_program *program)
+{
+    if (program == NULL || __atomic_fetch_sub(&program->refs, 1, __ATOMIC_ACQ_REL) != 1)
+        return;
+    for (size_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
+        for (uint32_t r = 0; r < step->n_regions; r++)
+            gml_program_release(step->regions[r].program);
+    }
+    if (program->release != NULL)
+        program->release(program->context);
+    gml_arena_reset(&program->arena);
+    free(program);
+}
+
+/* ---- The check -------------------------------------------------------------------------- */
+
+typedef struct checker {
+    const gml_program *program;
+    bool *is_set; /* by slot: bound, constant, or written by a step seen so far */
+    gml_diags *diags;
+    gml_loc loc;
+    int depth;
+} checker;
+
+static gml_status check_program(const gml_program *program, int depth, gml_diags *diags);
+
+static gml_status refuse(const checker *c, const char *what, size_t number)
+{
+    return gml_fail(c->diags, GML_E_INVALID, c->loc, "the program is damaged: %s (%zu)", what,
+                    number);
+}
+
+static bool is_dim(const checker *c, gml_dim dim)
+{
+    return gml_dim_is_const(dim) ||
+           (dim < 0 && gml_dim_index(dim) < c->program->dims.exprs.count);
+}
+
+static bool is_set(const checker *c, uint32_t slot)
+{
+    return slot < c->program->slots.count && c->is_set[slot];
+}
+
+static gml_status check_slot(checker *c, size_t number)
+{
+    const gml_slot *slot = &c->program->slots.items[number];
+    bool is_fixed = slot->kind == GML_SLOT_ARENA || slot->kind == GML_SLOT_CONSTANT;
+    if ((unsigned)slot->kind > GML_SLOT_VALUE || (unsigned)slot->dtype >= GML_DTYPE_COUNT)
+        return refuse(c, "unknown kind of slot", number);
+    if (slot->rank < GML_NO_RANK || slot->rank > GML_MAX_RANK)
+        return refuse(c, "rank of a slot", number);
+    if (is_fixed && (slot->dtype == GML_NONE || slot->rank < 0))
+        return refuse(c, "a slot without a type", number);
+    if (slot->kind == GML_SLOT_ARENA && slot->dtype == GML_STRING)
+        return refuse(c, "a slot of strings in the arena", number);
+    for (int i = 0; i < slot->rank; i++) {
+        if (!is_dim(c, slot->dims[i]))
+            return refuse(c, "size of a slot", number);
+        if (slot->kind == GML_SLOT_CONSTANT &&
+            (!gml_dim_is_const(slot->dims[i]) || slot->dims[i] < 0))
+            return refuse(c, "size of a constant", number);
+    }
+    c->is_set[number] = slot->kind == GML_SLOT_CONSTANT;
+    return GML_OK;
+}
+
+static gml_status check_region(checker *c, const gml_region *region)
+{
+    if (region->program == NULL)
+        return refuse(c, "a region without a program", 0);
+    if ((uint64_t)region->n_params + region->n_captures != region->program->n_inputs)
+        return refuse(c, "inputs of a region", region->program->n_inputs);
+    for (uint32_t i = 0; i < region->n_captures; i++) {
+        if (!is_set(c, region->captures[i]))
+            return refuse(c, "a region captures a slot before it is set", region->captures[i]);
+    }
+    return check_program(region->program, c->depth + 1, c->diags);
+}
+
+static gml_status check_kernel(checker *c, const gml_step *step)
+{
+    for (uint32_t i = 0; i < step->n_phases; i++) {
+        if (step->phases[i].run == NULL || !is_dim(c, step->phases[i].extent))
+            return refuse(c, "a phase", i);
+    }
+    for (uint32_t i = 0; i < step->n_temporaries; i++) {
+        if (!is_dim(c, step->temporaries[i]))
+            return refuse(c, "size of a temporary", i);
+    }
+    if (!is_dim(c, step->scratch) || !is_dim(c, step->flops) || !is_dim(c, step->bytes))
+        return refuse(c, "sizes of a kernel", 0);
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        uint32_t slot = step->inputs[i];
+        if (slot != GML_NO_SLOT && c->program->slots.items[slot].dtype == GML_NONE)
+            return refuse(c, "a kernel reads what is no tensor", slot);
+    }
+    return GML_OK;
+}
+
+static gml_status check_host(checker *c, const gml_step *step)
+{
+    if (step->host == NULL)
+        return refuse(c, "a host operator without a function", 0);
+    for (uint32_t i = 0; i < step->n_regions; i++)
+        GML_TRY(check_region(c, &step->regions[i]));
+    for (uint32_t i = 0; i < step->n_attrs; i++) {
+        if (step->attrs[i].kind == GML_ATTR_GRAPH && step->attrs[i].count >= step->n_regions)
+            return refuse(c, "number of a region", step->attrs[i].count);
+    }
+    return GML_OK;
+}
+
+static gml_status check_step(checker *c, const gml_step *step)
+{
+    bool is_kernel = step->kind == GML_STEP_KERNEL;
+    c->loc = (gml_loc){.node = step->node, .op = step->op};
+    if (!is_kernel && step->kind != GML_STEP_HOST)
+        return refuse(c, "kind of a step", (size_t)step->kind);
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        if (step->inputs[i] != GML_NO_SLOT && !is_set(c, step->inputs[i]))
+            return refuse(c, "a step reads a slot before it is set", step->inputs[i]);
+    }
+    GML_TRY(is_kernel ? check_kernel(c, step) : check_host(c, step));
+    gml_slot_kind kind = is_kernel ? GML_SLOT_ARENA : GML_SLOT_VALUE;
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
+        uint32_t slot = step->outputs[i];
+        if (slot == GML_NO_SLOT && !is_kernel)
+            continue;
+        if (slot >= c->program->slots.count || c->program->slots.items[slot].kind != kind ||
+            c->is_set[slot])
+            return refuse(c, "a step may not write the slot", slot);
+        c->is_set[slot] = true;
+    }
+    return GML_OK;
+}
+
+static gml_status check_all(checker *c)
+{
+    const gml_program *program = c->program;
+    for (size_t i = 0; i < program->slots.count; i++)
+        GML_TRY(check_slot(c, i));
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        uint32_t slot = program->inputs[i];
+        if (slot >= program->slots.count || c->is_set[slot] ||
+            program->slots.items[slot].kind != GML_SLOT_INPUT)
+            return refuse(c, "slot of an input", slot);
+        c->is_set[slot] = true;
+    }
+    for (size_t i = 0; i < program->steps.count; i++)
+        GML_TRY(check_step(c, &program->steps.items[i]));
+    c->loc = (gml_loc){0};
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        if (!is_set(c, program->outputs[i]))
+            return refuse(c, "slot of an output", program->outputs[i]);
+    }
+    return GML_OK;
+}
+
+static gml_status check_program(const gml_program *program, int depth, gml_diags *diags)
+{
+    checker c = {.program = program, .diags = diags, .depth = depth};
+    if (depth > GML_MAX_REGION_DEPTH)
+        return gml_fail(diags, GML_E_UNSUPPORTED, c.loc, "regions nest more than %d deep",
+                        GML_MAX_REGION_DEPTH);
+    c.is_set = calloc(program->slots.count + 1, sizeof *c.is_set);
+    if (c.is_set == NULL)
+        return gml_fail(diags, GML_E_MEMORY, c.loc, "no memory to check the program");
+    gml_status status = check_all(&c);
+    free(c.is_set);
+    return status;
+}
+
+gml_status gml_program_check(const gml_program *program, gml_diags *diags)
+{
+    return check_program(program, 0, diags);
+}

@@ -1,0 +1,210 @@
+#include "runtime/value.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GML_BUFFER_ALIGN 64u
+
+struct gml_buffer {
+    atomic_size_t references;
+    void *data;
+    size_t size;
+    void (*release)(void *context); /* of wrapped memory */
+    void *context;
+};
+
+/* Allocations until one fails, for tests; 0: none does. */
+static atomic_uint until_failure;
+
+void gml_buffer_fail_at(unsigned n)
+{
+    atomic_store(&until_failure, n);
+}
+
+static bool must_fail(void)
+{
+    unsigned left = atomic_load(&until_failure);
+    while (left != 0) {
+        if (atomic_compare_exchange_weak(&until_failure, &left, left - 1))
+            return left == 1;
+    }
+    return false;
+}
+
+/* The header fills one alignment unit before the data, so that a buffer is one allocation. */
+gml_buffer *gml_buffer_create(size_t size, bool zero)
+{
+    _Static_assert(sizeof(gml_buffer) <= GML_BUFFER_ALIGN, "the header has one unit");
+    if (must_fail() || size > SIZE_MAX / 2)
+        return NULL;
+    size_t rounded = (size + GML_BUFFER_ALIGN - 1) / GML_BUFFER_ALIGN * GML_BUFFER_ALIGN;
+    char *memory = aligned_alloc(GML_BUFFER_ALIGN, GML_BUFFER_ALIGN + rounded);
+    if (memory == NULL)
+        return NULL;
+    gml_buffer *buffer = (gml_buffer *)(void *)memory;
+    *buffer = (gml_buffer){.data = memory + GML_BUFFER_ALIGN, .size = size};
+    atomic_init(&buffer->references, 1);
+    if (zero)
+        memset(buffer->data, 0, rounded);
+    return buffer;
+}
+
+gml_buffer *gml_buffer_wrap(void *data, size_t size, void (*release)(void *context),
+                            void *context)
+{
+    gml_buffer *buffer = must_fail() ? NULL : malloc(sizeof *buffer);
+    if (buffer == NULL)
+        return NULL;
+    *buffer = (gml_buffer){.data = data, .size = size, .release = release, .context = context};
+    atomic_init(&buffer->references, 1);
+    return buffer;
+}
+
+gml_buffer *gml_buffer_retain(gml_buffer *buffer)
+{
+    if (buffer != NULL)
+        atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
+    return buffer;
+}
+
+void gml_buffer_release(gml_buffer *buffer)
+{
+    if (buffer == NULL ||
+        atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) != 1)
+        return;
+    if (buffer->release != NULL)
+        buffer->release(buffer->context);
+    free(buffer);
+}
+
+void *gml_buffer_data(const gml_buffer *buffer)
+{
+    return buffer->data;
+}
+
+size_t gml_buffer_size(const gml_buffer *buffer)
+{
+    return buffer->size;
+}
+
+bool gml_tensor_bytes(const gml_tensor *tensor, size_t *out_bytes)
+{
+    size_t bytes = gml_dtype_size(tensor->dtype);
+    bool is_empty = false;
+    if (tensor->rank < 0 || tensor->rank > GML_MAX_RANK)
+        return false;
+    for (int i = 0; i < tensor->rank; i++) {
+        if (tensor->dims[i] < 0)
+            return false;
+        is_empty |= tensor->dims[i] == 0;
+    }
+    for (int i = 0; i < tensor->rank && !is_empty; i++) {
+        size_t dim = (size_t)tensor->dims[i];
+        if (bytes != 0 && dim > (size_t)INT64_MAX / bytes)
+            return false;
+        bytes *= dim;
+    }
+    *out_bytes = is_empty ? 0 : bytes;
+    return true;
+}
+
+void gml_rvalue_reset(gml_rvalue *value)
+{
+    for (size_t i = 0; i < value->n_items; i++)
+        gml_rvalue_reset(&value->items[i]);
+    free(value->items);
+    gml_buffer_release(value->buffer);
+    *value = (gml_rvalue){0};
+}
+
+gml_status gml_rvalue_sequence(gml_rvalue *out_value, size_t n_items)
+{
+    *out_value = (gml_rvalue){0};
+    gml_rvalue *items = NULL;
+    if (n_items != 0) {
+        items = must_fail() ? NULL : calloc(n_items, sizeof *items);
+        if (items == NULL)
+            return GML_E_MEMORY;
+    }
+    *out_value =
+        (gml_rvalue){.kind = GML_RVALUE_SEQUENCE, .items = items, .n_items = n_items};
+    return GML_OK;
+}
+
+gml_status gml_rvalue_copy(gml_rvalue *out_value, const gml_rvalue *value)
+{
+    if (value->n_items == 0) {
+        *out_value = *value;
+        out_value->items = NULL;
+        gml_buffer_retain(value->buffer);
+        return GML_OK;
+    }
+    gml_status status = gml_rvalue_sequence(out_value, value->n_items);
+    if (status != GML_OK)
+        return status;
+    out_value->kind = value->kind;
+    out_value->is_optional = value->is_optional;
+    for (size_t i = 0; i < value->n_items && status == GML_OK; i++)
+        status = gml_rvalue_copy(&out_value->items[i], &value->items[i]);
+    if (status != GML_OK)
+        gml_rvalue_reset(out_value);
+    return status;
+}
+
+gml_status gml_rvalue_alloc(gml_rvalue *out_value, gml_dtype dtype, int rank,
+                            const int64_t *dims)
+{
+    *out_value = (gml_rvalue){0};
+    if (rank < 0 || rank > GML_MAX_RANK)
+        return GML_E_SHAPE;
+    gml_tensor tensor = {.dtype = dtype, .rank = rank};
+    size_t bytes = 0;
+    for (int i = 0; i < rank; i++)
+        tensor.dims[i] = dims[i];
+    if (!gml_tensor_bytes(&tensor, &bytes))
+        return GML_E_SHAPE;
+    /* Strings start as empty ones, so that a half-filled tensor can be read. */
+    gml_buffer *buffer = gml_buffer_create(bytes, dtype == GML_STRING);
+    if (buffer == NULL)
+        return GML_E_MEMORY;
+    tensor.data = gml_buffer_data(buffer);
+    *out_value = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = tensor, .buffer = buffer};
+    return GML_OK;
+}
+
+/* One buffer: the elements, then the bytes of all of them. */
+gml_status gml_rvalue_strings(gml_rvalue *out_value, int rank, const int64_t *dims,
+                              const gml_string *strings)
+{
+    *out_value = (gml_rvalue){0};
+    gml_tensor tensor = {.dtype = GML_STRING, .rank = rank};
+    size_t bytes = 0;
+    if (rank < 0 || rank > GML_MAX_RANK)
+        return GML_E_SHAPE;
+    for (int i = 0; i < rank; i++)
+        tensor.dims[i] = dims[i];
+    if (!gml_tensor_bytes(&tensor, &bytes))
+        return GML_E_SHAPE;
+    size_t count = bytes / sizeof(gml_string);
+    size_t total = bytes;
+    for (size_t i = 0; i < count; i++) {
+        if (strings[i].len > SIZE_MAX / 4 - total)
+            return GML_E_MEMORY;
+        total += strings[i].len;
+    }
+    gml_buffer *buffer = gml_buffer_create(total, false);
+    if (buffer == NULL)
+        return GML_E_MEMORY;
+    gml_string *elements = gml_buffer_data(buffer);
+    char *text = (char *)gml_buffer_data(buffer) + bytes;
+    for (size_t i = 0; i < count; i++) {
+        if (strings[i].len != 0)
+            memcpy(text, strings[i].data, strings[i].len);
+        elements[i] = (gml_string){.data = text, .len = strings[i].len};
+        text += strings[i].len;
+    }
+    tensor.data = elements;
+    *out_value = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = tensor, .buffer = buffer};
+    return GML_OK;
+}

@@ -1,0 +1,50 @@
+# Who may include whom. Run as `cmake -D ROOT=repository -P tests/layers.cmake`; every offending
+# include is named and fails the test.
+#
+# `may_FOLDER` is a regular expression over what stands between the quotes (or brackets).
+
+set(may_base     "base/|gemel/types\\.h$")
+set(may_ir       "ir/|base/|gemel/types\\.h$")
+set(may_frontend "frontend/|ir/|base/|gemel/types\\.h$|onnx\\.pb-c\\.h$|protobuf-c/")
+set(may_passes   "passes/|ir/|base/|gemel/types\\.h$")
+set(may_codegen  "codegen/|ir/|base/|runtime/(program|abi|code_support)\\.h$|gemel/types\\.h$")
+set(may_runtime  "runtime/|base/|gemel/types\\.h$")
+set(may_api      "api/|frontend/|passes/|codegen/|runtime/|ir/|base/|gemel/")
+set(may_models   "models/|gemel/")
+set(may_cli      "cli/|api/|gemel/")
+set(may_include  "gemel/")
+
+# Headers between brackets that only some folders may see. Everything else there is libc or a library
+# that the folder links.
+set(guarded "llvm-c/|llvm/|protobuf-c/|onnx\\.pb-c\\.h$")
+
+set(n_bad 0)
+foreach(folder base ir frontend passes codegen runtime api models cli include)
+    file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${folder}/*.[ch] ${ROOT}/${folder}/*.def)
+    foreach(file IN LISTS files)
+        set(may "${may_${folder}}")
+        if(file MATCHES "^codegen/llvm/")
+            string(APPEND may "|llvm-c/")
+        endif()
+        file(STRINGS ${ROOT}/${file} lines REGEX "^[ \t]*#[ \t]*include[ \t]*[\"<]")
+        foreach(line IN LISTS lines)
+            string(REGEX MATCH "include[ \t]*([\"<])([^\">]+)" ignored "${line}")
+            set(kind "${CMAKE_MATCH_1}")
+            set(name "${CMAKE_MATCH_2}")
+            if((kind STREQUAL "\"" OR name MATCHES "^(${guarded})") AND NOT name MATCHES "^(${may})")
+                set(is_bad TRUE)
+            elseif(name MATCHES "\\.c$")
+                set(is_bad TRUE)
+            else()
+                set(is_bad FALSE)
+            endif()
+            if(is_bad)
+                message("${file}: ${folder}/ may not include ${name}")
+                math(EXPR n_bad "${n_bad} + 1")
+            endif()
+        endforeach()
+    endforeach()
+endforeach()
+if(n_bad)
+    message(FATAL_ERROR "${n_bad} includes cross the layers")
+endif()

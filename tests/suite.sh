@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# tests/suite.sh DEVICE - the ONNX backend suite by `gemel check` on a device, cpu or ref.
+#
+# Every directory of the suite that has a model counts once: passed, failed, or skipped, and a
+# directory about which gemel said nothing (because it crashed) has failed. Tests named in
+# tests/xfail/DEVICE.txt ("test_name  reason", # for comments) are expected to fail, and count as
+# skipped; one that passes, or that the suite does not have, has failed. GEMEL and ONNX_DATA override
+# which program and which data. All results, one a line, are in build/suite-DEVICE.txt.
+# The last line is "N passed, N failed, N skipped".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+device=${1:?usage: tests/suite.sh DEVICE}
+gemel=${GEMEL:-build/release/bin/gemel}
+results=build/suite-$device.txt
+xfail=tests/xfail/$device.txt
+[[ -f $xfail ]] || xfail=/dev/null
+
+give_up() {
+    echo "FAIL $1"
+    echo "0 passed, 1 failed, 0 skipped"
+    exit 1
+}
+
+if [[ -n ${ONNX_DATA:-} ]]; then
+    data=$ONNX_DATA
+else
+    data=$(echo build/venv/lib/python3*/site-packages/onnx/backend/test/data)
+fi
+[[ -d $data/node ]] || give_up "there is no ONNX suite in $data"
+[[ -x $gemel ]] || give_up "there is no program $gemel"
+
+mapfile -t tests < <(
+    find "$data"/{node,simple,pytorch-operator,pytorch-converted} -mindepth 2 -maxdepth 2 \
+        -name model.onnx -printf '%h\n' | sort
+)
+mkdir -p build
+timeout 3000 "$gemel" check --device="$device" "${tests[@]}" >"$results" 2>"$results.err" && status=0 ||
+    status=$?
+
+printf '%s\n' "${tests[@]}" | awk -v device="$device" '
+    function bare(name) { sub(/:$/, "", name); sub(/\/+$/, "", name); sub(/.*\//, "", name); return name }
+    function bad(line) { print line; n_failed++ }
+    FILENAME == ARGV[1] {
+        if ($1 != "" && $1 !~ /^#/)
+            expected[$1] = 1
+        next
+    }
+    FILENAME == ARGV[2] {
+        if ($1 == "PASS" || $1 == "FAIL" || $1 == "SKIP") {
+            verdict[bare($2)] = $1
+            text[bare($2)] = $0
+        }
+        next
+    }
+    {
+        name = bare($0)
+        seen[name] = 1
+        if (!(name in verdict))
+            bad("FAIL " name ": no result")
+        else if (verdict[name] == "SKIP")
+            n_skipped++
+        else if (verdict[name] == "FAIL" && name in expected)
+            n_expected++
+        else if (verdict[name] == "FAIL")
+            bad(text[name])
+        else if (name in expected)
+            bad("FAIL " name ": passes, but tests/xfail/" device ".txt expects a failure")
+        else
+            n_passed++
+    }
+    END {
+        for (name in expected) {
+            if (!(name in seen))
+                bad("FAIL " name ": named in tests/xfail/" device ".txt, but not in the suite")
+        }
+        if (n_expected)
+            printf "%d failed as tests/xfail/%s.txt expects, and count as skipped\n", n_expected, device
+        printf "%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped + n_expected
+        exit n_failed > 0
+    }' "$xfail" "$results" - >"$results.sum" && summary=0 || summary=$?
+
+# More than wrong results: a crash, a timeout, a usage error.
+if ((status > 1)); then
+    echo "$gemel check ended with status $status:"
+    tail -n 20 "$results.err"
+fi
+cat "$results.sum"
+exit "$summary"
