@@ -106,10 +106,10 @@ static gml_status load_set(trial *t, const gml_graph *graph, int set, gml_rvalue
     return GML_OK;
 }
 
-static void compare(trial *t, const gml_graph *graph, int set, const gml_rvalue *actual,
+static void compare(trial *t, uint32_t n_outputs, int set, const gml_rvalue *actual,
                     const gml_rvalue *expected)
 {
-    for (uint32_t i = 0; i < graph->n_results; i++) {
+    for (uint32_t i = 0; i < n_outputs; i++) {
         const char *why = NULL;
         double deviation = 0;
         bool close = gml_values_close(&actual[i], &expected[i], t->options->rtol,
@@ -136,20 +136,23 @@ static void run_set(trial *t, int set)
     gml_rvalue *inputs = gml_new_array(t->arena, gml_rvalue, graph->n_params + 1);
     gml_rvalue *expected = gml_new_array(t->arena, gml_rvalue, graph->n_results + 1);
     gml_rvalue *actual = gml_new_array(t->arena, gml_rvalue, graph->n_results + 1);
+    uint32_t n_inputs = graph->n_params;
+    uint32_t n_outputs = graph->n_results;
     gml_status status = load_set(t, graph, set, inputs, expected);
     if (status == GML_OK)
         status = gml_execute(module, inputs, actual, &t->options->execute, &t->diags);
+    else
+        gml_module_destroy(module);
     if (status == GML_OK)
-        compare(t, graph, set, actual, expected);
+        compare(t, n_outputs, set, actual, expected);
     else
         fail_with_diags(t);
-    for (uint32_t i = 0; i < graph->n_params; i++)
+    for (uint32_t i = 0; i < n_inputs; i++)
         gml_rvalue_reset(&inputs[i]);
-    for (uint32_t i = 0; i < graph->n_results; i++) {
+    for (uint32_t i = 0; i < n_outputs; i++) {
         gml_rvalue_reset(&expected[i]);
         gml_rvalue_reset(&actual[i]);
     }
-    gml_module_destroy(module);
 }
 
 void gml_check_directory(const char *path, const gml_check_options *options, gml_arena *arena,

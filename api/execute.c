@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/eager.h"
+#include "api/pipeline.h"
 
 bool gml_device_find(const char *name, gml_device_kind *out_device)
 {
@@ -30,14 +31,63 @@ static gml_status own(gml_rvalue *value)
     return GML_OK;
 }
 
+static gml_status run_ref(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
+                          gml_diags *diags)
+{
+    GML_TRY(gml_eager_run(module->main, inputs, outputs, NULL, diags));
+    gml_status status = GML_OK;
+    for (uint32_t r = 0; r < module->main->n_results && status == GML_OK; r++)
+        status = own(&outputs[r]);
+    return status;
+}
+
+static gml_status run_program(gml_program *program, const gml_rvalue *inputs,
+                              gml_rvalue *outputs, int n_threads, gml_diags *diags)
+{
+    gml_instance *instance = NULL;
+    gml_pool *pool = n_threads > 1 ? gml_pool_create(n_threads, NULL) : NULL;
+    gml_status status = gml_instance_create(program, pool, &instance, diags);
+    if (status == GML_OK)
+        status = gml_instance_run(instance, inputs, program->n_inputs, outputs,
+                                  program->n_outputs, diags);
+    for (uint32_t r = 0; r < program->n_outputs && status == GML_OK; r++)
+        status = own(&outputs[r]);
+    gml_instance_destroy(instance);
+    gml_pool_destroy(pool);
+    return status;
+}
+
+/* Compiles for exactly these inputs. */
+static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
+                          const gml_execute_options *options, gml_diags *diags)
+{
+    gml_graph *graph = module->main;
+    gml_program *program = NULL;
+    const gml_tensor **tensors =
+        gml_new_array(&module->arena, const gml_tensor *, graph->n_params + 1);
+    const gml_tensor **known =
+        gml_new_array(&module->arena, const gml_tensor *, graph->n_params + 1);
+    const bool *decides = gml_shape_inputs(module);
+    for (uint32_t i = 0; i < graph->n_params; i++) {
+        if (inputs[i].kind == GML_RVALUE_TENSOR && !inputs[i].is_optional)
+            tensors[i] = &inputs[i].tensor;
+        known[i] = decides[i] ? tensors[i] : NULL;
+    }
+    gml_bind_inputs(module, tensors);
+    gml_compile_options compile = {.known_inputs = known, .passes = {.verify = options->verify}};
+    compile.target.fast_compile = true;
+    GML_TRY(gml_compile(module, &compile, &program, diags));
+    gml_status status = run_program(program, inputs, outputs, options->n_threads, diags);
+    gml_program_release(program);
+    return status;
+}
+
 gml_status gml_execute(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
                        const gml_execute_options *options, gml_diags *diags)
 {
-    gml_graph *graph = module->main;
-    (void)options;
-    GML_TRY(gml_eager_run(graph, inputs, outputs, NULL, diags));
-    gml_status status = GML_OK;
-    for (uint32_t r = 0; r < graph->n_results && status == GML_OK; r++)
-        status = own(&outputs[r]);
+    if (options->device == GML_DEVICE_CPU)
+        return run_cpu(module, inputs, outputs, options, diags);
+    gml_status status = run_ref(module, inputs, outputs, diags);
+    gml_module_destroy(module);
     return status;
 }

@@ -18,10 +18,11 @@ bool gml_device_find(const char *name, gml_device_kind *out_device);
 typedef struct gml_execute_options {
     gml_device_kind device;
     int n_threads; /* 0: 1 */
+    bool verify;   /* the graph after each pass */
 } gml_execute_options;
 
-/* The module must have been imported without inference; its types are filled in for these inputs, so a
- * module serves one call. `inputs` are borrowed; `outputs` (graph->n_results) are the caller's to reset
+/* The module must have been imported without inference; its types are filled in for these inputs. Takes
+ * the module, also on failure. `inputs` are borrowed; `outputs` (graph->n_results) are the caller's to reset
  * and own their memory. */
 GML_MUST_CHECK gml_status gml_execute(gml_module *module, const gml_rvalue *inputs,
                                       gml_rvalue *outputs, const gml_execute_options *options,

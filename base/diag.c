@@ -29,10 +29,18 @@ static const char *format_line(gml_arena *arena, const char *format, va_list arg
     return text;
 }
 
+static const char *keep(gml_arena *arena, const char *text)
+{
+    return text ? gml_arena_text(arena, text, strlen(text)) : NULL;
+}
+
 gml_status gml_fail(gml_diags *diags, gml_status status, gml_loc loc, const char *format, ...)
 {
     assert(status != GML_OK);
     gml_diag diag = {.status = status, .loc = loc};
+    diag.loc.file = keep(diags->arena, loc.file);
+    diag.loc.node = keep(diags->arena, loc.node);
+    diag.loc.op = keep(diags->arena, loc.op);
     va_list args;
     va_start(args, format);
     diag.text = format_line(diags->arena, format, args);

@@ -16,7 +16,8 @@
 #include "base/arena.h"
 #include "gemel/types.h"
 
-/* Where something comes from. Any field may be NULL or 0. Copied by pointer: arena or static. */
+/* Where something comes from. Any field may be NULL or 0. Copied by pointer: arena or static;
+ * but a diagnostic has its own copy, since it may outlive the graph. */
 typedef struct gml_loc {
     const char *file; /* model file, or textual IR */
     const char *node; /* the ONNX node's name, or its first output when it has no name */

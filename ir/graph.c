@@ -156,6 +156,18 @@ void gml_node_move(gml_node *node, gml_node *before)
     link_node(node, before);
 }
 
+void gml_graph_splice(gml_graph *region, gml_node *before)
+{
+    while (region->first) {
+        gml_node *node = region->first;
+        unlink_node(node);
+        node->graph = before->graph;
+        for (uint32_t r = 0; r < node->n_results; r++)
+            node->results[r].graph = before->graph;
+        link_node(node, before);
+    }
+}
+
 void gml_node_set_operands(gml_node *node, gml_value *const *operands, uint32_t n_operands)
 {
     while (n_operands > 0 && operands[n_operands - 1] == NULL)

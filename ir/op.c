@@ -476,6 +476,10 @@ gml_status gml_node_infer(gml_node *node, gml_diags *diags)
             return gml_fail(diags, GML_E_INVALID, node->loc, "operand %d is missing", k);
     gml_infer cx = {node, module, &module->arena, &module->dims, diags};
     GML_TRY(node->op->infer(&cx));
+    if (node->op->traits & GML_FORWARDS) {
+        node->results[0].constant = node->operands[0]->constant;
+        node->results[0].elements = node->operands[0]->elements;
+    }
     find_small_results(&cx);
     return GML_OK;
 }

@@ -35,6 +35,8 @@ typedef enum gml_trait {
     GML_CONTRACTION = 1u << 3,  /* a reduction of products: MatMul, Conv, … */
     GML_EFFECT = 1u << 4,       /* not a function of its operands: random numbers, state */
     GML_VALUE_FREE = 1u << 5,   /* results depend on operand types only: Shape, Size */
+    GML_FORWARDS = 1u << 7,     /* result 0 is operand 0 itself */
+    GML_BRANCHES = 1u << 6,     /* operand 0 picks region then_branch or else_branch */
 } gml_trait;
 
 /* What `infer` is given. It reads operand types and known values, and sets

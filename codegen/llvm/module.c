@@ -184,7 +184,7 @@ static gml_status optimise(gml_codegen *cg, gml_diags *diags)
     LLVMDisposeMessage(text);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef error =
-        LLVMRunPasses(cg->be.module, "function(sroa,early-cse,instcombine,simplifycfg)",
+        LLVMRunPasses(cg->be.module, "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
                       cg->machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error)

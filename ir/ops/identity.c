@@ -14,7 +14,7 @@ const gml_op_info gml_op_identity = {
     .max_in = 1,
     .min_out = 1,
     .max_out = 1,
-    .traits = GML_VIEW,
+    .traits = GML_VIEW | GML_FORWARDS,
     .infer = gml_infer_same,
     .expand = expand,
 };

@@ -1,0 +1,496 @@
+/* api/build_model.c - the builder of include/gemel/build.h, over a module of the graph language. */
+#include "api/build_model.h"
+
+#include <string.h>
+
+#include "api/fill.h"
+#include "frontend/export.h"
+#include "frontend/opset.h"
+#include "ir/op.h"
+#include "ir/verify.h"
+#include "runtime/value.h"
+
+/* Weights are filled in pieces of this many elements, between which progress is reported. */
+#define GML_FILL_CHUNK ((size_t)1 << 18)
+
+_Static_assert(GML_BUILDER_OPSET == GML_OPSET_WRITTEN, "the header states the newest set");
+
+/* A weight whose elements are still to be made. */
+typedef struct pending_fill {
+    gml_fill fill;
+    gml_dtype dtype;
+    uint64_t key;
+    size_t count;
+    void *data;
+} pending_fill;
+
+struct gml_builder {
+    gml_module *module;
+    gml_diags diags;
+    gml_build build; /* holds the sticky status */
+    gml_map names;   /* of values */
+    gml_map counts;  /* operator -> nodes of it without a name */
+    gml_vec(pending_fill) fills;
+    size_t n_filled; /* of them, from the front */
+    gml_vec(gml_export_entry) metadata;
+    int64_t opset;
+    uint64_t seed;
+    uint64_t n_parameters;
+};
+
+gml_builder *gml_builder_create(const char *graph_name, int64_t opset, uint64_t seed)
+{
+    gml_module *module = gml_module_create(NULL);
+    gml_arena *arena = &module->arena;
+    module->main =
+        gml_graph_create(module, gml_arena_text(arena, graph_name, strlen(graph_name)), NULL);
+    gml_builder *b = gml_new(arena, gml_builder);
+    b->module = module;
+    gml_diags_init(&b->diags, arena);
+    gml_map_init(&b->names, arena);
+    gml_map_init(&b->counts, arena);
+    b->opset = opset == 0 ? GML_OPSET_WRITTEN : opset;
+    b->seed = seed;
+    b->build = (gml_build){.graph = module->main, .diags = &b->diags};
+    if (b->opset < GML_OPSET_OLDEST_WRITTEN || b->opset > GML_OPSET_WRITTEN)
+        gml_builder_fail(b, GML_E_UNSUPPORTED, "operator set %lld is outside %d to %d",
+                         (long long)opset, GML_OPSET_OLDEST_WRITTEN, GML_OPSET_WRITTEN);
+    return b;
+}
+
+void gml_builder_destroy(gml_builder *builder)
+{
+    if (builder != NULL)
+        gml_module_destroy(builder->module); /* whose arena the builder lies in */
+}
+
+/* ---- failures ------------------------------------------------------------------------------- */
+
+static bool has_failed(const gml_builder *b)
+{
+    return b->build.status != GML_OK;
+}
+
+static void fail_at(gml_builder *b, gml_status status, const char *name, const char *op,
+                    const char *text)
+{
+    if (!has_failed(b))
+        b->build.status =
+            gml_fail(&b->diags, status, (gml_loc){.node = name, .op = op}, "%s", text);
+}
+
+void gml_builder_fail(gml_builder *builder, gml_status status, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fail_at(builder, status, NULL, NULL,
+            gml_arena_vprintf(&builder->module->arena, format, args));
+    va_end(args);
+}
+
+gml_status gml_builder_status(const gml_builder *builder)
+{
+    return builder->build.status;
+}
+
+const char *gml_builder_message(gml_builder *builder)
+{
+    return gml_diags_print(&builder->diags);
+}
+
+/* What calls return after a failure: a scalar that nothing will look at. */
+static gml_value *some_value(gml_builder *b)
+{
+    return gml_build_scalar(&(gml_build){.graph = b->module->main, .diags = &b->diags}, GML_F32,
+                            0);
+}
+
+/* ---- names and sizes ------------------------------------------------------------------------ */
+
+static const char *copy_text(gml_builder *b, const char *text)
+{
+    return gml_arena_text(&b->module->arena, text, strlen(text));
+}
+
+/* Takes `name` for a value; false, and a failure, when it is empty or taken. */
+static bool claim_name(gml_builder *b, const char *name, const char **out_name)
+{
+    if (has_failed(b))
+        return false;
+    if (name == NULL || *name == '\0') {
+        gml_builder_fail(b, GML_E_INVALID, "a value has no name");
+        return false;
+    }
+    *out_name = copy_text(b, name);
+    if (gml_map_has(&b->names, name)) {
+        fail_at(b, GML_E_INVALID, *out_name, NULL, "two values have this name");
+        return false;
+    }
+    gml_map_set(&b->names, name, b);
+    return true;
+}
+
+static bool is_identifier(const char *text)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+    static const char others[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+    return *text != '\0' && strchr(letters, *text) != NULL && text[strspn(text, others)] == '\0';
+}
+
+static bool read_sizes(gml_builder *b, const char *name, int rank, const gml_size *sizes,
+                       gml_dim *out_dims)
+{
+    if (rank < 0 || rank > GML_MAX_RANK) {
+        fail_at(b, GML_E_SHAPE, name, NULL, "the rank is not one that tensors have");
+        return false;
+    }
+    for (int i = 0; i < rank; i++) {
+        const gml_size *size = &sizes[i];
+        bool is_valid = size->name != NULL ? is_identifier(size->name)
+                                           : size->value >= 0 && size->value < GML_DIM_LIMIT;
+        if (!is_valid) {
+            fail_at(b, GML_E_SHAPE, name, NULL,
+                    "a size is neither an identifier nor a count of elements");
+            return false;
+        }
+        out_dims[i] =
+            size->name != NULL ? gml_dim_symbol(&b->module->dims, size->name) : size->value;
+    }
+    return true;
+}
+
+/* ---- inputs and initialisers ---------------------------------------------------------------- */
+
+gml_value *gml_builder_input(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
+                             const gml_size *sizes)
+{
+    gml_dim dims[GML_MAX_RANK];
+    if (!claim_name(builder, name, &name) || !read_sizes(builder, name, rank, sizes, dims))
+        return some_value(builder);
+    gml_type type = gml_type_tensor(&builder->module->arena, dtype, rank, dims);
+    gml_status status = gml_type_check(&type, &builder->diags, (gml_loc){.node = name});
+    if (status != GML_OK) {
+        builder->build.status = status;
+        return some_value(builder);
+    }
+    return gml_graph_add_param(builder->module->main, name, type);
+}
+
+static void release_buffer(void *context)
+{
+    gml_buffer_release(context);
+}
+
+/* Memory for the elements of `tensor`, the module's; false and a failure when there is none. */
+static bool give_memory(gml_builder *b, const char *name, gml_tensor *tensor, size_t *out_bytes)
+{
+    if (!gml_tensor_bytes(tensor, out_bytes)) {
+        fail_at(b, GML_E_SHAPE, name, NULL, "the tensor is too large");
+        return false;
+    }
+    gml_buffer *buffer = gml_buffer_create(*out_bytes, false);
+    if (buffer == NULL) {
+        fail_at(b, GML_E_MEMORY, name, NULL, "there is no memory for the elements");
+        return false;
+    }
+    gml_module_own(b->module, release_buffer, buffer);
+    tensor->data = gml_buffer_data(buffer);
+    return true;
+}
+
+static gml_value *add_constant(gml_builder *b, const char *name, const gml_tensor *tensor)
+{
+    gml_value *value =
+        gml_graph_constant(b->module->main, NULL, tensor, (gml_loc){.node = name});
+    value->name = name;
+    return value;
+}
+
+static gml_value *add_filled(gml_builder *b, const char *name, gml_tensor *tensor,
+                             const gml_fill *fill)
+{
+    size_t bytes = 0;
+    if (!gml_fill_allows(tensor->dtype)) {
+        fail_at(b, GML_E_TYPE, name, NULL, "weights are f16, bf16, f32 or f64");
+        return some_value(b);
+    }
+    if (!give_memory(b, name, tensor, &bytes))
+        return some_value(b);
+    pending_fill pending = {
+        .fill = *fill,
+        .dtype = tensor->dtype,
+        .key = gml_hash_bytes(name, strlen(name), b->seed),
+        .count = bytes / gml_dtype_size(tensor->dtype),
+        .data = tensor->data,
+    };
+    gml_push(&b->module->arena, &b->fills, pending);
+    return add_constant(b, name, tensor);
+}
+
+gml_value *gml_builder_state(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
+                             const gml_size *sizes, gml_fill fill)
+{
+    gml_tensor tensor = {.dtype = dtype, .rank = rank};
+    if (!claim_name(builder, name, &name) || !read_sizes(builder, name, rank, sizes, tensor.dims))
+        return some_value(builder);
+    for (int i = 0; i < rank; i++) {
+        if (sizes[i].name == NULL)
+            continue;
+        fail_at(builder, GML_E_SHAPE, name, NULL, "the sizes of a weight are numbers");
+        return some_value(builder);
+    }
+    return add_filled(builder, name, &tensor, &fill);
+}
+
+gml_value *gml_builder_weight(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
+                              const gml_size *sizes, gml_fill fill)
+{
+    gml_value *value = gml_builder_state(builder, name, dtype, rank, sizes, fill);
+    if (!has_failed(builder))
+        builder->n_parameters += (uint64_t)gml_tensor_numel(value->constant);
+    return value;
+}
+
+gml_value *gml_builder_tensor(gml_builder *builder, const char *name, const gml_tensor *tensor,
+                              bool copy)
+{
+    gml_tensor mine = *tensor;
+    size_t bytes = 0;
+    if (!claim_name(builder, name, &name))
+        return some_value(builder);
+    if (tensor->rank < 0 || tensor->rank > GML_MAX_RANK || tensor->dtype == GML_STRING ||
+        gml_dtype_size(tensor->dtype) == 0) {
+        fail_at(builder, GML_E_TYPE, name, NULL, "an initialiser is a tensor of numbers");
+        return some_value(builder);
+    }
+    if (!gml_tensor_bytes(tensor, &bytes) || (bytes > 0 && tensor->data == NULL)) {
+        fail_at(builder, GML_E_SHAPE, name, NULL, "the tensor has no elements to hold");
+        return some_value(builder);
+    }
+    if (copy && bytes > 0) {
+        if (!give_memory(builder, name, &mine, &bytes))
+            return some_value(builder);
+        memcpy(mine.data, tensor->data, bytes);
+    }
+    return add_constant(builder, name, &mine);
+}
+
+gml_value *gml_builder_ints(gml_builder *builder, const char *name, const int64_t *values,
+                            size_t count)
+{
+    gml_tensor tensor = {.dtype = GML_I64, .rank = 1, .dims = {(int64_t)count}};
+    tensor.data = gml_arena_copy(&builder->module->arena, values, count * sizeof *values);
+    return gml_builder_tensor(builder, name, &tensor, false);
+}
+
+gml_value *gml_builder_float(gml_builder *builder, const char *name, float value)
+{
+    gml_tensor tensor = {.dtype = GML_F32};
+    tensor.data = gml_arena_copy(&builder->module->arena, &value, sizeof value);
+    return gml_builder_tensor(builder, name, &tensor, false);
+}
+
+uint64_t gml_builder_parameters(const gml_builder *builder)
+{
+    return builder->n_parameters;
+}
+
+/* ---- nodes ---------------------------------------------------------------------------------- */
+
+static bool read_attr(gml_builder *b, const gml_node_attr *from, gml_attr *out_attr)
+{
+    gml_arena *arena = &b->module->arena;
+    gml_attr attr = {.name = copy_text(b, from->name)};
+    switch (from->kind) {
+    case GML_NODE_INT:
+        attr.kind = GML_ATTR_INT;
+        attr.as.i = from->i;
+        break;
+    case GML_NODE_FLOAT:
+        attr.kind = GML_ATTR_FLOAT;
+        attr.as.f = from->f;
+        break;
+    case GML_NODE_TEXT: attr = gml_attr_string(attr.name, copy_text(b, from->text)); break;
+    case GML_NODE_INTS:
+        attr.kind = GML_ATTR_INTS;
+        attr.count = from->count;
+        attr.as.ints = gml_arena_copy(arena, from->ints, from->count * sizeof(int64_t));
+        break;
+    case GML_NODE_FLOATS:
+        attr.kind = GML_ATTR_FLOATS;
+        attr.count = from->count;
+        attr.as.floats = gml_arena_copy(arena, from->floats, from->count * sizeof(float));
+        break;
+    case GML_NODE_TENSOR: {
+        size_t bytes = 0;
+        if (!gml_tensor_bytes(from->tensor, &bytes) || from->tensor->dtype == GML_STRING)
+            return false;
+        gml_tensor *tensor = gml_arena_copy(arena, from->tensor, sizeof *tensor);
+        tensor->data = gml_arena_copy(arena, from->tensor->data, bytes);
+        attr.kind = GML_ATTR_TENSOR;
+        attr.count = 1;
+        attr.as.t = tensor;
+        break;
+    }
+    default: return false;
+    }
+    *out_attr = attr;
+    return true;
+}
+
+/* The name of a node: the given one, or "OP_3" for the fourth of an operator. */
+static const char *node_name(gml_builder *b, const gml_node_spec *spec)
+{
+    if (spec->name != NULL)
+        return copy_text(b, spec->name);
+    uintptr_t number = (uintptr_t)gml_map_find(&b->counts, spec->op);
+    gml_map_set(&b->counts, spec->op, (void *)(number + 1));
+    return gml_arena_printf(&b->module->arena, "%s_%zu", spec->op, (size_t)number);
+}
+
+static gml_node *add_node(gml_builder *b, const gml_op_info *op, const gml_node_spec *spec)
+{
+    gml_attr attrs[GML_NODE_ATTRS];
+    size_t n_attrs = 0;
+    for (; n_attrs < GML_NODE_ATTRS && spec->attrs[n_attrs].name != NULL; n_attrs++)
+        if (!read_attr(b, &spec->attrs[n_attrs], &attrs[n_attrs])) {
+            fail_at(b, GML_E_INVALID, b->build.loc.node, op->name, "an attribute has no kind");
+            return NULL;
+        }
+    gml_value *const *inputs = spec->input_list;
+    size_t n_inputs = spec->n_inputs;
+    if (inputs == NULL) {
+        inputs = spec->inputs;
+        n_inputs = GML_NODE_INPUTS;
+        while (n_inputs > 0 && inputs[n_inputs - 1] == NULL)
+            n_inputs--;
+    }
+    uint32_t n_outputs = spec->n_outputs == 0 ? 1 : (uint32_t)spec->n_outputs;
+    gml_node *node = gml_build_node(&b->build, op, inputs, (uint32_t)n_inputs, attrs, n_attrs,
+                                    n_outputs);
+    return has_failed(b) ? NULL : node;
+}
+
+gml_value *gml_builder_node(gml_builder *builder, const gml_node_spec *spec)
+{
+    gml_arena *arena = &builder->module->arena;
+    if (has_failed(builder))
+        return some_value(builder);
+    const gml_op_info *op = gml_op_find(spec->domain, spec->op);
+    const char *name = node_name(builder, spec);
+    if (op == NULL || spec->n_outputs > UINT16_MAX || spec->n_inputs > UINT16_MAX) {
+        fail_at(builder, GML_E_UNSUPPORTED, name, copy_text(builder, spec->op),
+                "there is no such operator");
+        return some_value(builder);
+    }
+    builder->build.loc = (gml_loc){.node = name, .op = op->name};
+    gml_node *node = add_node(builder, op, spec);
+    if (node == NULL)
+        return some_value(builder);
+    for (uint32_t i = 0; i < node->n_results; i++) {
+        const char *result = gml_arena_printf(arena, "%s_output_%u", name, i);
+        if (!claim_name(builder, result, &result))
+            return some_value(builder);
+        node->results[i].name = result;
+    }
+    return &node->results[0];
+}
+
+gml_value *gml_builder_result(gml_builder *builder, gml_value *value, size_t k)
+{
+    if (has_failed(builder))
+        return some_value(builder);
+    if (value->def == NULL || k >= value->def->n_results) {
+        fail_at(builder, GML_E_INVALID, value->name, NULL, "there is no such result");
+        return some_value(builder);
+    }
+    return &value->def->results[k];
+}
+
+int gml_builder_rank(const gml_builder *builder, const gml_value *value)
+{
+    bool is_tensor = !has_failed(builder) && value->type.kind == GML_TYPE_TENSOR;
+    return is_tensor ? value->type.rank : -1;
+}
+
+int64_t gml_builder_dim(const gml_builder *builder, const gml_value *value, int axis)
+{
+    int rank = gml_builder_rank(builder, value);
+    if (axis < 0 || axis >= rank || !gml_dim_is_const(value->type.dims[axis]))
+        return -1;
+    return value->type.dims[axis];
+}
+
+/* ---- the end -------------------------------------------------------------------------------- */
+
+void gml_builder_output(gml_builder *builder, gml_value *value, const char *name)
+{
+    if (has_failed(builder))
+        return;
+    gml_graph_add_result(builder->module->main, value, copy_text(builder, name));
+}
+
+void gml_builder_metadata(gml_builder *builder, const char *key, const char *value)
+{
+    gml_export_entry entry = {copy_text(builder, key), copy_text(builder, value)};
+    for (size_t i = 0; i < builder->metadata.count; i++)
+        if (strcmp(builder->metadata.items[i].key, key) == 0) {
+            builder->metadata.items[i] = entry;
+            return;
+        }
+    gml_push(&builder->module->arena, &builder->metadata, entry);
+}
+
+/* Makes the elements that are still missing. */
+static void fill_weights(gml_builder *b, const gml_save_options *options)
+{
+    uint64_t total = 0;
+    uint64_t done = 0;
+    for (size_t i = b->n_filled; i < b->fills.count; i++)
+        total += b->fills.items[i].count;
+    for (; b->n_filled < b->fills.count; b->n_filled++) {
+        const pending_fill *p = &b->fills.items[b->n_filled];
+        for (size_t first = 0; first < p->count; first += GML_FILL_CHUNK) {
+            size_t count = p->count - first < GML_FILL_CHUNK ? p->count - first : GML_FILL_CHUNK;
+            char *to = (char *)p->data + first * gml_dtype_size(p->dtype);
+            gml_fill_elements(&p->fill, p->key, p->dtype, first, count, to);
+            done += count;
+            if (options != NULL && options->progress != NULL)
+                options->progress(options->progress_context, "weights", done, total);
+        }
+    }
+}
+
+gml_status gml_builder_module(gml_builder *builder, const gml_save_options *options,
+                              gml_module **out_module)
+{
+    *out_module = NULL;
+    if (!has_failed(builder) && builder->module->main->n_results == 0)
+        gml_builder_fail(builder, GML_E_INVALID, "the graph has no output");
+    if (!has_failed(builder))
+        builder->build.status = gml_module_verify(builder->module, &builder->diags);
+    GML_TRY(builder->build.status);
+    fill_weights(builder, options);
+    *out_module = builder->module;
+    return GML_OK;
+}
+
+gml_status gml_builder_save(gml_builder *builder, const char *path,
+                            const gml_save_options *options)
+{
+    gml_module *module = NULL;
+    GML_TRY(gml_builder_module(builder, options, &module));
+    gml_export_options export = {
+        .opset = builder->opset,
+        .metadata = builder->metadata.items,
+        .n_metadata = builder->metadata.count,
+    };
+    if (options != NULL) {
+        export.external_data = options->external_data;
+        export.progress = options->progress;
+        export.progress_context = options->progress_context;
+    }
+    /* A disk that is full or a path that is wrong is not the graph's fault: try again is allowed. */
+    return gml_onnx_save(module, path, &export, &builder->diags);
+}

@@ -1,0 +1,138 @@
+/* api/pipeline.c - from a module to a program: where the stages meet. */
+#include "api/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/build_program.h"
+#include "ir/op.h"
+
+static const char standard_passes[] = "infer,expand,dce";
+
+/* ---- bindings ----------------------------------------------------------------------------- */
+
+void gml_bind_inputs(gml_module *module, const gml_tensor *const *tensors)
+{
+    gml_graph *graph = module->main;
+    for (uint32_t i = 0; i < graph->n_params; i++)
+        if (tensors[i])
+            graph->params[i]->type =
+                gml_type_tensor(&module->arena, tensors[i]->dtype, tensors[i]->rank,
+                                tensors[i]->dims);
+}
+
+static void demand(bool *wanted, const gml_value *value)
+{
+    if (value)
+        wanted[value->id] = true;
+}
+
+static void demand_operands(bool *wanted, const gml_node *node)
+{
+    bool result = false;
+    for (uint32_t r = 0; r < node->n_results; r++)
+        result = result || wanted[node->results[r].id];
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        bool decides = node->op->value_operands >> (k < 31 ? k : 31) & 1;
+        if (decides || (result && !(node->op->traits & GML_VALUE_FREE)))
+            demand(wanted, node->operands[k]);
+    }
+}
+
+static void demand_graph(bool *wanted, const gml_graph *graph)
+{
+    for (const gml_node *node = graph->last; node; node = node->prev) {
+        for (uint32_t i = 0; i < node->n_attrs; i++)
+            if (node->attrs[i].kind == GML_ATTR_GRAPH)
+                demand_graph(wanted, node->attrs[i].as.graph);
+        demand_operands(wanted, node);
+    }
+}
+
+const bool *gml_shape_inputs(gml_module *module)
+{
+    const gml_graph *graph = module->main;
+    bool *wanted = gml_new_array(&module->arena, bool, module->n_values + 1);
+    bool *inputs = gml_new_array(&module->arena, bool, graph->n_params + 1);
+    demand_graph(wanted, graph);
+    for (uint32_t i = 0; i < graph->n_params; i++)
+        inputs[i] = wanted[graph->params[i]->id];
+    return inputs;
+}
+
+/* ---- the pipeline ------------------------------------------------------------------------- */
+
+/* What a program keeps alive. */
+typedef struct backing {
+    gml_module *module;
+    gml_jit *jit;
+} backing;
+
+static void release_backing(void *context)
+{
+    backing *b = context;
+    gml_jit_destroy(b->jit);
+    gml_module_destroy(b->module);
+    free(b);
+}
+
+static bool dumps(const gml_compile_options *options, const char *stage)
+{
+    return options->dump && options->passes.out && strcmp(options->dump, stage) == 0;
+}
+
+static gml_status build(gml_program_builder *builder, const gml_compile_options *options,
+                        backing *b, gml_program **out_program)
+{
+    gml_diags *diags = builder->diags;
+    GML_TRY(gml_build_program(builder, builder->module->main, NULL, 0, out_program));
+    if (dumps(options, "llvm") || dumps(options, "asm"))
+        GML_TRY(gml_codegen_print(builder->codegen, options->dump, options->passes.out, diags));
+    GML_TRY(gml_codegen_jit(builder->codegen, &b->jit, diags));
+    return gml_link_program(builder, b->jit);
+}
+
+static gml_status compile(gml_module *module, const gml_compile_options *options, backing *b,
+                          gml_program **out_program, gml_diags *diags)
+{
+    const char *names = options->pass_list ? options->pass_list : standard_passes;
+    for (uint32_t i = 0; options->known_inputs && i < module->main->n_params; i++)
+        module->main->params[i]->constant = options->known_inputs[i];
+    GML_TRY(gml_passes_run(module, names, &options->passes, diags));
+    gml_arena scratch;
+    gml_arena_init(&scratch);
+    gml_program_builder builder = {.module = module, .scratch = &scratch, .diags = diags};
+    if (dumps(options, "loops"))
+        builder.loops = options->passes.out;
+    gml_status status = gml_codegen_create(&options->target, &builder.codegen, diags);
+    if (status == GML_OK)
+        status = build(&builder, options, b, out_program);
+    if (status != GML_OK)
+        for (size_t i = 0; i < builder.programs.count; i++)
+            gml_program_release(builder.programs.items[i]);
+    gml_codegen_destroy(builder.codegen);
+    gml_arena_reset(&scratch);
+    return status;
+}
+
+gml_status gml_compile(gml_module *module, const gml_compile_options *options,
+                       gml_program **out_program, gml_diags *diags)
+{
+    *out_program = NULL;
+    backing *b = calloc(1, sizeof *b);
+    if (!b) {
+        gml_module_destroy(module);
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a program");
+    }
+    b->module = module;
+    gml_program *program = NULL;
+    gml_status status = compile(module, options, b, &program, diags);
+    if (status != GML_OK) {
+        release_backing(b);
+        return status;
+    }
+    program->release = release_backing;
+    program->context = b;
+    *out_program = program;
+    return GML_OK;
+}

@@ -1,0 +1,49 @@
+/* passes/pass.h - transformations of the graph: one row, one file, one golden text file each.
+ *
+ * The rows are passes/passes.def, X(name, doc); the pass is gml_pass_<name> in passes/<name>.c. A pass
+ * changes the module's main graph and the regions inside, puts what it makes into the module's arena
+ * and what it only needs meanwhile into cx->scratch, and says whether it changed anything. It is
+ * idempotent and depends on the graph alone, never on addresses.
+ *
+ * The driver runs, verifies (when asked) and times. Not thread-safe per module.
+ */
+#ifndef GML_PASSES_PASS_H
+#define GML_PASSES_PASS_H
+
+#include "ir/graph.h"
+
+typedef struct gml_pass_cx {
+    gml_module *module;
+    gml_arena *scratch; /* reset after the pass */
+    gml_diags *diags;
+    gml_str *explain; /* decisions, one a line, for --explain; NULL: nobody asks */
+} gml_pass_cx;
+
+typedef struct gml_pass {
+    const char *name;
+    const char *doc; /* one sentence */
+    gml_status (*run)(gml_graph *graph, gml_pass_cx *cx, bool *out_changed);
+} gml_pass;
+
+#define X(name, doc)                                                                           \
+    gml_status gml_pass_##name(gml_graph *graph, gml_pass_cx *cx, bool *out_changed);
+#include "passes/passes.def"
+#undef X
+
+/* The pass called `name`, or NULL. */
+const gml_pass *gml_pass_find(const char *name);
+const gml_pass *gml_pass_table(size_t *out_count);
+
+typedef struct gml_passes_options {
+    bool verify;              /* after each pass */
+    const char *const *off;   /* names of passes to leave out; ends with NULL; or NULL */
+    const char *print_after;  /* prints the graph into `out` after this pass; NULL: never */
+    gml_str *out;
+    gml_str *explain;
+} gml_passes_options;
+
+/* Runs the passes of `names` (comma separated) in order. */
+gml_status gml_passes_run(gml_module *module, const char *names,
+                          const gml_passes_options *options, gml_diags *diags);
+
+#endif
