@@ -1,7 +1,6 @@
-/* api/build_model.c - the builder of include/gemel/build.h, over a module of the graph language. */
+/* api/build_model.c - the builder of include/gemel/build.h, over a module of the graph
+ * language. */
 #include "api/build_model.h"
-
-#include <string.h>
 
 #include "api/fill.h"
 #include "frontend/export.h"
@@ -9,6 +8,8 @@
 #include "ir/op.h"
 #include "ir/verify.h"
 #include "runtime/value.h"
+
+#include <string.h>
 
 /* Weights are filled in pieces of this many elements, between which progress is reported. */
 #define GML_FILL_CHUNK ((size_t)1 << 18)
@@ -64,7 +65,7 @@ void gml_builder_destroy(gml_builder *builder)
         gml_module_destroy(builder->module); /* whose arena the builder lies in */
 }
 
-/* ---- failures ------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------- */
 
 static bool has_failed(const gml_builder *b)
 {
@@ -105,7 +106,7 @@ static gml_value *some_value(gml_builder *b)
                             0);
 }
 
-/* ---- names and sizes ------------------------------------------------------------------------ */
+/* ---- names and sizes --------------------------------------------------------------------- */
 
 static const char *copy_text(gml_builder *b, const char *text)
 {
@@ -135,18 +136,22 @@ static bool is_identifier(const char *text)
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
     static const char others[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-    return *text != '\0' && strchr(letters, *text) != NULL && text[strspn(text, others)] == '\0';
+    return *text != '\0' && strchr(letters, *text) != NULL &&
+           text[strspn(text, others)] == '\0';
 }
 
-static bool read_sizes(gml_builder *b, const char *name, int rank, const gml_size *sizes,
-                       gml_dim *out_dims)
+static bool check_rank(gml_builder *b, const char *name, int rank)
 {
-    if (rank < 0 || rank > GML_MAX_RANK) {
+    if (rank < 0 || rank > GML_MAX_RANK)
         fail_at(b, GML_E_SHAPE, name, NULL, "the rank is not one that tensors have");
-        return false;
-    }
+    return !has_failed(b);
+}
+
+static bool read_extents(gml_builder *b, const char *name, int rank, const gml_extent *extents,
+                         gml_dim *out_dims)
+{
     for (int i = 0; i < rank; i++) {
-        const gml_size *size = &sizes[i];
+        const gml_extent *size = &extents[i];
         bool is_valid = size->name != NULL ? is_identifier(size->name)
                                            : size->value >= 0 && size->value < GML_DIM_LIMIT;
         if (!is_valid) {
@@ -160,13 +165,14 @@ static bool read_sizes(gml_builder *b, const char *name, int rank, const gml_siz
     return true;
 }
 
-/* ---- inputs and initialisers ---------------------------------------------------------------- */
+/* ---- inputs and initialisers ------------------------------------------------------------- */
 
 gml_value *gml_builder_input(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
-                             const gml_size *sizes)
+                             const gml_extent *extents)
 {
     gml_dim dims[GML_MAX_RANK];
-    if (!claim_name(builder, name, &name) || !read_sizes(builder, name, rank, sizes, dims))
+    if (!claim_name(builder, name, &name) || !check_rank(builder, name, rank) ||
+        !read_extents(builder, name, rank, extents, dims))
         return some_value(builder);
     gml_type type = gml_type_tensor(&builder->module->arena, dtype, rank, dims);
     gml_status status = gml_type_check(&type, &builder->diags, (gml_loc){.node = name});
@@ -229,24 +235,20 @@ static gml_value *add_filled(gml_builder *b, const char *name, gml_tensor *tenso
 }
 
 gml_value *gml_builder_state(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
-                             const gml_size *sizes, gml_fill fill)
+                             const int64_t *dims, gml_fill fill)
 {
     gml_tensor tensor = {.dtype = dtype, .rank = rank};
-    if (!claim_name(builder, name, &name) || !read_sizes(builder, name, rank, sizes, tensor.dims))
+    if (!claim_name(builder, name, &name) || !check_rank(builder, name, rank))
         return some_value(builder);
-    for (int i = 0; i < rank; i++) {
-        if (sizes[i].name == NULL)
-            continue;
-        fail_at(builder, GML_E_SHAPE, name, NULL, "the sizes of a weight are numbers");
-        return some_value(builder);
-    }
+    for (int i = 0; i < rank; i++)
+        tensor.dims[i] = dims[i];
     return add_filled(builder, name, &tensor, &fill);
 }
 
 gml_value *gml_builder_weight(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
-                              const gml_size *sizes, gml_fill fill)
+                              const int64_t *dims, gml_fill fill)
 {
-    gml_value *value = gml_builder_state(builder, name, dtype, rank, sizes, fill);
+    gml_value *value = gml_builder_state(builder, name, dtype, rank, dims, fill);
     if (!has_failed(builder))
         builder->n_parameters += (uint64_t)gml_tensor_numel(value->constant);
     return value;
@@ -296,7 +298,7 @@ uint64_t gml_builder_parameters(const gml_builder *builder)
     return builder->n_parameters;
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------- */
 
 static bool read_attr(gml_builder *b, const gml_node_attr *from, gml_attr *out_attr)
 {
@@ -367,8 +369,8 @@ static gml_node *add_node(gml_builder *b, const gml_op_info *op, const gml_node_
             n_inputs--;
     }
     uint32_t n_outputs = spec->n_outputs == 0 ? 1 : (uint32_t)spec->n_outputs;
-    gml_node *node = gml_build_node(&b->build, op, inputs, (uint32_t)n_inputs, attrs, n_attrs,
-                                    n_outputs);
+    gml_node *node =
+        gml_build_node(&b->build, op, inputs, (uint32_t)n_inputs, attrs, n_attrs, n_outputs);
     return has_failed(b) ? NULL : node;
 }
 
@@ -422,7 +424,7 @@ int64_t gml_builder_dim(const gml_builder *builder, const gml_value *value, int 
     return value->type.dims[axis];
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 void gml_builder_output(gml_builder *builder, gml_value *value, const char *name)
 {
@@ -452,7 +454,8 @@ static void fill_weights(gml_builder *b, const gml_save_options *options)
     for (; b->n_filled < b->fills.count; b->n_filled++) {
         const pending_fill *p = &b->fills.items[b->n_filled];
         for (size_t first = 0; first < p->count; first += GML_FILL_CHUNK) {
-            size_t count = p->count - first < GML_FILL_CHUNK ? p->count - first : GML_FILL_CHUNK;
+            size_t count =
+                p->count - first < GML_FILL_CHUNK ? p->count - first : GML_FILL_CHUNK;
             char *to = (char *)p->data + first * gml_dtype_size(p->dtype);
             gml_fill_elements(&p->fill, p->key, p->dtype, first, count, to);
             done += count;
@@ -491,6 +494,7 @@ gml_status gml_builder_save(gml_builder *builder, const char *path,
         export.progress = options->progress;
         export.progress_context = options->progress_context;
     }
-    /* A disk that is full or a path that is wrong is not the graph's fault: try again is allowed. */
+    /* A disk that is full or a path that is wrong is not the graph's fault: try again is
+     * allowed. */
     return gml_onnx_save(module, path, &export, &builder->diags);
 }

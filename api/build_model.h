@@ -1,12 +1,13 @@
-/* api/build_model.h - the module inside a gml_builder, for what compiles or runs it directly. */
+/* api/build_model.h - the module inside a gml_builder, for what compiles or runs it directly.
+ */
 #ifndef GML_API_BUILD_MODEL_H
 #define GML_API_BUILD_MODEL_H
 
 #include "gemel/build.h"
 #include "ir/graph.h"
 
-/* Fills the weights (once; `options` may be NULL and gives the progress), verifies the graph and lends
- * the module, which dies with the builder. `*out_module` is NULL after a failure. */
+/* Fills the weights (once; `options` may be NULL and gives the progress), verifies the graph
+ * and lends the module, which dies with the builder. `*out_module` is NULL after a failure. */
 GML_MUST_CHECK gml_status gml_builder_module(gml_builder *builder,
                                              const gml_save_options *options,
                                              gml_module **out_module);

@@ -52,7 +52,9 @@ static gml_status find_slot(frame *f, const gml_value *value, gml_loc loc, uint3
     else if (value->constant)
         *out_slot = add_slot(f, value, GML_SLOT_CONSTANT);
     else
-        return gml_fail(f->builder->diags, GML_E_INTERNAL, loc, "a value has no slot");
+        return gml_fail(f->builder->diags, GML_E_INTERNAL, loc, "value %s of %s has no slot",
+                        value->name ? value->name : "?",
+                        value->def ? value->def->op->name : "the graph");
     return GML_OK;
 }
 
@@ -88,6 +90,34 @@ static void copy_code(frame *f, const gml_code *code, gml_step *step)
     step->scratch = code->scratch;
 }
 
+static uint64_t constant_inputs(const gml_kernel *kernel, const gml_node *node,
+                                const unsigned *numbers)
+{
+    uint64_t constants = 0;
+    for (size_t i = 0; i < kernel->inputs.count && i < 64; i++)
+        if (node->operands[numbers[i]]->constant)
+            constants |= UINT64_C(1) << i;
+    return constants;
+}
+
+/* Slots for the constants that are packed ahead; they are filled when the code exists. */
+static void add_packs(frame *f, const gml_code *code, uint32_t *inputs, uint32_t *n_inputs)
+{
+    gml_program_builder *b = f->builder;
+    for (unsigned i = 0; i < code->n_packs; i++) {
+        const gml_code_pack *pack = &code->packs[i];
+        if (pack->input >= *n_inputs) {
+            gml_slot slot = {.kind = GML_SLOT_CONSTANT, .dtype = GML_U8, .rank = 1};
+            slot.dims = gml_arena_copy(&f->program->arena, &pack->bytes, sizeof pack->bytes);
+            inputs[pack->input] = (uint32_t)f->program->slots.count;
+            *n_inputs = pack->input + 1;
+            gml_push(&f->program->arena, &f->program->slots, slot);
+        }
+        gml_pending_pack pending = {f->program, *pack, inputs, *n_inputs};
+        gml_push(b->scratch, &b->packs, pending);
+    }
+}
+
 static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
 {
     gml_program_builder *b = f->builder;
@@ -98,17 +128,20 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
     gml_kernel *kernel = gml_lower_node(b->scratch, &b->module->dims, node, numbers);
     if (b->loops)
         gml_kernel_print(kernel, b->loops);
-    GML_TRY(gml_codegen_add(b->codegen, kernel, &code, b->diags));
+    uint32_t n_inputs = (uint32_t)kernel->inputs.count;
+    uint64_t constants = constant_inputs(kernel, node, numbers);
+    GML_TRY(gml_codegen_add(b->codegen, kernel, constants, &code, b->diags));
     copy_code(f, &code, step);
-    uint32_t *inputs = gml_new_array(arena, uint32_t, kernel->inputs.count + 1);
+    uint32_t *inputs = gml_new_array(arena, uint32_t, n_inputs + code.n_packs + 1);
     uint32_t *outputs = gml_new_array(arena, uint32_t, node->n_results + 1);
-    for (size_t i = 0; i < kernel->inputs.count; i++)
+    for (uint32_t i = 0; i < n_inputs; i++)
         GML_TRY(find_slot(f, node->operands[numbers[i]], node->loc, &inputs[i]));
+    add_packs(f, &code, inputs, &n_inputs);
     for (uint32_t r = 0; r < node->n_results; r++)
         outputs[r] = add_slot(f, &node->results[r], GML_SLOT_ARENA);
     step->kind = GML_STEP_KERNEL;
     step->inputs = inputs;
-    step->n_inputs = (uint32_t)kernel->inputs.count;
+    step->n_inputs = n_inputs;
     step->outputs = outputs;
     step->n_outputs = node->n_results;
     return GML_OK;
@@ -318,6 +351,35 @@ static void copy_dims(const gml_dim_pool *from, gml_program *program)
     }
 }
 
+/* Packs a constant into memory of the builder's list. */
+static gml_status run_pack(gml_program_builder *b, const gml_pending_pack *pending,
+                           const gml_jit *jit)
+{
+    gml_slot *slot = &pending->program->slots.items[pending->inputs[pending->pack.input]];
+    gml_phase_fn run = gml_jit_find(jit, pending->pack.symbol);
+    if (!run || !gml_dim_is_const(pending->pack.bytes) ||
+        !gml_dim_is_const(pending->pack.extent))
+        return gml_fail(b->diags, GML_E_INTERNAL, (gml_loc){0}, "a constant cannot be packed");
+    if (!slot->data) {
+        gml_buffer *buffer = gml_buffer_create((size_t)pending->pack.bytes, false);
+        if (!buffer)
+            return gml_fail(b->diags, GML_E_MEMORY, (gml_loc){0}, "no memory for packed weights");
+        gml_push(&b->module->arena, &b->buffers, buffer);
+        slot->data = gml_buffer_data(buffer);
+    }
+    union {
+        const void *in;
+        void *out;
+    } data;
+    void **mems = gml_new_array(b->scratch, void *, pending->n_inputs + 1);
+    for (uint32_t i = 0; i < pending->n_inputs; i++) {
+        data.in = pending->program->slots.items[pending->inputs[i]].data;
+        mems[i] = data.out;
+    }
+    run(mems, NULL, 0, pending->pack.extent, NULL);
+    return GML_OK;
+}
+
 gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit)
 {
     for (size_t p = 0; p < builder->programs.count; p++) {
@@ -337,6 +399,8 @@ gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit)
             step->phases = phases;
         }
     }
+    for (size_t i = 0; i < builder->packs.count; i++)
+        GML_TRY(run_pack(builder, &builder->packs.items[i], jit));
     /* regions were made after the programs around them, and are planned before */
     for (size_t p = builder->programs.count; p-- > 0;)
         GML_TRY(gml_program_plan(builder->programs.items[p], builder->diags));

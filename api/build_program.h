@@ -9,13 +9,23 @@
 
 #include "api/pipeline.h"
 
+/* A constant to be packed when the code exists. */
+typedef struct gml_pending_pack {
+    gml_program *program;
+    gml_code_pack pack;
+    const uint32_t *inputs; /* slots of the kernel's inputs */
+    uint32_t n_inputs;
+} gml_pending_pack;
+
 typedef struct gml_program_builder {
     gml_module *module;
     gml_codegen *codegen;
     gml_arena *scratch; /* of kernels */
     gml_diags *diags;
     gml_str *loops; /* kernels are printed here; NULL: nowhere */
-    gml_vec(gml_program *) programs; /* all made so far, the outermost last */
+    gml_vec(gml_program *) programs; /* all made so far, the outermost first */
+    gml_vec(gml_pending_pack) packs;
+    gml_vec(gml_buffer *) buffers; /* of packed constants, in the module's arena; the caller's */
 } gml_program_builder;
 
 /* `graph` with `captures` (values of graphs around) as further inputs. */

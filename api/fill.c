@@ -1,17 +1,17 @@
 /* api/fill.c - constants and random numbers as elements of weights.
  *
- * The uniform number of element i is a hash of (key, i): a counter, not a stream. The normal number
- * is the inverse of the normal distribution function at it, by Acklam's two rational
+ * The uniform number of element i is a hash of (key, i): a counter, not a stream. The normal
+ * number is the inverse of the normal distribution function at it, by Acklam's two rational
  * approximations (relative error 1.2e-9, far below a float's); truncation then is a
- * narrower interval of uniform numbers. The logarithm that the tails need is computed here because
- * those of C libraries differ in the last bit.
+ * narrower interval of uniform numbers. The logarithm that the tails need is computed here
+ * because those of C libraries differ in the last bit.
  */
 #include "api/fill.h"
 
+#include "base/half.h"
+
 #include <math.h>
 #include <string.h>
-
-#include "base/half.h"
 
 /* Phi(-2): the share that truncation at two deviations cuts off on either side. */
 #define GML_TAIL_BEYOND_2 0.022750131948179207

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/str.h"
+
 /* Longer names are compared by their beginning. */
 #define GML_MAX_COMPARED 63
 #define GML_MAX_LISTED 32

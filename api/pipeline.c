@@ -7,7 +7,7 @@
 #include "api/build_program.h"
 #include "ir/op.h"
 
-static const char standard_passes[] = "infer,expand,dce";
+static const char standard_passes[] = "infer,expand,dce,fuse";
 
 /* ---- bindings ----------------------------------------------------------------------------- */
 
@@ -66,11 +66,15 @@ const bool *gml_shape_inputs(gml_module *module)
 typedef struct backing {
     gml_module *module;
     gml_jit *jit;
+    gml_buffer **buffers; /* packed constants; the array is the module's */
+    size_t n_buffers;
 } backing;
 
 static void release_backing(void *context)
 {
     backing *b = context;
+    for (size_t i = 0; i < b->n_buffers; i++)
+        gml_buffer_release(b->buffers[i]);
     gml_jit_destroy(b->jit);
     gml_module_destroy(b->module);
     free(b);
@@ -89,7 +93,10 @@ static gml_status build(gml_program_builder *builder, const gml_compile_options 
     if (dumps(options, "llvm") || dumps(options, "asm"))
         GML_TRY(gml_codegen_print(builder->codegen, options->dump, options->passes.out, diags));
     GML_TRY(gml_codegen_jit(builder->codegen, &b->jit, diags));
-    return gml_link_program(builder, b->jit);
+    gml_status status = gml_link_program(builder, b->jit);
+    b->buffers = builder->buffers.items;
+    b->n_buffers = builder->buffers.count;
+    return status;
 }
 
 static gml_status compile(gml_module *module, const gml_compile_options *options, backing *b,

@@ -130,7 +130,7 @@ static bool check_tree(run *r, const char *path, int depth)
 
 int gml_verb_check(int argc, char **argv)
 {
-    run r = {.options = {.rtol = 1e-3, .atol = 1e-7}, .first = true};
+    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}}, .first = true};
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     if (n < 0)
         return -1 - n;

@@ -28,9 +28,21 @@ typedef struct gml_code_phase {
     gml_dim extent;
 } gml_code_phase;
 
+/* A constant packed ahead of time: a further input of the kernel. The function has a phase's form and
+ * reads the kernel's constant inputs; it runs once, over all its units. */
+typedef struct gml_code_pack {
+    const char *symbol;
+    unsigned input; /* its number in mems; several packs may fill one input */
+    gml_dim bytes;
+    gml_dim extent;
+} gml_code_pack;
+
 typedef struct gml_code {
     const gml_code_phase *phases;
     unsigned n_phases;
+    unsigned n_inputs; /* the kernel's own; those of `packs` follow */
+    const gml_code_pack *packs;
+    unsigned n_packs;
     const gml_dim *temporaries; /* bytes of each, in mems after the outputs */
     unsigned n_temporaries;
     gml_dim scratch;            /* bytes a thread */
@@ -40,9 +52,11 @@ GML_MUST_CHECK gml_status gml_codegen_create(const gml_target *target, gml_codeg
                                              gml_diags *diags);
 void gml_codegen_destroy(gml_codegen *codegen); /* accepts NULL; jitted code lives on */
 
-/* Emits `kernel`. `*out_code` belongs to the codegen. */
+/* Emits `kernel`, of which the inputs in `constants` (as bits) never change. `*out_code` lives as long as
+ * the kernel's arena and the codegen. Kernels that are alike share their code. */
 GML_MUST_CHECK gml_status gml_codegen_add(gml_codegen *codegen, gml_kernel *kernel,
-                                          gml_code *out_code, gml_diags *diags);
+                                          uint64_t constants, gml_code *out_code,
+                                          gml_diags *diags);
 
 /* Code that runs in this process. Free it when no program uses it. */
 typedef struct gml_jit gml_jit;

@@ -9,6 +9,7 @@
 #include "ir/op.h"
 
 #define GML_PAGE 4096
+#define GML_PIECE ((size_t)1 << 22)
 
 typedef struct exporter {
     const gml_module *module;
@@ -17,6 +18,7 @@ typedef struct exporter {
     gml_map used;       /* names, over all graphs */
     const char **names; /* by value id; NULL: not met yet */
     gml_map domains;    /* of the operators met */
+    gml_export_options options;
     gml_writer *data;   /* NULL: constants stay inside */
     const char *data_name;
     uint64_t data_size;
@@ -278,8 +280,20 @@ static Onnx__NodeProto *new_node(exporter *x, const char *op, size_t n_inputs, s
     return proto;
 }
 
+/* Refuses what the operator set that is written does not know. */
+static gml_status check_opset(exporter *x, const gml_node *node)
+{
+    int64_t needed = gml_opset_of_node(node);
+    if (needed <= x->options.opset)
+        return GML_OK;
+    return gml_fail(x->diags, GML_E_UNSUPPORTED, node->loc,
+                    "this needs operator set %lld, and %lld is to be written", (long long)needed,
+                    (long long)x->options.opset);
+}
+
 static gml_status export_node(exporter *x, const gml_node *node, Onnx__NodeProto **out_proto)
 {
+    GML_TRY(check_opset(x, node));
     Onnx__NodeProto *proto = new_node(x, node->op->name, node->n_operands, node->n_results);
     const char *domain = node->op->domain != NULL ? node->op->domain : "";
     gml_map_set(&x->domains, domain, x);
@@ -387,7 +401,7 @@ static void export_opsets(exporter *x, Onnx__ModelProto *model)
         opset->has_version = 1;
         opset->version = 1;
         if (*domain == '\0')
-            opset->version = GML_OPSET_WRITTEN;
+            opset->version = x->options.opset;
         else if (strcmp(domain, "ai.onnx.ml") == 0)
             opset->version = GML_OPSET_ML_WRITTEN;
         model->opset_import[model->n_opset_import++] = opset;
@@ -408,10 +422,27 @@ static gml_status check_types(exporter *x, const gml_graph *graph)
     return GML_OK;
 }
 
+static void export_metadata(exporter *x, Onnx__ModelProto *model)
+{
+    size_t count = x->options.n_metadata;
+    model->metadata_props = gml_new_array(&x->scratch, Onnx__StringStringEntryProto *, count);
+    for (size_t i = 0; i < count; i++) {
+        const gml_export_entry *entry = &x->options.metadata[i];
+        model->metadata_props[model->n_metadata_props++] =
+            export_entry(x, entry->key, entry->value);
+    }
+}
+
 static gml_status export_model(exporter *x, const gml_module *module, gml_diags *diags,
                                Onnx__ModelProto *model)
 {
     gml_arena_init(&x->scratch);
+    if (x->options.opset == 0)
+        x->options.opset = GML_OPSET_WRITTEN;
+    if (x->options.opset < GML_OPSET_OLDEST_WRITTEN || x->options.opset > GML_OPSET_WRITTEN)
+        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
+                        "operator set %lld is outside %d to %d", (long long)x->options.opset,
+                        GML_OPSET_OLDEST_WRITTEN, GML_OPSET_WRITTEN);
     x->module = module;
     x->diags = diags;
     gml_map_init(&x->used, &x->scratch);
@@ -419,11 +450,12 @@ static gml_status export_model(exporter *x, const gml_module *module, gml_diags 
     x->names = gml_new_array(&x->scratch, const char *, module->n_values);
     onnx__model_proto__init(model);
     model->has_ir_version = 1;
-    model->ir_version = GML_IR_WRITTEN;
+    model->ir_version = gml_opset_ir_version(x->options.opset);
     model->producer_name = copy_text(x, "gemel");
     GML_TRY(check_types(x, module->main));
     GML_TRY(export_graph(x, module->main, &model->graph));
     export_opsets(x, model);
+    export_metadata(x, model);
     if (onnx__model_proto__get_packed_size(model) > INT32_MAX) {
         (void)gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
                        "the model has more than 2 GB");
@@ -440,7 +472,22 @@ typedef struct sink {
     ProtobufCBuffer base;
     gml_writer *writer;
     gml_str *text;
+    const gml_export_options *options; /* for the progress of a writer */
+    uint64_t done, total;
 } sink;
+
+/* In pieces, between which progress is reported. */
+static void write_bytes(sink *to, const uint8_t *bytes, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        size_t piece = len - at < GML_PIECE ? len - at : GML_PIECE;
+        gml_writer_put(to->writer, bytes + at, piece);
+        at += piece;
+        to->done += piece;
+        if (to->options->progress != NULL && (piece == GML_PIECE || to->done == to->total))
+            to->options->progress(to->options->progress_context, "writing", to->done, to->total);
+    }
+}
 
 static void put_bytes(ProtobufCBuffer *buffer, size_t len, const uint8_t *bytes)
 {
@@ -449,7 +496,7 @@ static void put_bytes(ProtobufCBuffer *buffer, size_t len, const uint8_t *bytes)
         sink *whole;
     } at = {.base = buffer};
     if (at.whole->writer != NULL)
-        gml_writer_put(at.whole->writer, bytes, len);
+        write_bytes(at.whole, bytes, len);
     else
         gml_str_append(at.whole->text, bytes, len);
 }
@@ -473,7 +520,12 @@ static gml_status save_model(exporter *x, const gml_module *module, const char *
     gml_writer writer;
     GML_TRY(export_model(x, module, diags, &model));
     GML_TRY(gml_writer_open(&writer, path, diags));
-    sink to = {.base = {.append = put_bytes}, .writer = &writer};
+    sink to = {
+        .base = {.append = put_bytes},
+        .writer = &writer,
+        .options = &x->options,
+        .total = onnx__model_proto__get_packed_size(&model),
+    };
     (void)onnx__model_proto__pack_to_buffer(&model, &to.base);
     if (x->data != NULL) { /* first, so that no model ever points at data that is not there */
         gml_status status = gml_writer_close(x->data, diags);
@@ -491,7 +543,9 @@ gml_status gml_onnx_save(const gml_module *module, const char *path,
 {
     exporter x = {.data = NULL};
     gml_writer data;
-    if (options != NULL && options->external_data) {
+    if (options != NULL)
+        x.options = *options;
+    if (x.options.external_data) {
         const char *data_path = gml_arena_printf(diags->arena, "%s.data", path);
         const char *slash = strrchr(data_path, '/');
         x.data_name = slash != NULL ? slash + 1 : data_path;

@@ -1,6 +1,7 @@
 /* frontend/export.h - a module becomes an ONNX model.
  *
- * Written for the newest released operator sets (frontend/opset.h). The main graph's inputs and outputs
+ * Written for the newest released operator sets (frontend/opset.h), or an older one of ai.onnx whose words
+ * mean the same: then a node that it does not know is GML_E_UNSUPPORTED. The main graph's inputs and outputs
  * keep their names; every other name is made unique over the whole model, as ONNX wants it. Constants
  * are initialisers. Operators of gemel's own are written under the domain "gemel", and only gemel reads
  * those. Sizes that are expressions are written as their text.
@@ -14,8 +15,19 @@
 #include "base/str.h"
 #include "ir/graph.h"
 
+typedef struct gml_export_entry {
+    const char *key;
+    const char *value;
+} gml_export_entry;
+
 typedef struct gml_export_options {
     bool external_data; /* constants of a page or more go to PATH.data, at multiples of 4096 */
+    int64_t opset;      /* of ai.onnx, from GML_OPSET_OLDEST_WRITTEN; 0: the newest */
+    const gml_export_entry *metadata;
+    size_t n_metadata;
+    /* Told now and then how many bytes of the model's file are written; NULL: nobody looks. */
+    void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
+    void *progress_context;
 } gml_export_options;
 
 /* Writes `path` (and PATH.data); they appear whole or not at all. `options` may be NULL. */

@@ -18,7 +18,7 @@
 /* What is written. */
 #define GML_OPSET_WRITTEN 27
 #define GML_OPSET_ML_WRITTEN 5
-#define GML_IR_WRITTEN 13
+#define GML_OPSET_OLDEST_WRITTEN 17
 
 typedef struct gml_draft {
     const char *op;
@@ -37,6 +37,13 @@ typedef struct gml_draft {
 
 /* GML_E_UNSUPPORTED or GML_E_INVALID with a diagnostic at draft->loc. */
 GML_MUST_CHECK gml_status gml_opset_upgrade(gml_draft *draft);
+
+/* The oldest operator set of ai.onnx, from GML_OPSET_OLDEST_WRITTEN on, in which `node` has the form that
+ * it has in the newest. Operators, attributes and operand counts are looked at; element types and the
+ * values of attributes are not. Other domains: GML_OPSET_OLDEST_WRITTEN. */
+int64_t gml_opset_of_node(const gml_node *node);
+/* The IR version of a file with this operator set. */
+int64_t gml_opset_ir_version(int64_t opset);
 
 /* ---- for rules ------------------------------------------------------------------------------ */
 

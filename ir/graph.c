@@ -156,15 +156,21 @@ void gml_node_move(gml_node *node, gml_node *before)
     link_node(node, before);
 }
 
+void gml_node_transfer(gml_node *node, gml_graph *graph)
+{
+    unlink_node(node);
+    node->graph = graph;
+    for (uint32_t r = 0; r < node->n_results; r++)
+        node->results[r].graph = graph;
+    link_node(node, NULL);
+}
+
 void gml_graph_splice(gml_graph *region, gml_node *before)
 {
     while (region->first) {
         gml_node *node = region->first;
-        unlink_node(node);
-        node->graph = before->graph;
-        for (uint32_t r = 0; r < node->n_results; r++)
-            node->results[r].graph = before->graph;
-        link_node(node, before);
+        gml_node_transfer(node, before->graph);
+        gml_node_move(node, before);
     }
 }
 

@@ -94,6 +94,8 @@ gml_node *gml_node_create(gml_graph *graph, gml_node *before, const gml_op_info 
 void gml_node_remove(gml_node *node);
 /* Moves `node` before `before` in the same graph (to the end when NULL). */
 void gml_node_move(gml_node *node, gml_node *before);
+/* Moves `node` into another graph, to its end; operands stay what they are. */
+void gml_node_transfer(gml_node *node, gml_graph *graph);
 /* Moves all nodes of `region`, which has no parameters, before `before` in its graph. */
 void gml_graph_splice(gml_graph *region, gml_node *before);
 void gml_node_set_operands(gml_node *node, gml_value *const *operands, uint32_t n_operands);

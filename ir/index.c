@@ -10,11 +10,11 @@
 
 #define GML_UNBOUNDED GML_DIM_LIMIT
 
-static int64_t clamp(__int128 value)
+static int64_t clamp(int64_t value)
 {
     if (value > GML_UNBOUNDED)
         return GML_UNBOUNDED;
-    return value < -GML_UNBOUNDED ? -GML_UNBOUNDED : (int64_t)value;
+    return value < -GML_UNBOUNDED ? -GML_UNBOUNDED : value;
 }
 
 /* Adds bounds; unbounded stays unbounded. */
@@ -24,12 +24,15 @@ static int64_t add_bound(int64_t a, int64_t b)
         return a;
     if (b == GML_UNBOUNDED || b == -GML_UNBOUNDED)
         return b;
-    return clamp((__int128)a + b);
+    return clamp(a + b); /* both are below 2^61 */
 }
 
 static int64_t scale_bound(int64_t a, int64_t factor)
 {
-    return factor == 0 ? 0 : clamp((__int128)a * factor);
+    int64_t product = 0;
+    if (!__builtin_mul_overflow(a, factor, &product))
+        return clamp(product);
+    return (a < 0) == (factor < 0) ? GML_UNBOUNDED : -GML_UNBOUNDED;
 }
 
 static bool dim_not_negative(const gml_dim_pool *pool, gml_dim dim, int depth)
@@ -266,6 +269,39 @@ bool gml_index_linear(const gml_expr *expr, gml_linear *out_linear)
 {
     *out_linear = (gml_linear){0};
     return accumulate(out_linear, expr, 1);
+}
+
+static bool is_op(const gml_expr *expr, gml_scalar_op op)
+{
+    return expr->kind == GML_EXPR_SCALAR && expr->as.scalar.op == op;
+}
+
+/* c*W*(x floordiv W) + c*(x floormod W) is c*x: what is left where merged axes are flattened again. */
+static bool recombine_once(gml_linear *sum)
+{
+    for (unsigned i = 0; i < sum->n_terms; i++) {
+        const gml_expr *mod = sum->terms[i].atom;
+        int64_t c = sum->terms[i].coefficient;
+        if (!is_op(mod, GML_X_FLOORMOD))
+            continue;
+        const gml_expr *x = mod->as.scalar.args[0];
+        const gml_expr *w = mod->as.scalar.args[1];
+        for (unsigned j = 0; j < sum->n_terms; j++) {
+            const gml_expr *div = sum->terms[j].atom;
+            int64_t whole = 0;
+            if (!is_op(div, GML_X_FLOORDIV) || div->as.scalar.args[0] != x ||
+                div->as.scalar.args[1] != w || w->kind != GML_EXPR_CONST ||
+                !scaled(w->as.cst.i, c, &whole) || sum->terms[j].coefficient != whole)
+                continue;
+            gml_linear next = *sum;
+            if (!add_term(&next, div, -whole) || !add_term(&next, mod, -c) ||
+                !accumulate(&next, x, c))
+                return false;
+            *sum = next;
+            return true;
+        }
+    }
+    return false;
 }
 
 static const gml_expr *plain(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
@@ -519,6 +555,8 @@ static const gml_expr *sum_of(gml_kernel *kernel, gml_scalar_op op, const gml_ex
     gml_linear sum = {0};
     bool fits = accumulate(&sum, a, op == GML_X_NEG ? -1 : 1) &&
                 (op == GML_X_NEG || accumulate(&sum, b, op == GML_X_SUB ? -1 : 1));
+    while (fits && recombine_once(&sum))
+        continue;
     return fits ? build(kernel, &sum) : NULL;
 }
 

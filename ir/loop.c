@@ -394,6 +394,8 @@ typedef struct substitution {
     const gml_expr *const *values;
     unsigned count;
     uint64_t bound; /* the axes as bits */
+    const gml_expr *old; /* an expression to replace, or NULL */
+    const gml_expr *replacement;
     const gml_expr **memo; /* by id, for the expressions that existed at the start */
 } substitution;
 
@@ -435,7 +437,10 @@ static const gml_expr *rebuild(substitution *s, const gml_expr *expr)
 
 static const gml_expr *substitute(substitution *s, const gml_expr *expr)
 {
-    if (!(expr->free & s->bound))
+    if (expr == s->old)
+        return s->replacement;
+    /* operands have smaller numbers: nothing below can be the one looked for */
+    if (s->old ? expr->id <= s->old->id : !(expr->free & s->bound))
         return expr;
     if (!s->memo[expr->id])
         s->memo[expr->id] = rebuild(s, expr);
@@ -446,11 +451,19 @@ const gml_expr *gml_expr_substitute(gml_kernel *kernel, const gml_expr *expr,
                                     const gml_axis *const *axes, const gml_expr *const *values,
                                     unsigned count)
 {
-    substitution s = {kernel, axes, values, count, 0, NULL};
+    substitution s = {.kernel = kernel, .axes = axes, .values = values, .count = count};
     for (unsigned i = 0; i < count; i++)
         s.bound |= UINT64_C(1) << axes[i]->number;
     if (!(expr->free & s.bound))
         return expr;
+    s.memo = gml_new_array(kernel->arena, const gml_expr *, expr->id + 1);
+    return substitute(&s, expr);
+}
+
+const gml_expr *gml_expr_replace(gml_kernel *kernel, const gml_expr *expr, const gml_expr *old,
+                                 const gml_expr *replacement)
+{
+    substitution s = {.kernel = kernel, .old = old, .replacement = replacement};
     s.memo = gml_new_array(kernel->arena, const gml_expr *, expr->id + 1);
     return substitute(&s, expr);
 }

@@ -176,6 +176,9 @@ const gml_expr *gml_expr_reduce(gml_kernel *kernel, gml_reduce_op op,
 const gml_expr *gml_expr_substitute(gml_kernel *kernel, const gml_expr *expr,
                                     const gml_axis *const *axes, const gml_expr *const *values,
                                     unsigned count);
+/* `expr` with every occurrence of `old` replaced by `replacement`. */
+const gml_expr *gml_expr_replace(gml_kernel *kernel, const gml_expr *expr, const gml_expr *old,
+                                 const gml_expr *replacement);
 static inline bool gml_expr_is_int(const gml_expr *expr, int64_t value)
 {
     return expr->kind == GML_EXPR_CONST && gml_dtype_get_class(expr->dtype) != GML_CLASS_FLOAT &&

@@ -46,7 +46,10 @@ static void print_scalar(const gml_kernel *kernel, const gml_expr *expr, gml_str
         gml_str_putc(out, ')');
         return;
     }
-    gml_str_puts(out, op == GML_X_CAST ? gml_dtype_name(expr->dtype) : gml_scalar_name(op));
+    gml_str_puts(out, op == GML_X_CAST || op == GML_X_BITCAST ? gml_dtype_name(expr->dtype)
+                                                              : gml_scalar_name(op));
+    if (op == GML_X_BITCAST || expr->as.scalar.flags)
+        gml_str_printf(out, "!%s%x", op == GML_X_BITCAST ? "bits" : "", expr->as.scalar.flags);
     gml_str_putc(out, '(');
     for (int i = 0; i < gml_scalar_arity(op); i++) {
         if (i)
@@ -61,7 +64,7 @@ void gml_expr_print(const gml_kernel *kernel, const gml_expr *expr, gml_str *out
     switch (expr->kind) {
     case GML_EXPR_CONST:
         if (gml_dtype_get_class(expr->dtype) == GML_CLASS_FLOAT)
-            gml_str_printf(out, "%.9g", expr->as.cst.f);
+            gml_str_printf(out, expr->dtype == GML_F64 ? "%.17gd" : "%.9gf", expr->as.cst.f);
         else
             gml_str_printf(out, "%" PRId64, expr->as.cst.i);
         break;

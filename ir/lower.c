@@ -64,8 +64,18 @@ static const gml_expr *lower_in_place(const gml_lower *outer, const gml_value *v
     return node->op->scalar(&x, node, args);
 }
 
+/* What a parameter of a fused region stands for. */
+static const gml_value *outside(const gml_value *value)
+{
+    while (!value->def && value->graph->owner &&
+           (value->graph->owner->op->traits & GML_INLINES))
+        value = value->graph->owner->operands[value->index];
+    return value;
+}
+
 static const gml_expr *pull(gml_lower *x, const gml_value *value, const gml_expr *const *index)
 {
+    value = outside(value);
     if (value->constant && has_number_class(value->constant->dtype) &&
         gml_tensor_numel(value->constant) == 1)
         return constant_element(x->kernel, value->constant);
@@ -143,6 +153,11 @@ gml_kernel *gml_lower_node(gml_arena *arena, gml_dim_pool *dims, const gml_node 
 }
 
 /* ---- operands ----------------------------------------------------------------------------- */
+
+const gml_expr *gml_at_value(gml_lower *x, const gml_value *value, const gml_expr *const *index)
+{
+    return pull(x, value, index);
+}
 
 const gml_expr *gml_at(gml_lower *x, unsigned operand, const gml_expr *const *index)
 {

@@ -55,6 +55,8 @@ gml_kernel *gml_lower_node(gml_arena *arena, gml_dim_pool *dims, const gml_node 
 
 /* ---- operands --------------------------------------------------------------------------- */
 
+/* The element of any value that is visible at the node: of a region being lowered in place. */
+const gml_expr *gml_at_value(gml_lower *x, const gml_value *value, const gml_expr *const *index);
 const gml_expr *gml_at(gml_lower *x, unsigned operand, const gml_expr *const *index);
 /* The element where `pred` holds, else `other` (of the operand's type). */
 const gml_expr *gml_at_if(gml_lower *x, unsigned operand, const gml_expr *const *index,

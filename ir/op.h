@@ -35,6 +35,7 @@ typedef enum gml_trait {
     GML_CONTRACTION = 1u << 3,  /* a reduction of products: MatMul, Conv, … */
     GML_EFFECT = 1u << 4,       /* not a function of its operands: random numbers, state */
     GML_VALUE_FREE = 1u << 5,   /* results depend on operand types only: Shape, Size */
+    GML_INLINES = 1u << 8,      /* its region's parameters stand for its operands, element by element */
     GML_FORWARDS = 1u << 7,     /* result 0 is operand 0 itself */
     GML_BRANCHES = 1u << 6,     /* operand 0 picks region then_branch or else_branch */
 } gml_trait;

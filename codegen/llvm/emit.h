@@ -41,6 +41,7 @@ typedef struct gml_emit {
     LLVMValueRef axis[GML_MAX_AXES]; /* i64; lane 0 of the vector axis */
     LLVMValueRef *mems;        /* pointers: inputs, outputs, locals */
     LLVMValueRef dims;         /* the argument */
+    LLVMValueRef room;         /* on the stack, for a contraction's tile of sums */
     gml_memo *memo;            /* by expression id */
     size_t n_memo;
     unsigned *scopes;          /* stack of live scope numbers */
@@ -56,6 +57,10 @@ LLVMValueRef gml_emit_expr(gml_emit *e, const gml_expr *expr);
 /* As a vector of e->lanes (or the scalar when lanes is 1). */
 LLVMValueRef gml_emit_lanes(gml_emit *e, const gml_expr *expr);
 LLVMValueRef gml_emit_dim(gml_emit *e, gml_dim dim);
+/* `expr` has this value in the current scope. */
+void gml_emit_assume(gml_emit *e, const gml_expr *expr, LLVMValueRef value);
+/* <lanes x i1>: which lanes from `begin` on are below `end`. */
+LLVMValueRef gml_emit_lane_mask(gml_emit *e, LLVMValueRef begin, LLVMValueRef end);
 /* Writes, here, whatever of `expr` does not depend on the axes in `inner`. */
 void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner);
 void gml_emit_store(gml_emit *e, const gml_stmt *store);

@@ -391,10 +391,25 @@ LLVMValueRef gml_emit_expr(gml_emit *e, const gml_expr *expr)
     case GML_EXPR_SCALAR: value = emit_scalar(e, expr); break;
     case GML_EXPR_REDUCE: value = gml_emit_reduce(e, expr); break;
     }
+    gml_emit_assume(e, expr, value);
+    return value;
+}
+
+void gml_emit_assume(gml_emit *e, const gml_expr *expr, LLVMValueRef value)
+{
     gml_memo *memo = memo_of(e, expr);
     memo->value = value;
     memo->scope = e->scopes[e->n_scopes - 1];
-    return value;
+}
+
+LLVMValueRef gml_emit_lane_mask(gml_emit *e, LLVMValueRef begin, LLVMValueRef end)
+{
+    LLVMValueRef steps[256];
+    for (unsigned i = 0; i < e->lanes; i++)
+        steps[i] = gml_ll_int(e, i);
+    LLVMValueRef left = LLVMBuildSub(e->b, end, begin, "");
+    return LLVMBuildICmp(e->b, LLVMIntSLT, LLVMConstVector(steps, e->lanes),
+                         gml_ll_splat(e, left, e->lanes), "");
 }
 
 LLVMValueRef gml_emit_lanes(gml_emit *e, const gml_expr *expr)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codegen/llvm/gemm.h"
+
 /* Where a local lives. */
 typedef struct home {
     unsigned stored_in; /* phase + 1 */
@@ -16,9 +18,17 @@ typedef struct home {
     gml_dim offset;     /* in scratch */
 } home;
 
+/* What becomes a function: a statement, or a contraction (whose packing is statements before it). */
+typedef struct work {
+    const gml_stmt *stmt;
+    const gml_gemm *gemm; /* or NULL */
+    bool ahead;           /* packs a constant: not a phase */
+} work;
+
 typedef struct plan {
     gml_emit *e;
     home *homes; /* by local */
+    gml_vec(work) works;
     gml_dim *temporaries;
     unsigned n_temporaries;
     gml_dim scratch;
@@ -74,12 +84,47 @@ static gml_dim bytes_of(gml_kernel *kernel, const gml_mem *mem)
     return gml_dim_mul(kernel->dims, gml_dim_add(kernel->dims, lines, 1), 64);
 }
 
+static void add_work(plan *p, const gml_stmt *stmt, const gml_gemm *gemm, bool ahead)
+{
+    work w = {stmt, gemm, ahead};
+    gml_push(p->e->kernel->arena, &p->works, w);
+}
+
+/* Contractions become packing statements and themselves. */
+static void find_work(plan *p, uint64_t constants)
+{
+    gml_kernel *kernel = p->e->kernel;
+    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next) {
+        gml_contraction c;
+        gml_stmt alone = *stmt;
+        alone.next = NULL;
+        if (!gml_contract_find(kernel, &alone, constants, &c)) {
+            add_work(p, stmt, NULL, false);
+            continue;
+        }
+        gml_gemm *gemm = gml_new(kernel->arena, gml_gemm);
+        gml_gemm_prepare(p->e->be, kernel, &c, gemm);
+        for (const gml_stmt *pack = gemm->pack_a; pack; pack = pack->next)
+            add_work(p, pack, NULL, false);
+        for (const gml_stmt *pack = gemm->pack_b; pack; pack = pack->next)
+            add_work(p, pack, NULL, c.b_constant);
+        add_work(p, c.store, gemm, false);
+    }
+}
+
 static void settle_locals(plan *p)
 {
     gml_kernel *kernel = p->e->kernel;
-    unsigned phase = 0;
-    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next)
-        note_stmts(p, stmt, ++phase, true);
+    p->homes = gml_new_array(kernel->arena, home, kernel->locals.count + 1);
+    p->temporaries = gml_new_array(kernel->arena, gml_dim, kernel->locals.count + 1);
+    for (size_t i = 0; i < p->works.count; i++) {
+        const work *w = &p->works.items[i];
+        note_stmts(p, w->stmt, (unsigned)i + 1, true);
+        if (w->gemm && w->gemm->a_mem)
+            p->homes[w->gemm->a_mem->number].shared = true;
+        if (w->gemm && w->gemm->b_mem->role == GML_MEM_LOCAL)
+            p->homes[w->gemm->b_mem->number].shared = true;
+    }
     for (size_t i = 0; i < kernel->locals.count; i++) {
         const gml_mem *mem = kernel->locals.items[i];
         home *h = &p->homes[i];
@@ -117,16 +162,6 @@ static bool stores_local(const gml_stmt *list)
     return false;
 }
 
-static LLVMValueRef lanes_left(gml_emit *e, LLVMValueRef begin, LLVMValueRef end)
-{
-    LLVMValueRef steps[256];
-    for (unsigned i = 0; i < e->lanes; i++)
-        steps[i] = gml_ll_int(e, i);
-    LLVMValueRef left = LLVMBuildSub(e->b, end, begin, "");
-    return LLVMBuildICmp(e->b, LLVMIntSLT, LLVMConstVector(steps, e->lanes),
-                         gml_ll_splat(e, left, e->lanes), "");
-}
-
 static unsigned lanes_for(const gml_emit *e, const gml_stmt *store)
 {
     size_t size = gml_dtype_size(store->as.store.value->dtype);
@@ -157,7 +192,7 @@ static void store_loop(gml_emit *e, const gml_stmt *store, const gml_axis *axis,
     LLVMBasicBlockRef after =
         gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, end, ""));
     e->axis[axis->number] = rest;
-    e->mask = lanes_left(e, rest, end);
+    e->mask = gml_emit_lane_mask(e, rest, end);
     gml_emit_store(e, store);
     e->mask = NULL;
     gml_if_end(e, after);
@@ -289,48 +324,71 @@ static void begin_function(plan *p, const char *symbol)
     e->n_scopes = 0;
     memset(e->axis, 0, sizeof e->axis);
     gml_scope_push(e);
+    e->room = LLVMBuildArrayAlloca(e->b, be->f32, LLVMConstInt(be->i32, 32 * 16, 0), "");
+    LLVMSetAlignment(e->room, 64);
     bind_mems(p);
 }
 
-static void emit_phase(plan *p, const gml_stmt *stmt, const char *symbol,
-                       gml_code_phase *out_phase)
+/* The function of one piece of work; returns its units. */
+static gml_dim emit_work(plan *p, const work *w, const char *symbol)
 {
     gml_emit *e = p->e;
-    /* statements after this one are other phases */
-    gml_stmt alone = *stmt;
+    /* statements after this one are other work */
+    gml_stmt alone = *w->stmt;
     alone.next = NULL;
-    gml_nest nest = gml_schedule_nest(e->kernel, &alone);
-    *out_phase = (gml_code_phase){symbol, units_of(e->kernel, &nest)};
     begin_function(p, symbol);
     gml_loop loop;
     gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1, NULL,
                    0);
-    emit_unit(e, &nest, loop.counter);
+    gml_dim units = 0;
+    if (w->gemm) {
+        units = gml_gemm_units(e->kernel, w->gemm);
+        gml_gemm_emit(e, w->gemm, loop.counter);
+    } else {
+        gml_nest nest = gml_schedule_nest(e->kernel, &alone);
+        units = units_of(e->kernel, &nest);
+        emit_unit(e, &nest, loop.counter);
+    }
     gml_loop_end(e, &loop, NULL);
     LLVMBuildRetVoid(e->b);
+    return units;
 }
 
 gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symbol,
-                           gml_code *out_code, gml_diags *diags)
+                           uint64_t constants, gml_code *out_code, gml_diags *diags)
 {
     gml_arena *arena = kernel->arena;
-    size_t n_mems = kernel->inputs.count + kernel->outputs.count + kernel->locals.count;
     gml_emit e = {.be = be, .kernel = kernel, .diags = diags, .lanes = 1};
     plan p = {.e = &e};
-    p.homes = gml_new_array(arena, home, kernel->locals.count + 1);
-    p.temporaries = gml_new_array(arena, gml_dim, kernel->locals.count + 1);
+    unsigned n_inputs = (unsigned)kernel->inputs.count;
+    find_work(&p, constants);
+    settle_locals(&p);
+    size_t n_mems = kernel->inputs.count + kernel->outputs.count + kernel->locals.count;
     e.mems = gml_new_array(arena, LLVMValueRef, n_mems + 1);
     e.b = LLVMCreateBuilderInContext(be->context);
-    settle_locals(&p);
-    unsigned n = 0;
-    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next)
-        n++;
-    gml_code_phase *phases = gml_new_array(arena, gml_code_phase, n + 1);
-    n = 0;
-    for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next, n++)
-        emit_phase(&p, stmt, gml_arena_printf(arena, "%s_%u", symbol, n), &phases[n]);
+    gml_code_phase *phases = gml_new_array(arena, gml_code_phase, p.works.count + 1);
+    gml_code_pack *packs = gml_new_array(arena, gml_code_pack, p.works.count + 1);
+    gml_code code = {.phases = phases, .packs = packs, .n_inputs = n_inputs};
+    for (size_t i = 0; i < p.works.count; i++) {
+        const work *w = &p.works.items[i];
+        const char *name = gml_arena_printf(arena, "%s_%zu", symbol, i);
+        gml_dim units = emit_work(&p, w, name);
+        if (!w->ahead) {
+            phases[code.n_phases++] = (gml_code_phase){name, units};
+            continue;
+        }
+        const gml_stmt *store = w->stmt;
+        while (store->kind == GML_STMT_FOR)
+            store = store->as.loop.body;
+        const gml_mem *mem = store->as.store.mem;
+        packs[code.n_packs++] =
+            (gml_code_pack){name, mem->number, bytes_of(kernel, mem), units};
+    }
     LLVMDisposeBuilder(e.b);
     free(e.scopes);
-    *out_code = (gml_code){phases, n, p.temporaries, p.n_temporaries, p.scratch};
+    code.temporaries = p.temporaries;
+    code.n_temporaries = p.n_temporaries;
+    code.scratch = p.scratch;
+    *out_code = code;
     return e.status;
 }

@@ -7,7 +7,7 @@
 /* Writes the phases of `kernel` as functions symbol_0, symbol_1, …; `out_code` points into the
  * kernel's arena. */
 gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symbol,
-                           gml_code *out_code, gml_diags *diags);
+                           uint64_t constants, gml_code *out_code, gml_diags *diags);
 /* The attributes that every function gets: vector width, no unwinding. */
 void gml_backend_mark_function(gml_backend *be, LLVMValueRef function);
 

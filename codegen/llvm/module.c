@@ -22,6 +22,7 @@ struct gml_codegen {
     char *cpu; /* LLVM's */
     const char *features;
     bool optimised;
+    gml_map codes; /* by the kernel's text */
     unsigned n_kernels;
 };
 
@@ -99,6 +100,7 @@ gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codege
     if (!cg)
         return gml_fail(diags, GML_E_MEMORY, here(), "no memory for code generation");
     gml_arena_init(&cg->arena);
+    gml_map_init(&cg->codes, &cg->arena);
     bool own = !target || !target->cpu;
     char *cpu = own ? LLVMGetHostCPUName() : NULL;
     char *features = own ? LLVMGetHostCPUFeatures() : NULL;
@@ -162,11 +164,48 @@ void gml_backend_mark_function(gml_backend *be, LLVMValueRef function)
                             LLVMCreateEnumAttribute(be->context, kind, 0));
 }
 
-gml_status gml_codegen_add(gml_codegen *cg, gml_kernel *kernel, gml_code *out_code,
-                           gml_diags *diags)
+/* Dims are copied by value; everything else must outlive the kernel's arena. */
+static gml_code *keep_code(gml_codegen *cg, const gml_code *code)
 {
-    const char *symbol = gml_arena_printf(&cg->arena, "gml_k%u", cg->n_kernels++);
-    return gml_emit_kernel(&cg->be, kernel, symbol, out_code, diags);
+    gml_arena *arena = &cg->arena;
+    gml_code *kept = gml_arena_copy(arena, code, sizeof *code);
+    gml_code_phase *phases =
+        gml_arena_copy(arena, code->phases, code->n_phases * sizeof *phases);
+    gml_code_pack *packs = gml_arena_copy(arena, code->packs, code->n_packs * sizeof *packs);
+    for (unsigned i = 0; i < code->n_phases; i++)
+        phases[i].symbol = gml_arena_text(arena, phases[i].symbol, strlen(phases[i].symbol));
+    for (unsigned i = 0; i < code->n_packs; i++)
+        packs[i].symbol = gml_arena_text(arena, packs[i].symbol, strlen(packs[i].symbol));
+    kept->phases = phases;
+    kept->packs = packs;
+    kept->temporaries = gml_arena_copy(arena, code->temporaries,
+                                       code->n_temporaries * sizeof *code->temporaries);
+    return kept;
+}
+
+gml_status gml_codegen_add(gml_codegen *cg, gml_kernel *kernel, uint64_t constants,
+                           gml_code *out_code, gml_diags *diags)
+{
+    gml_str key;
+    gml_str_init(&key);
+    gml_str_printf(&key, "%llx ", (unsigned long long)constants);
+    gml_kernel_print(kernel, &key);
+    const gml_code *known = gml_map_find_len(&cg->codes, key.text, key.len);
+    gml_status status = GML_OK;
+    if (known) {
+        *out_code = *known;
+    } else {
+        const char *symbol = gml_arena_printf(&cg->arena, "gml_k%u", cg->n_kernels++);
+        gml_code code;
+        status = gml_emit_kernel(&cg->be, kernel, symbol, constants, &code, diags);
+        if (status == GML_OK) {
+            gml_code *kept = keep_code(cg, &code);
+            gml_map_set(&cg->codes, key.text, kept);
+            *out_code = *kept;
+        }
+    }
+    gml_str_reset(&key);
+    return status;
 }
 
 static gml_status optimise(gml_codegen *cg, gml_diags *diags)

@@ -89,16 +89,6 @@ static LLVMValueRef across(gml_emit *e, const gml_expr *expr, LLVMValueRef vecto
 
 /* ---- the last axis as vectors ------------------------------------------------------------- */
 
-static LLVMValueRef lane_mask(gml_emit *e, LLVMValueRef begin, LLVMValueRef end)
-{
-    LLVMValueRef steps[256];
-    for (unsigned i = 0; i < e->lanes; i++)
-        steps[i] = gml_ll_int(e, i);
-    LLVMValueRef left = LLVMBuildSub(e->b, end, begin, "");
-    return LLVMBuildICmp(e->b, LLVMIntSLT, LLVMConstVector(steps, e->lanes),
-                         gml_ll_splat(e, left, e->lanes), "");
-}
-
 static LLVMValueRef last_axis_vectors(gml_emit *e, const gml_expr *expr, LLVMValueRef acc)
 {
     const gml_axis *axis = expr->as.reduce.axes[expr->as.reduce.n_axes - 1];
@@ -135,7 +125,7 @@ static LLVMValueRef last_axis_vectors(gml_emit *e, const gml_expr *expr, LLVMVal
     gml_loop_begin(e, &loop, at, end, lanes, accs, 1);
     LLVMValueRef outer_mask = e->mask;
     e->axis[axis->number] = loop.counter;
-    e->mask = lane_mask(e, loop.counter, end);
+    e->mask = gml_emit_lane_mask(e, loop.counter, end);
     LLVMValueRef some =
         LLVMBuildSelect(e->b, e->mask, gml_emit_lanes(e, body),
                         gml_emit_identity(e, expr->as.reduce.op, expr->dtype, lanes), "");

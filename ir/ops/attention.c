@@ -1,17 +1,17 @@
 /* ir/ops/attention.c - Attention: softmax(q k' * scale, capped and masked) v.
  *
- * Q, K, V are (B, H, S, D), or (B, S, H * D) with the numbers of heads as attributes. Past keys and
- * values come before the given ones. A score takes part where all of these hold:
- *     a bool mask is true, or a float mask (added) is not -inf; beyond the mask's end nothing is
+ * Q, K, V are (B, H, S, D), or (B, S, H * D) with the numbers of heads as attributes. Past keys
+ * and values come before the given ones. A score takes part where all of these hold: a bool
+ * mask is true, or a float mask (added) is not -inf; beyond the mask's end nothing is
  *     is_causal: the key's position is at most the query's plus the length of the past
  *     nonpad_kv_seqlen: the key's position is below the sample's length
  * Scores are computed in f32 (f64 for f64), the softmax in softmax_precision when given.
  */
-#include <math.h>
-
 #include "ir/ops/attention_util.h"
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
+
+#include <math.h>
 
 enum { GML_Q, GML_K, GML_V, GML_MASK, GML_PAST_KEY, GML_PAST_VALUE, GML_LENGTHS };
 
@@ -26,7 +26,8 @@ static const gml_attr_spec attrs[] = {
     {NULL},
 };
 
-/* ---- types -------------------------------------------------------------------------------- */
+/* ---- types --------------------------------------------------------------------------------
+ */
 
 /* The shape of operand `k` as (B, H, S, D). */
 static gml_status shape_of(gml_infer *cx, unsigned k, const char *heads, gml_dim *out_dims)
@@ -47,7 +48,8 @@ static gml_status shape_of(gml_infer *cx, unsigned k, const char *heads, gml_dim
                               type->rank);
     int64_t n_heads = gml_node_int(cx->node, heads, 0);
     if (n_heads < 1)
-        return gml_infer_fail(cx, GML_E_INVALID, "operands of rank 3 need a positive %s", heads);
+        return gml_infer_fail(cx, GML_E_INVALID, "operands of rank 3 need a positive %s",
+                              heads);
     if (gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld elements do not divide by %lld heads",
                               (long long)type->dims[2], (long long)n_heads);
@@ -60,8 +62,9 @@ static gml_status shape_of(gml_infer *cx, unsigned k, const char *heads, gml_dim
 
 static gml_status check(gml_infer *cx, const gml_dim *q, const gml_dim *k, const gml_dim *v)
 {
-    if (gml_dim_differs(q[3], k[3]) || gml_dim_differs(k[2], v[2]) || gml_dim_differs(k[1], v[1]) ||
-        gml_dim_differs(q[0], k[0]) || gml_dim_differs(q[0], v[0]))
+    if (gml_dim_differs(q[3], k[3]) || gml_dim_differs(k[2], v[2]) ||
+        gml_dim_differs(k[1], v[1]) || gml_dim_differs(q[0], k[0]) ||
+        gml_dim_differs(q[0], v[0]))
         return gml_infer_fail(cx, GML_E_SHAPE, "query, key and value do not fit each other");
     if (gml_dim_is_const(q[1]) && gml_dim_is_const(k[1]) && (k[1] < 1 || q[1] % k[1] != 0))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld query heads do not share %lld key heads",
@@ -82,7 +85,8 @@ static gml_status check(gml_infer *cx, const gml_dim *q, const gml_dim *k, const
     GML_TRY(gml_expect_vector(cx, GML_LENGTHS, q[0]));
     int64_t mode = gml_node_int(cx->node, "qk_matmul_output_mode", 0);
     if (mode < 0 || mode > 3)
-        return gml_infer_fail(cx, GML_E_RANGE, "qk_matmul_output_mode is %lld", (long long)mode);
+        return gml_infer_fail(cx, GML_E_RANGE, "qk_matmul_output_mode is %lld",
+                              (long long)mode);
     int64_t precision = gml_node_int(cx->node, "softmax_precision", GML_F32);
     if (precision <= 0 || precision >= GML_DTYPE_COUNT ||
         !gml_dtype_is_float((gml_dtype)precision))
@@ -106,8 +110,8 @@ static gml_status check_mask(gml_infer *cx, const gml_dim *scores)
         gml_dim wanted = scores[d + 4 - mask->rank];
         bool last = d == mask->rank - 1;
         if (gml_dim_differs(size, wanted) && size != 1 && !(last && size < wanted))
-            return gml_infer_fail(cx, GML_E_SHAPE, "dimension %d of the mask is %lld, not %lld", d,
-                                  (long long)size, (long long)wanted);
+            return gml_infer_fail(cx, GML_E_SHAPE, "dimension %d of the mask is %lld, not %lld",
+                                  d, (long long)size, (long long)wanted);
     }
     return GML_OK;
 }
@@ -116,9 +120,9 @@ static gml_status infer(gml_infer *cx)
 {
     const gml_type *query;
     GML_TRY(gml_infer_tensor(cx, GML_Q, &query));
-    gml_dim q[4];
-    gml_dim k[4];
-    gml_dim v[4];
+    gml_dim q[4] = {0};
+    gml_dim k[4] = {0};
+    gml_dim v[4] = {0};
     GML_TRY(shape_of(cx, GML_Q, "q_num_heads", q));
     GML_TRY(shape_of(cx, GML_K, "kv_num_heads", k));
     GML_TRY(shape_of(cx, GML_V, "kv_num_heads", v));
@@ -138,13 +142,15 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, query->dtype, 3, joined);
 }
 
-/* ---- nodes -------------------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------------------------
+ */
 
 /* Pads the mask along its last axis up to `total` with what masks. */
 static gml_value *padded_mask(gml_build *b, gml_value *mask, gml_dim total)
 {
     int rank = mask->type.rank;
-    gml_dim missing = gml_dim_sub(&b->graph->module->dims, total, gml_value_dim(mask, rank - 1));
+    gml_dim missing =
+        gml_dim_sub(&b->graph->module->dims, total, gml_value_dim(mask, rank - 1));
     if (!gml_dim_is_const(missing) || missing <= 0)
         return mask;
     int64_t pads[8] = {0};
@@ -215,7 +221,8 @@ static gml_value *with_past(gml_build *b, const gml_node *node, unsigned past, g
 }
 
 /* softmax of the scores, and in `stages` the scores after each step */
-static gml_value *probabilities(gml_expand *cx, gml_build *b, gml_value *scores, gml_value **stages)
+static gml_value *probabilities(gml_expand *cx, gml_build *b, gml_value *scores,
+                                gml_value **stages)
 {
     const gml_node *node = cx->node;
     double cap = (double)gml_node_float(node, "softcap", 0);
@@ -242,8 +249,8 @@ static gml_status expand(gml_expand *cx)
     for (unsigned i = 0; i < 3; i++) {
         qkv[i] = node->operands[i];
         if (flat)
-            qkv[i] = gml_heads_split(
-                &b, qkv[i], gml_node_int(node, i ? "kv_num_heads" : "q_num_heads", 1));
+            qkv[i] = gml_heads_split(&b, qkv[i],
+                                     gml_node_int(node, i ? "kv_num_heads" : "q_num_heads", 1));
     }
     double scale;
     GML_TRY(gml_attention_scale(cx, gml_value_dim(qkv[GML_Q], 3), -INFINITY, &scale));
@@ -260,7 +267,8 @@ static gml_status expand(gml_expand *cx)
         y = gml_heads_join(&b, y);
     int64_t mode = gml_node_int(node, "qk_matmul_output_mode", 0);
     gml_value *results[] = {gml_build_cast(&b, y, dtype), qkv[GML_K], qkv[GML_V],
-                            node->n_results > 3 ? gml_build_cast(&b, stages[mode], dtype) : NULL};
+                            node->n_results > 3 ? gml_build_cast(&b, stages[mode], dtype)
+                                                : NULL};
     for (uint32_t i = 0; i < node->n_results; i++)
         cx->results[i] = results[i];
     return b.status;

@@ -1,9 +1,9 @@
 /* ir/ops/attention_util.c - products of attention with grouped heads. */
 #include "ir/ops/attention_util.h"
 
-#include <math.h>
-
 #include "ir/ops/build_util.h"
+
+#include <math.h>
 
 /* (B, Hq, X, Y) as (B, Hkv, Hq / Hkv, X, Y) */
 static gml_value *grouped(gml_build *b, gml_value *x, gml_dim n_groups)
@@ -24,8 +24,8 @@ static gml_value *grouped_product(gml_build *b, gml_value *a, gml_value *c)
     if (n_heads == n_groups)
         return gml_build_matmul(b, a, c);
     gml_dim dims[] = {gml_value_dim(a, 0), n_heads, gml_value_dim(a, 2), gml_value_dim(c, 3)};
-    gml_value *product = gml_build_matmul(b, grouped(b, a, n_groups),
-                                          gml_build_unsqueeze(b, c, group_axis, 1));
+    gml_value *product =
+        gml_build_matmul(b, grouped(b, a, n_groups), gml_build_unsqueeze(b, c, group_axis, 1));
     return gml_build_reshape(b, product, dims, 4);
 }
 
@@ -60,7 +60,8 @@ gml_value *gml_heads_join(gml_build *b, gml_value *x)
     return gml_build_reshape(b, gml_build_transpose(b, x, heads_last, 4), dims, 3);
 }
 
-gml_status gml_attention_scale(gml_expand *cx, gml_dim head_size, float unset, double *out_scale)
+gml_status gml_attention_scale(gml_expand *cx, gml_dim head_size, float unset,
+                               double *out_scale)
 {
     *out_scale = (double)gml_node_float(cx->node, "scale", unset);
     if (gml_node_find_attr(cx->node, "scale") && *out_scale != (double)unset)

@@ -1,4 +1,5 @@
-/* ir/ops/averagepool.c - AveragePool: the mean under a window that slides over every channel. */
+/* ir/ops/averagepool.c - AveragePool: the mean under a window that slides over every channel.
+ */
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
 
@@ -30,8 +31,8 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     const gml_expr *inside = gml_window_positions(x, &window, index + 2, axes, at + 2);
     gml_dtype dtype = gml_result_dtype(x, result);
     const gml_expr *element = gml_at_if(x, 0, at, inside, gml_const(x, dtype, 0));
-    const gml_expr *sum = gml_reduce_over(x, GML_REDUCE_SUM, axes, (unsigned)window.rank,
-                                          gml_wide(x, element));
+    const gml_expr *sum =
+        gml_reduce_over(x, GML_REDUCE_SUM, axes, (unsigned)window.rank, gml_wide(x, element));
     bool padded = gml_node_int(node, "count_include_pad", 0) != 0;
     const gml_expr *count = gml_window_count(x, &window, index + 2, padded);
     return gml_cast(x, gml_div(x, sum, gml_cast(x, count, sum->dtype)), dtype);

@@ -2,9 +2,9 @@
  *
  *     Y = (X - mean) / sqrt(variance + epsilon) * scale + bias
  *
- * With training_mode the moments are those of the batch (the variance divides by the count), and the
- * running ones become running * momentum + batch * (1 - momentum). Computed in f32, or in f64 when
- * any operand has it; input, scale and statistics may have different types.
+ * With training_mode the moments are those of the batch (the variance divides by the count),
+ * and the running ones become running * momentum + batch * (1 - momentum). Computed in f32, or
+ * in f64 when any operand has it; input, scale and statistics may have different types.
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"

@@ -1,7 +1,7 @@
 /* ir/ops/build_util.h - formulas as nodes: short calls for what expansions say most often.
  *
- * Each builds one node (or a few) through gml_build and follows its rule: the first failure sticks in
- * the builder. Operands broadcast as in ONNX.
+ * Each builds one node (or a few) through gml_build and follows its rule: the first failure
+ * sticks in the builder. Operands broadcast as in ONNX.
  */
 #ifndef GML_IR_OPS_BUILD_UTIL_H
 #define GML_IR_OPS_BUILD_UTIL_H

@@ -1,7 +1,9 @@
-/* ir/ops/causalconvwithstate.c - CausalConvWithState: a depthwise convolution of now and before.
+/* ir/ops/causalconvwithstate.c - CausalConvWithState: a depthwise convolution of now and
+ * before.
  *
- * input (B, C, L) after past_state (B, C, k-1), or zeros, convolved with weight (C, 1, k); the last
- * k-1 positions are the next state. The activation silu (or swish, the same) is x sigmoid(x).
+ * input (B, C, L) after past_state (B, C, k-1), or zeros, convolved with weight (C, 1, k); the
+ * last k-1 positions are the next state. The activation silu (or swish, the same) is x
+ * sigmoid(x).
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
@@ -25,7 +27,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_expect_dim(cx, 1, 1, 1));
     if (!gml_dim_is_const(weight->dims[0]) || !gml_dim_is_const(weight->dims[2]) ||
         weight->dims[0] < 1 || weight->dims[2] < 1)
-        return gml_infer_fail(cx, GML_E_UNSUPPORTED, "the weight's shape is empty or not known");
+        return gml_infer_fail(cx, GML_E_UNSUPPORTED,
+                              "the weight's shape is empty or not known");
     GML_TRY(gml_expect_dim(cx, 0, 1, weight->dims[0]));
     GML_TRY(gml_expect_vector(cx, 2, weight->dims[0]));
     GML_TRY(gml_expect_rank(cx, 3, 3));

@@ -1,7 +1,7 @@
 /* ir/ops/conv.c - Conv: convolution in any number of spatial dimensions.
  *
- * X (N, C, in…), W (M, C/group, kernel…), B (M), Y (N, M, out…). Output channel m belongs to group
- * m / (M/group) and reads the input channels of that group.
+ * X (N, C, in…), W (M, C/group, kernel…), B (M), Y (N, M, out…). Output channel m belongs to
+ * group m / (M/group) and reads the input channels of that group.
  */
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
@@ -26,7 +26,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_expect_dtype(cx, 1, input->dtype));
     GML_TRY(gml_expect_dtype(cx, 2, input->dtype));
     if (input->rank < 3)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3", input->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3",
+                              input->rank);
     GML_TRY(gml_expect_rank(cx, 1, input->rank));
     GML_TRY(gml_expect_vector(cx, 2, weight->dims[0]));
     int64_t group = gml_node_int(cx->node, "group", 1);
@@ -34,7 +35,8 @@ static gml_status infer(gml_infer *cx)
         return gml_infer_fail(cx, GML_E_RANGE, "group is %lld, not positive", (long long)group);
     GML_TRY(gml_expect_dim(cx, 0, 1, gml_dim_mul(cx->dims, weight->dims[1], group)));
     if (gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0)
-        return gml_infer_fail(cx, GML_E_SHAPE, "%lld output channels do not divide by %lld groups",
+        return gml_infer_fail(cx, GML_E_SHAPE,
+                              "%lld output channels do not divide by %lld groups",
                               (long long)weight->dims[0], (long long)group);
     gml_window window;
     GML_TRY(gml_window_infer(cx, weight->dims + 2, &window));
@@ -63,7 +65,8 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
         const gml_expr *which = gml_floordiv(x, index[1], gml_size(x, per_group));
         at_input[1] = gml_add(x, gml_mul(x, which, gml_size(x, weight->dims[1])), channel);
     }
-    const gml_expr *inside = gml_window_positions(x, &window, index + 2, axes + 1, at_input + 2);
+    const gml_expr *inside =
+        gml_window_positions(x, &window, index + 2, axes + 1, at_input + 2);
     for (int d = 0; d < window.rank; d++)
         at_weight[d + 2] = gml_axis_value(x, axes[d + 1]);
 

@@ -1,8 +1,8 @@
 /* ir/ops/convtranspose.c - ConvTranspose: the gradient of Conv with respect to its input.
  *
- * X (N, C, in…), W (C, M/group, kernel…), B (M), Y (N, M, out…). Input position i and tap k add to
- * output position i * stride + k * dilation - pad. Seen from the output, tap k contributes where
- * o + pad - k * dilation is a multiple of the stride and inside.
+ * X (N, C, in…), W (C, M/group, kernel…), B (M), Y (N, M, out…). Input position i and tap k add
+ * to output position i * stride + k * dilation - pad. Seen from the output, tap k contributes
+ * where o + pad - k * dilation is a multiple of the stride and inside.
  */
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
@@ -29,19 +29,22 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_expect_dtype(cx, 1, input->dtype));
     GML_TRY(gml_expect_dtype(cx, 2, input->dtype));
     if (input->rank < 3)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3", input->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3",
+                              input->rank);
     GML_TRY(gml_expect_rank(cx, 1, input->rank));
     GML_TRY(gml_expect_dim(cx, 1, 0, input->dims[1]));
     int64_t group = gml_node_int(cx->node, "group", 1);
     if (group < 1)
         return gml_infer_fail(cx, GML_E_RANGE, "group is %lld, not positive", (long long)group);
     if (gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0)
-        return gml_infer_fail(cx, GML_E_SHAPE, "%lld input channels do not divide by %lld groups",
+        return gml_infer_fail(cx, GML_E_SHAPE,
+                              "%lld input channels do not divide by %lld groups",
                               (long long)weight->dims[0], (long long)group);
     gml_dim channels = gml_dim_mul(cx->dims, weight->dims[1], group);
     GML_TRY(gml_expect_vector(cx, 2, channels));
     gml_window window;
-    const char *fault = gml_window_read_transposed(&window, cx->dims, cx->node, weight->dims + 2);
+    const char *fault =
+        gml_window_read_transposed(&window, cx->dims, cx->node, weight->dims + 2);
     if (fault)
         return gml_infer_fail(cx, GML_E_SHAPE, "%s", fault);
     gml_dim dims[GML_MAX_RANK] = {input->dims[0], channels};
@@ -79,8 +82,8 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     gml_window window;
     if (gml_window_read_transposed(&window, x->kernel->dims, node, weight->dims + 2))
         GML_BUG("a window that infer accepted");
-    gml_dim per_group = gml_dim_div(x->kernel->dims, weight->dims[0],
-                                    gml_node_int(node, "group", 1));
+    gml_dim per_group =
+        gml_dim_div(x->kernel->dims, weight->dims[0], gml_node_int(node, "group", 1));
     const gml_axis *axes[GML_MAX_RANK];
     axes[0] = gml_reduce_axis(x, per_group);
     gml_window_axes(x, &window, axes + 1);
@@ -96,8 +99,8 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
         at_weight[d + 2] = gml_axis_value(x, axes[d + 1]);
 
     gml_dtype dtype = gml_result_dtype(x, result);
-    const gml_expr *element = hit ? gml_at_if(x, 0, at_input, hit, gml_const(x, dtype, 0))
-                                  : gml_at(x, 0, at_input);
+    const gml_expr *element =
+        hit ? gml_at_if(x, 0, at_input, hit, gml_const(x, dtype, 0)) : gml_at(x, 0, at_input);
     const gml_expr *product =
         gml_mul(x, gml_wide(x, element), gml_wide(x, gml_at(x, 1, at_weight)));
     const gml_expr *sum =

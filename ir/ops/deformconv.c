@@ -1,9 +1,9 @@
 /* ir/ops/deformconv.c - DeformConv: convolution whose taps are moved by learned offsets.
  *
- * X (N, C, in…), W (M, C/group, kernel…), offset (N, G K n, out…), B (M), mask (N, G K, out…), with
- * n spatial dimensions, K taps, G offset groups. Tap k of offset group g is moved along axis d by
- * offset channel (g K + k) n + d, read with linear interpolation, zero outside the input, and
- * multiplied by mask channel g K + k.
+ * X (N, C, in…), W (M, C/group, kernel…), offset (N, G K n, out…), B (M), mask (N, G K, out…),
+ * with n spatial dimensions, K taps, G offset groups. Tap k of offset group g is moved along
+ * axis d by offset channel (g K + k) n + d, read with linear interpolation, zero outside the
+ * input, and multiplied by mask channel g K + k.
  */
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
@@ -45,7 +45,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_tensor(cx, 1, &weight));
     GML_TRY(gml_infer_require(cx, 0, GML_IS_FLOAT));
     if (input->rank < 3)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3", input->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3",
+                              input->rank);
     for (unsigned k = 1; k <= GML_MASK; k++) {
         GML_TRY(gml_expect_dtype(cx, k, input->dtype));
         if (k != GML_BIAS)
@@ -64,8 +65,8 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, input->dtype, input->rank, dims);
 }
 
-/* The input between its elements at `place` (one float a spatial dimension): the sum over the 2^n
- * corners around it, each by the product of its nearness along every axis. */
+/* The input between its elements at `place` (one float a spatial dimension): the sum over the
+ * 2^n corners around it, each by the product of its nearness along every axis. */
 static const gml_expr *interpolate(gml_lower *x, const gml_window *window, const gml_expr **at,
                                    const gml_expr *const *place)
 {

@@ -1,18 +1,17 @@
 /* ir/ops/dft.c - DFT: the discrete Fourier transform along one axis.
  *
- * The last axis holds the real part, or real and imaginary part. A signal shorter than dft_length is
- * padded with zeros, a longer one cut. Kinds:
- *     forward, inverse   n complex elements
- *     onesided           the first n / 2 + 1 of them
- *     onesided, inverse  from those n / 2 + 1 back to n real elements: every element but the first,
- *                        and the last of an even n, stands for itself and its conjugate
+ * The last axis holds the real part, or real and imaginary part. A signal shorter than
+ * dft_length is padded with zeros, a longer one cut. Kinds: forward, inverse   n complex
+ * elements onesided           the first n / 2 + 1 of them onesided, inverse  from those n / 2 +
+ * 1 back to n real elements: every element but the first, and the last of an even n, stands for
+ * itself and its conjugate
  *
- * A real signal is one sum of n terms. For a complex one a constant n = p q is summed in two stages
- * (Cooley and Tukey), p the greatest divisor up to sqrt(n), and so rounds as single-precision fast
- * transforms do: ONNX's own data for complex input has the rounding errors of one where the exact
- * result is 0, and a tolerance below them. With w(n) = exp(-2 pi i / n)
- *     y[k] = sum over j < q of  w(q)^(j m) w(n)^(j r)  sum over a < p of  w(p)^(a r) x[j + q a]
- * where k = r + p m.
+ * A real signal is one sum of n terms. For a complex one a constant n = p q is summed in two
+ * stages (Cooley and Tukey), p the greatest divisor up to sqrt(n), and so rounds as
+ * single-precision fast transforms do: ONNX's own data for complex input has the rounding
+ * errors of one where the exact result is 0, and a tolerance below them. With w(n) = exp(-2 pi
+ * i / n) y[k] = sum over j < q of  w(q)^(j m) w(n)^(j r)  sum over a < p of  w(p)^(a r) x[j + q
+ * a] where k = r + p m.
  */
 #include "ir/ops/expect_util.h"
 #include "ir/ops/fourier_util.h"
@@ -60,9 +59,8 @@ static gml_status infer(gml_infer *cx)
     if (gml_has_operand(cx->node, 2))
         GML_TRY(gml_expect_size(cx, 2, &axis));
     transform t;
-    if (type->rank < 2 ||
-        !read_transform(&t, cx->dims, cx->node, gml_has_operand(cx->node, 1) ? &length : NULL,
-                        &axis))
+    if (type->rank < 2 || !read_transform(&t, cx->dims, cx->node,
+                                          gml_has_operand(cx->node, 1) ? &length : NULL, &axis))
         return gml_infer_fail(cx, GML_E_RANGE, "the axis is outside the signal's axes, rank %d",
                               type->rank);
     gml_dim parts = type->dims[type->rank - 1];
@@ -85,8 +83,8 @@ static gml_status infer(gml_infer *cx)
 static const gml_expr *multiplicity(gml_lower *x, const gml_expr *k, gml_dim n, gml_dtype dtype)
 {
     const gml_expr *twice = gml_mul(x, k, gml_i64(x, 2));
-    const gml_expr *alone = gml_or(x, gml_eq(x, k, gml_i64(x, 0)),
-                                   gml_eq(x, twice, gml_size(x, n)));
+    const gml_expr *alone =
+        gml_or(x, gml_eq(x, k, gml_i64(x, 0)), gml_eq(x, twice, gml_size(x, n)));
     return gml_select(x, alone, gml_const(x, dtype, 1), gml_const(x, dtype, 2));
 }
 
@@ -109,7 +107,8 @@ static gml_complex element(gml_lower *x, const transform *t, const gml_expr *con
     return (gml_complex){parts[0], parts[1]};
 }
 
-/* The terms of the inner sum: the greatest divisor of n up to its root, or 1 for a single sum. */
+/* The terms of the inner sum: the greatest divisor of n up to its root, or 1 for a single sum.
+ */
 static int64_t first_stage(gml_lower *x, gml_dim n)
 {
     int64_t best = 1;

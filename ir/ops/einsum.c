@@ -1,9 +1,9 @@
 /* ir/ops/einsum.c - Einsum: a sum of products, axes named by letters.
  *
- * Every axis of every operand gets a label: a letter, or for the axes under an ellipsis a number
- * counted from the right, so that ellipses of different length broadcast. The result is the product
- * of all operands summed over the labels that the output does not name. A letter twice in one term is
- * a diagonal: both axes get the same index.
+ * Every axis of every operand gets a label: a letter, or for the axes under an ellipsis a
+ * number counted from the right, so that ellipses of different length broadcast. The result is
+ * the product of all operands summed over the labels that the output does not name. A letter
+ * twice in one term is a diagonal: both axes get the same index.
  */
 #include "ir/ops/expect_util.h"
 
@@ -23,9 +23,9 @@ typedef struct term {
 typedef struct equation {
     term *inputs; /* one an operand */
     term output;
-    gml_dim size[GML_LABELS];        /* 1 unless some operand has more there */
-    unsigned letters[GML_LETTERS];   /* occurrences on the left */
-    int n_ellipsis;                  /* most axes under an ellipsis */
+    gml_dim size[GML_LABELS];      /* 1 unless some operand has more there */
+    unsigned letters[GML_LETTERS]; /* occurrences on the left */
+    int n_ellipsis;                /* most axes under an ellipsis */
 } equation;
 
 static int letter_of(char c)
@@ -51,7 +51,8 @@ static const char *read_term(const char **text, const char *end, int rank, int n
     out_term->rank = 0;
     for (; *text < end && **text != ',' && **text != '-'; ++*text) {
         int letter = letter_of(**text);
-        bool dots = end - *text >= 3 && (*text)[0] == '.' && (*text)[1] == '.' && (*text)[2] == '.';
+        bool dots =
+            end - *text >= 3 && (*text)[0] == '.' && (*text)[1] == '.' && (*text)[2] == '.';
         if (**text == ' ')
             continue;
         if (letter < 0 && (!dots || seen_dots))
@@ -94,8 +95,8 @@ static const char *add_operand(equation *eq, const term *input, const gml_type *
         gml_dim *size = &eq->size[label];
         if (gml_dim_differs(*size, type->dims[d]) && *size != 1 && type->dims[d] != 1)
             return "axes of one label have different sizes";
-        if (*size == 1 || (!gml_dim_is_const(*size) && gml_dim_is_const(type->dims[d]) &&
-                           type->dims[d] != 1))
+        if (*size == 1 ||
+            (!gml_dim_is_const(*size) && gml_dim_is_const(type->dims[d]) && type->dims[d] != 1))
             *size = type->dims[d];
         if (label < GML_LETTERS)
             eq->letters[label]++;

@@ -47,7 +47,8 @@ gml_status gml_expect_size(gml_infer *cx, unsigned k, gml_dim *out_size)
     size_t count;
     GML_TRY(gml_infer_elements(cx, k, &elements, &count));
     if (count != 1)
-        return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has %zu elements, not one", k, count);
+        return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has %zu elements, not one", k,
+                              count);
     *out_size = elements[0];
     return GML_OK;
 }

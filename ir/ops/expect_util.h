@@ -1,7 +1,7 @@
 /* ir/ops/expect_util.h - what `infer` expects of shapes and types, checked in one line each.
  *
- * Every function records a diagnostic that names the operand and returns its status. Unknown ranks
- * and sizes pass: they are checked when they become known.
+ * Every function records a diagnostic that names the operand and returns its status. Unknown
+ * ranks and sizes pass: they are checked when they become known.
  */
 #ifndef GML_IR_OPS_EXPECT_UTIL_H
 #define GML_IR_OPS_EXPECT_UTIL_H
@@ -12,7 +12,8 @@
 gml_status gml_expect_dtype(gml_infer *cx, unsigned k, gml_dtype dtype);
 /* Operand `k`, when present and of known rank, has rank `rank`. */
 gml_status gml_expect_rank(gml_infer *cx, unsigned k, int rank);
-/* Dimension `axis` of operand `k` (present, of a rank above `axis`) is `size`, where both are known. */
+/* Dimension `axis` of operand `k` (present, of a rank above `axis`) is `size`, where both are
+ * known. */
 gml_status gml_expect_dim(gml_infer *cx, unsigned k, int axis, gml_dim size);
 /* Operand `k`, when present, is a vector of `size` elements. */
 gml_status gml_expect_vector(gml_infer *cx, unsigned k, gml_dim size);

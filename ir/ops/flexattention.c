@@ -2,16 +2,16 @@
  *
  *     scores = score_mod(q k' * scale);  shares = prob_mod(softmax(scores));  y = shares v
  *
- * Both regions take and give (B, Hq, S, T) in the type softmax_precision: by default f32, f64 for
- * f64. They are copied into the graph, where they fuse like anything else.
+ * Both regions take and give (B, Hq, S, T) in the type softmax_precision: by default f32, f64
+ * for f64. They are copied into the graph, where they fuse like anything else.
  */
-#include <math.h>
-
 #include "ir/infer_host.h"
 #include "ir/ops/attention_util.h"
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/region_util.h"
+
+#include <math.h>
 
 static const gml_attr_spec attrs[] = {
     {"prob_mod", GML_ATTR_GRAPH, GML_ATTR_OPTIONAL},
@@ -28,23 +28,24 @@ static gml_dtype softmax_dtype(const gml_node *node)
     return number > 0 && number < GML_DTYPE_COUNT ? (gml_dtype)number : GML_NONE;
 }
 
-/* Types the region for the shape of the scores. A region of another module than the node's belongs
- * to whoever copied the node, and is typed already. */
+/* Types the region for the shape of the scores. A region of another module than the node's
+ * belongs to whoever copied the node, and is typed already. */
 static gml_status infer_region(gml_infer *cx, const char *name, const gml_type *scores)
 {
     gml_graph *region = gml_node_region(cx->node, name);
     if (!region)
         return GML_OK;
     if (region->n_params != 1 || region->n_results != 1)
-        return gml_infer_fail(cx, GML_E_INVALID, "%s has %u parameters and %u results, not one each",
-                              name, region->n_params, region->n_results);
+        return gml_infer_fail(cx, GML_E_INVALID,
+                              "%s has %u parameters and %u results, not one each", name,
+                              region->n_params, region->n_results);
     if (region->module != cx->module)
         return GML_OK;
     region->params[0]->type = *scores;
     GML_TRY(gml_region_infer(cx, region));
     if (region->results[0]->type.dtype != scores->dtype)
-        return gml_infer_fail(cx, GML_E_TYPE, "the result of %s has element type %s, not %s", name,
-                              gml_dtype_name(region->results[0]->type.dtype),
+        return gml_infer_fail(cx, GML_E_TYPE, "the result of %s has element type %s, not %s",
+                              name, gml_dtype_name(region->results[0]->type.dtype),
                               gml_dtype_name(scores->dtype));
     return GML_OK;
 }
@@ -61,8 +62,9 @@ static gml_status infer(gml_infer *cx)
     const gml_dim *q = types[0]->dims;
     const gml_dim *k = types[1]->dims;
     const gml_dim *v = types[2]->dims;
-    if (gml_dim_differs(q[0], k[0]) || gml_dim_differs(q[3], k[3]) || gml_dim_differs(k[0], v[0]) ||
-        gml_dim_differs(k[1], v[1]) || gml_dim_differs(k[2], v[2]))
+    if (gml_dim_differs(q[0], k[0]) || gml_dim_differs(q[3], k[3]) ||
+        gml_dim_differs(k[0], v[0]) || gml_dim_differs(k[1], v[1]) ||
+        gml_dim_differs(k[2], v[2]))
         return gml_infer_fail(cx, GML_E_SHAPE, "query, key and value do not fit each other");
     if (gml_dim_is_const(q[1]) && gml_dim_is_const(k[1]) && (k[1] < 1 || q[1] % k[1] != 0))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld query heads do not share %lld key heads",
@@ -97,8 +99,9 @@ static gml_status expand(gml_expand *cx)
     gml_dtype precision = softmax_dtype(node);
     double scale;
     GML_TRY(gml_attention_scale(cx, gml_value_dim(node->operands[0], 3), -INFINITY, &scale));
-    gml_value *scores = gml_attention_scores(&b, gml_build_cast(&b, node->operands[0], wide),
-                                             gml_build_cast(&b, node->operands[1], wide), scale);
+    gml_value *scores =
+        gml_attention_scores(&b, gml_build_cast(&b, node->operands[0], wide),
+                             gml_build_cast(&b, node->operands[1], wide), scale);
     scores = modified(&b, node, "score_mod", gml_build_cast(&b, scores, precision));
     gml_value *shares = modified(&b, node, "prob_mod", gml_build_softmax(&b, scores));
     gml_value *v = gml_build_cast(&b, node->operands[2], precision);

@@ -1,8 +1,8 @@
 /* ir/ops/gemm.c - Gemm: alpha A' B' + beta C, where ' is an optional transpose. */
-#include <math.h>
-
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
+
+#include <math.h>
 
 static const gml_attr_spec attrs[] = {
     {"alpha", GML_ATTR_FLOAT, GML_ATTR_DEFAULT, .f = 1.0F},
@@ -31,7 +31,8 @@ static gml_status infer(gml_infer *cx)
         const gml_type *c;
         GML_TRY(gml_infer_tensor(cx, 2, &c));
         if (c->rank > 2)
-            return gml_infer_fail(cx, GML_E_SHAPE, "operand 2 has rank %d, more than 2", c->rank);
+            return gml_infer_fail(cx, GML_E_SHAPE, "operand 2 has rank %d, more than 2",
+                                  c->rank);
         gml_dim both[GML_MAX_RANK];
         int rank;
         GML_TRY(gml_infer_broadcast_dims(cx, 2, dims, c->rank, c->dims, &rank, both));

@@ -9,7 +9,8 @@ gml_status gml_global_infer(gml_infer *cx)
     GML_TRY(gml_infer_tensor(cx, 0, &type));
     GML_TRY(gml_infer_require(cx, 0, GML_IS_FLOAT));
     if (type->rank < 3)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3", type->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3",
+                              type->rank);
     gml_dim dims[GML_MAX_RANK] = {type->dims[0], type->dims[1]};
     for (int d = 2; d < type->rank; d++)
         dims[d] = 1;

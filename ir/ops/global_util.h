@@ -1,4 +1,5 @@
-/* ir/ops/global_util.h - pools over whole channels: reductions of all spatial axes, kept as 1. */
+/* ir/ops/global_util.h - pools over whole channels: reductions of all spatial axes, kept as 1.
+ */
 #ifndef GML_IR_OPS_GLOBAL_UTIL_H
 #define GML_IR_OPS_GLOBAL_UTIL_H
 

@@ -1,7 +1,7 @@
 /* ir/ops/groupnormalization.c - GroupNormalization: mean and variance over groups of channels.
  *
- * X (N, C, …) is seen as (N, groups, C/groups * …). Statistics are taken in the type stash_type; scale
- * and bias hold one element a channel.
+ * X (N, C, …) is seen as (N, groups, C/groups * …). Statistics are taken in the type
+ * stash_type; scale and bias hold one element a channel.
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
@@ -20,7 +20,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_tensor(cx, 0, &type));
     GML_TRY(gml_infer_require(cx, 0, GML_IS_FLOAT));
     if (type->rank < 2)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 2", type->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 2",
+                              type->rank);
     for (unsigned k = 1; k < 3; k++) {
         GML_TRY(gml_expect_dtype(cx, k, type->dtype));
         GML_TRY(gml_expect_vector(cx, k, type->dims[1]));
@@ -54,7 +55,8 @@ static gml_status expand(gml_expand *cx)
     y = gml_build_reshape(&b, y, dims, (size_t)x->type.rank);
     y = gml_build_cast(&b, y, x->type.dtype);
     y = gml_build_mul(&b, y, gml_build_channels(&b, node->operands[1], x->type.rank));
-    cx->results[0] = gml_build_add(&b, y, gml_build_channels(&b, node->operands[2], x->type.rank));
+    cx->results[0] =
+        gml_build_add(&b, y, gml_build_channels(&b, node->operands[2], x->type.rank));
     return b.status;
 }
 

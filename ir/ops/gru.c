@@ -21,11 +21,11 @@ static const gml_attr_spec attrs[] = {
     {NULL},
 };
 
-static gml_value *gate(gml_build *b, const gml_rnn_cell *cell, gml_value *x, gml_value *recurrent,
-                       int64_t i)
+static gml_value *gate(gml_build *b, const gml_rnn_cell *cell, gml_value *x,
+                       gml_value *recurrent, int64_t i)
 {
-    gml_value *sum = gml_build_add(b, gml_rnn_gate(b, cell, x, i),
-                                   gml_rnn_gate(b, cell, recurrent, i));
+    gml_value *sum =
+        gml_build_add(b, gml_rnn_gate(b, cell, x, i), gml_rnn_gate(b, cell, recurrent, i));
     return gml_rnn_activate(b, cell, 0, sum);
 }
 

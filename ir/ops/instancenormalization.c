@@ -1,4 +1,5 @@
-/* ir/ops/instancenormalization.c - InstanceNormalization: each channel of each sample by itself. */
+/* ir/ops/instancenormalization.c - InstanceNormalization: each channel of each sample by
+ * itself. */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/norm_util.h"
@@ -14,7 +15,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_tensor(cx, 0, &type));
     GML_TRY(gml_infer_require(cx, 0, GML_IS_FLOAT));
     if (type->rank < 3)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3", type->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3",
+                              type->rank);
     for (unsigned k = 1; k < 3; k++) {
         GML_TRY(gml_expect_dtype(cx, k, type->dtype));
         GML_TRY(gml_expect_vector(cx, k, type->dims[1]));
@@ -45,7 +47,8 @@ static gml_status expand(gml_expand *cx)
 
 const gml_op_info gml_op_instancenormalization = {
     .name = "InstanceNormalization",
-    .doc = "Zero mean and unit variance of every channel of every sample, then a scale and a bias.",
+    .doc = "Zero mean and unit variance of every channel of every sample, then a scale and a "
+           "bias.",
     .min_in = 3,
     .max_in = 3,
     .min_out = 1,

@@ -1,7 +1,8 @@
 /* ir/ops/layernormalization.c - LayerNormalization over the axes from `axis` on.
  *
- * Stage one, in the type stash_type: (x - mean) / sqrt(variance + epsilon). Stage two, in the input's
- * type: times scale, plus bias. Mean and inverse deviation are results too, in the stash type.
+ * Stage one, in the type stash_type: (x - mean) / sqrt(variance + epsilon). Stage two, in the
+ * input's type: times scale, plus bias. Mean and inverse deviation are results too, in the
+ * stash type.
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
@@ -34,8 +35,9 @@ static gml_status infer(gml_infer *cx)
         GML_TRY(gml_infer_broadcast_dims(cx, type->rank, type->dims, other->rank, other->dims,
                                          &rank, both));
         if (rank != type->rank)
-            return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has rank %d, more than the input's",
-                                  k, other->rank);
+            return gml_infer_fail(cx, GML_E_SHAPE,
+                                  "operand %u has rank %d, more than the input's", k,
+                                  other->rank);
     }
     gml_dim dims[GML_MAX_RANK];
     for (int d = 0; d < type->rank; d++)

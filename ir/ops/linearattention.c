@@ -1,10 +1,9 @@
 /* ir/ops/linearattention.c - LinearAttention: attention by a state that is updated every step.
  *
- * With the state S (d_k, d_v) of a key head, keys k and values v of a step, and the update rule:
- *     gated, gated_delta   S <- exp(decay) S
- *     delta, gated_delta   v <- beta (v - k S)
- *     all                  S <- S + k' v;   output = scale * q S
- * Query heads share key heads as in Attention. Everything is computed in f32.
+ * With the state S (d_k, d_v) of a key head, keys k and values v of a step, and the update
+ * rule: gated, gated_delta   S <- exp(decay) S delta, gated_delta   v <- beta (v - k S) all S
+ * <- S + k' v;   output = scale * q S Query heads share key heads as in Attention. Everything
+ * is computed in f32.
  */
 #include "ir/ops/attention_util.h"
 #include "ir/ops/build_util.h"
@@ -37,13 +36,16 @@ static bool is_delta(const gml_node *node)
 static gml_status check_rule(gml_infer *cx)
 {
     const gml_node *node = cx->node;
-    if (!is_gated(node) && !is_delta(node) && !gml_node_string_is(node, "update_rule", "linear"))
+    if (!is_gated(node) && !is_delta(node) &&
+        !gml_node_string_is(node, "update_rule", "linear"))
         return gml_infer_fail(cx, GML_E_INVALID,
                               "update_rule is none of linear, gated, delta, gated_delta");
     if (gml_has_operand(node, GML_DECAY) != is_gated(node))
-        return gml_infer_fail(cx, GML_E_INVALID, "decay goes with the gated rules, and only them");
+        return gml_infer_fail(cx, GML_E_INVALID,
+                              "decay goes with the gated rules, and only them");
     if (gml_has_operand(node, GML_BETA) != is_delta(node))
-        return gml_infer_fail(cx, GML_E_INVALID, "beta goes with the delta rules, and only them");
+        return gml_infer_fail(cx, GML_E_INVALID,
+                              "beta goes with the delta rules, and only them");
     return GML_OK;
 }
 
@@ -72,7 +74,8 @@ static gml_status check_gates(gml_infer *cx, int64_t kv_heads, int64_t key_size)
     const gml_type *decay = gml_operand_type(cx->node, GML_DECAY);
     const gml_type *beta = gml_operand_type(cx->node, GML_BETA);
     if (decay && decay->dims[2] != kv_heads && decay->dims[2] != kv_heads * key_size)
-        return gml_infer_fail(cx, GML_E_SHAPE, "decay has neither a value a head nor one a key");
+        return gml_infer_fail(cx, GML_E_SHAPE,
+                              "decay has neither a value a head nor one a key");
     if (beta && beta->dims[2] != kv_heads && beta->dims[2] != 1)
         return gml_infer_fail(cx, GML_E_SHAPE, "beta has neither a value a head nor one");
     return GML_OK;

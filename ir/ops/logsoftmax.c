@@ -1,4 +1,5 @@
-/* ir/ops/logsoftmax.c - LogSoftmax: (x - m) - log(sum(exp(x - m))) along an axis, m the maximum. */
+/* ir/ops/logsoftmax.c - LogSoftmax: (x - m) - log(sum(exp(x - m))) along an axis, m the
+ * maximum. */
 #include "ir/ops/softmax_util.h"
 
 static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,

@@ -1,4 +1,5 @@
-/* ir/ops/lpnormalization.c - LpNormalization: x over its 1- or 2-norm along an axis; 0 where that is 0. */
+/* ir/ops/lpnormalization.c - LpNormalization: x over its 1- or 2-norm along an axis; 0 where
+ * that is 0. */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 

@@ -19,7 +19,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_tensor(cx, 0, &type));
     GML_TRY(gml_infer_require(cx, 0, GML_IS_FLOAT));
     if (type->rank < 2)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 2", type->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 2",
+                              type->rank);
     int64_t size = gml_node_int(cx->node, "size", 1);
     if (size < 1 || size > INT32_MAX)
         return gml_infer_fail(cx, GML_E_RANGE, "size is %lld", (long long)size);

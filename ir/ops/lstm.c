@@ -3,9 +3,9 @@
  *     i = f(xi + h Ri' + pi c);  f = f(xf + h Rf' + pf c), or 1 - i with input_forget
  *     c <- f c + i g(xc + h Rc');  o = f(xo + h Ro' + po c);  h <- o h(c)
  *
- * Gates lie in the order i, o, f, c; peepholes p in the order i, o, f. `clip` bounds what goes into
- * the gates' activations; the cell state goes into h as it is, which is how ONNX Runtime reads the
- * standard.
+ * Gates lie in the order i, o, f, c; peepholes p in the order i, o, f. `clip` bounds what goes
+ * into the gates' activations; the cell state goes into h as it is, which is how ONNX Runtime
+ * reads the standard.
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/rnn_util.h"
@@ -30,7 +30,8 @@ static gml_value *gate(gml_build *b, const gml_rnn_cell *cell, gml_value *gates,
 {
     gml_value *sum = gml_rnn_gate(b, cell, gates, i);
     if (cell->peephole)
-        sum = gml_build_add(b, sum, gml_build_mul(b, gml_rnn_gate(b, cell, cell->peephole, i), c));
+        sum = gml_build_add(b, sum,
+                            gml_build_mul(b, gml_rnn_gate(b, cell, cell->peephole, i), c));
     return gml_rnn_activate(b, cell, 0, sum);
 }
 

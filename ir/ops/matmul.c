@@ -1,7 +1,7 @@
 /* ir/ops/matmul.c - MatMul: numpy's matmul.
  *
- * A (batch…, M, K) times B (batch…, K, N); the batches broadcast. A vector is a row on the left, a
- * column on the right, and its dimension of 1 is dropped from the result.
+ * A (batch…, M, K) times B (batch…, K, N); the batches broadcast. A vector is a row on the
+ * left, a column on the right, and its dimension of 1 is dropped from the result.
  */
 #include "ir/ops/expect_util.h"
 
@@ -14,8 +14,9 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_require(cx, 0, GML_IS_NUMBER));
     GML_TRY(gml_expect_dtype(cx, 1, a->dtype));
     if (a->rank < 1 || b->rank < 1)
-        return gml_infer_fail(cx, GML_E_SHAPE, "operands of rank %d and %d: a scalar is no matrix",
-                              a->rank, b->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE,
+                              "operands of rank %d and %d: a scalar is no matrix", a->rank,
+                              b->rank);
     gml_dim inner = a->dims[a->rank - 1];
     GML_TRY(gml_expect_dim(cx, 1, b->rank > 1 ? b->rank - 2 : 0, inner));
     int batch_a = a->rank > 2 ? a->rank - 2 : 0;
@@ -30,7 +31,8 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, a->dtype, rank, dims);
 }
 
-/* Writes the batch part of operand `k`'s index and returns its length. `batch` is the result's. */
+/* Writes the batch part of operand `k`'s index and returns its length. `batch` is the result's.
+ */
 static int batch_index(gml_lower *x, unsigned k, int n_batch, const gml_expr *const *batch,
                        const gml_expr **out_index)
 {

@@ -1,4 +1,5 @@
-/* ir/ops/meanvariancenormalization.c - MeanVarianceNormalization: (x - mean) / (deviation + 1e-9). */
+/* ir/ops/meanvariancenormalization.c - MeanVarianceNormalization: (x - mean) / (deviation +
+ * 1e-9). */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/norm_util.h"

@@ -1,15 +1,17 @@
 /* ir/ops/negativeloglikelihoodloss.c - NegativeLogLikelihoodLoss.
  *
- *     loss[n,d] = -weight[t] * input[n,t,d]   with t = target[n,d], and 0 where t is ignore_index
+ *     loss[n,d] = -weight[t] * input[n,t,d]   with t = target[n,d], and 0 where t is
+ * ignore_index
  *
- * The mean divides by the sum of the weights used, which is the number of targets that count when
- * there are no class weights.
+ * The mean divides by the sum of the weights used, which is the number of targets that count
+ * when there are no class weights.
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/loss_util.h"
 
 /* The weight of every target, or NULL when all are 1. */
-static gml_value *weigh(gml_build *b, const gml_node *node, gml_value *target, gml_value *ignored)
+static gml_value *weigh(gml_build *b, const gml_node *node, gml_value *target,
+                        gml_value *ignored)
 {
     gml_dtype dtype = node->operands[0]->type.dtype;
     gml_value *weights = NULL;
@@ -24,7 +26,8 @@ static gml_value *weigh(gml_build *b, const gml_node *node, gml_value *target, g
     return gml_build_where(b, ignored, zero, weights ? weights : gml_build_scalar(b, dtype, 1));
 }
 
-static gml_value *reduced(gml_build *b, const gml_node *node, gml_value *loss, gml_value *weights)
+static gml_value *reduced(gml_build *b, const gml_node *node, gml_value *loss,
+                          gml_value *weights)
 {
     if (gml_node_string_is(node, "reduction", "none"))
         return loss;
@@ -41,8 +44,8 @@ static gml_status expand(gml_expand *cx)
 {
     const gml_node *node = cx->node;
     gml_build b = gml_build_expand(cx);
-    gml_value *input = gml_build_cast(&b, node->operands[0],
-                                      gml_compute_dtype(node->operands[0]->type.dtype));
+    gml_value *input =
+        gml_build_cast(&b, node->operands[0], gml_compute_dtype(node->operands[0]->type.dtype));
     gml_value *target = node->operands[1];
     gml_value *ignored = NULL;
     if (gml_node_find_attr(node, "ignore_index")) {

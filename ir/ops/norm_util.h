@@ -1,4 +1,5 @@
-/* ir/ops/norm_util.h - what the normalisations share: centring and scaling by mean and variance. */
+/* ir/ops/norm_util.h - what the normalisations share: centring and scaling by mean and
+ * variance. */
 #ifndef GML_IR_OPS_NORM_UTIL_H
 #define GML_IR_OPS_NORM_UTIL_H
 

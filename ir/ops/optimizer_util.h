@@ -1,7 +1,7 @@
 /* ir/ops/optimizer_util.h - what Adagrad, Adam and Momentum share: operands in groups.
  *
- * Operands: learning rate R, step count T, then for n tensors: all values, all gradients, all first
- * moments, and so on. Results: all new values, all new moments.
+ * Operands: learning rate R, step count T, then for n tensors: all values, all gradients, all
+ * first moments, and so on. Results: all new values, all new moments.
  */
 #ifndef GML_IR_OPS_OPTIMIZER_UTIL_H
 #define GML_IR_OPS_OPTIMIZER_UTIL_H

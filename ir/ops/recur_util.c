@@ -36,8 +36,8 @@ static void build_body(gml_build *b, const gml_recur *recur, gml_graph *body)
     for (unsigned k = 0; k < recur->n_states; k++)
         states[k] = gml_graph_add_param(body, NULL, recur->states[k]->type);
     for (unsigned k = 0; k < recur->n_sequences; k++)
-        elements[k] = gml_graph_add_param(body, NULL,
-                                          element_type(arena, &recur->sequences[k]->type));
+        elements[k] =
+            gml_graph_add_param(body, NULL, element_type(arena, &recur->sequences[k]->type));
     gml_value *output = recur->step(&inner, recur->context, states, elements);
     for (unsigned k = 0; k < recur->n_states; k++)
         gml_graph_add_result(body, states[k], NULL);
@@ -55,9 +55,9 @@ static gml_value *scanned(gml_build *b, gml_recur *recur)
         operands[recur->n_states + k] = recur->sequences[k];
         directions[k] = recur->reverse;
     }
-    gml_node *node = gml_node_create(b->graph, b->before, &gml_op_scan, operands,
-                                     recur->n_states + recur->n_sequences, recur->n_states + 1,
-                                     b->loc);
+    gml_node *node =
+        gml_node_create(b->graph, b->before, &gml_op_scan, operands,
+                        recur->n_states + recur->n_sequences, recur->n_states + 1, b->loc);
     gml_graph *body = gml_graph_create(b->graph->module, "step", node);
     build_body(b, recur, body);
     gml_node_set_region(node, "body", body);

@@ -22,8 +22,8 @@ bool gml_reduce_keeps(const gml_node *node)
     return gml_node_int(node, "keepdims", 1) != 0;
 }
 
-/* Marks the axes among `elements`; without any, all of them or none. Returns false when one is not
- * known or outside the rank, with its place in *out_bad. */
+/* Marks the axes among `elements`; without any, all of them or none. Returns false when one is
+ * not known or outside the rank, with its place in *out_bad. */
 static bool mark_axes(const gml_node *node, int rank, const gml_dim *elements, size_t count,
                       bool *out_reduced)
 {

@@ -1,7 +1,7 @@
 /* ir/ops/reducelogsumexp.c - ReduceLogSumExp: log(sum(exp(x))) along axes.
  *
- * As m + log(sum(exp(x - m))) with m the maximum, so that no exponential overflows; m is 0 where the
- * maximum is infinite, since inf - inf is no number. */
+ * As m + log(sum(exp(x - m))) with m the maximum, so that no exponential overflows; m is 0
+ * where the maximum is infinite, since inf - inf is no number. */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/reduce_util.h"

@@ -1,4 +1,5 @@
-/* ir/ops/reducemin.c - ReduceMin: the least element along axes. Bools are ordered: false, true. */
+/* ir/ops/reducemin.c - ReduceMin: the least element along axes. Bools are ordered: false, true.
+ */
 #include "ir/ops/reduce_util.h"
 
 static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,

@@ -68,8 +68,7 @@ void gml_build_region(gml_build *b, const gml_graph *region, gml_value *const *a
     c.copies = gml_new_array(c.arena, gml_value *, c.n_values + 1);
     for (uint32_t p = 0; p < region->n_params; p++)
         c.copies[region->params[p]->id] = args[p];
-    gml_for_each_node(node, region)
-    {
+    gml_for_each_node(node, region) {
         gml_node *copy = copy_node(b, &c, node);
         if (b->status == GML_OK)
             b->status = gml_node_infer(copy, b->diags);

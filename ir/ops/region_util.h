@@ -4,9 +4,10 @@
 
 #include "ir/op.h"
 
-/* Copies the nodes of `region` to where `b` builds, with `args` (one a parameter) for its parameters,
- * and infers their types; nested regions are copied too. `out_results` gets one value a result. Values
- * from around the region stay as they are; the region may belong to another module that lives on. */
+/* Copies the nodes of `region` to where `b` builds, with `args` (one a parameter) for its
+ * parameters, and infers their types; nested regions are copied too. `out_results` gets one
+ * value a result. Values from around the region stay as they are; the region may belong to
+ * another module that lives on. */
 void gml_build_region(gml_build *b, const gml_graph *region, gml_value *const *args,
                       gml_value **out_results);
 

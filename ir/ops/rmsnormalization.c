@@ -1,7 +1,7 @@
 /* ir/ops/rmsnormalization.c - RMSNormalization: x / sqrt(mean(x^2) + epsilon) * scale.
  *
- * The root mean square is taken over the axes from `axis` on, in the type stash_type; the scale is
- * applied in its own type, which is the result's.
+ * The root mean square is taken over the axes from `axis` on, in the type stash_type; the scale
+ * is applied in its own type, which is the result's.
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
@@ -28,8 +28,8 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_stash(cx, &stash));
     gml_dim both[GML_MAX_RANK];
     int rank;
-    GML_TRY(gml_infer_broadcast_dims(cx, type->rank, type->dims, scale->rank, scale->dims, &rank,
-                                     both));
+    GML_TRY(gml_infer_broadcast_dims(cx, type->rank, type->dims, scale->rank, scale->dims,
+                                     &rank, both));
     if (rank != type->rank)
         return gml_infer_fail(cx, GML_E_SHAPE, "the scale has rank %d, more than the input's",
                               scale->rank);

@@ -1,13 +1,14 @@
 /* ir/ops/rnn_util.c - recurrent layers around their cells. */
 #include "ir/ops/rnn_util.h"
 
-#include <string.h>
-
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/recur_util.h"
 
-/* ---- activations -------------------------------------------------------------------------- */
+#include <string.h>
+
+/* ---- activations --------------------------------------------------------------------------
+ */
 
 typedef struct activation {
     const char *name;
@@ -112,9 +113,11 @@ gml_value *gml_rnn_apply(gml_build *b, const gml_rnn_cell *cell, unsigned i, gml
     return gml_build_op(b, f->kind->op, &x, 1, attrs, (size_t)f->kind->n_parameters);
 }
 
-/* ---- types -------------------------------------------------------------------------------- */
+/* ---- types --------------------------------------------------------------------------------
+ */
 
-static gml_status check_operands(gml_infer *cx, const gml_rnn *rnn, gml_dim batch, int64_t hidden)
+static gml_status check_operands(gml_infer *cx, const gml_rnn *rnn, gml_dim batch,
+                                 int64_t hidden)
 {
     const gml_node *node = cx->node;
     const gml_type *x = gml_operand_type(node, GML_RNN_X);
@@ -182,7 +185,8 @@ gml_status gml_rnn_infer(gml_infer *cx, const gml_rnn *rnn)
     return gml_infer_set(cx, 2, x->dtype, 3, last[layout]);
 }
 
-/* ---- nodes -------------------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------------------------
+ */
 
 gml_value *gml_rnn_gate(gml_build *b, const gml_rnn_cell *cell, gml_value *x, int64_t i)
 {
@@ -264,7 +268,8 @@ static gml_value *run_direction(gml_build *b, gml_rnn_cell *cell, gml_value *x, 
     const gml_node *node = cell->node;
     gml_recur recur = {.n_sequences = 1,
                        .n_states = cell->rnn->n_states,
-                       .reverse = direction == 1 || gml_node_string_is(node, "direction", "reverse"),
+                       .reverse =
+                           direction == 1 || gml_node_string_is(node, "direction", "reverse"),
                        .step = recur_step,
                        .context = cell};
     recur.sequences[0] = project(b, cell, x, direction);
@@ -314,7 +319,7 @@ gml_status gml_rnn_expand(gml_expand *cx, const gml_rnn *rnn)
     for (int d = 0; d < n; d++) {
         gml_rnn_cell cell = {.rnn = rnn, .node = node};
         cell.hidden = gml_value_dim(node->operands[GML_RNN_R], 2);
-        memcpy(cell.functions, functions + (unsigned)d * rnn->n_functions,
+        memcpy(cell.functions, functions + (size_t)d * rnn->n_functions,
                rnn->n_functions * sizeof *functions);
         gml_value *last[2];
         outputs[d] = run_direction(&b, &cell, x, d, last);

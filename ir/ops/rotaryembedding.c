@@ -1,11 +1,12 @@
-/* ir/ops/rotaryembedding.c - RotaryEmbedding: pairs of elements turned by an angle of their position.
+/* ir/ops/rotaryembedding.c - RotaryEmbedding: pairs of elements turned by an angle of their
+ * position.
  *
  *     (x1, x2) -> (x1 cos - x2 sin, x1 sin + x2 cos)
  *
  * The pairs are the two halves of the first rotary_embedding_dim elements of a head, or with
  * `interleaved` its even and odd elements; the rest of the head stays. X is (B, H, S, D), or
- * (B, S, H * D) with num_heads. The caches are (B, S, n), or (positions, n) picked by position_ids
- * (B, S).
+ * (B, S, H * D) with num_heads. The caches are (B, S, n), or (positions, n) picked by
+ * position_ids (B, S).
  */
 #include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
@@ -34,8 +35,8 @@ static gml_status infer(gml_infer *cx)
         return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, neither 3 nor 4",
                               type->rank);
     int64_t n_heads = gml_node_int(cx->node, "num_heads", 0);
-    if (type->rank == 3 && (n_heads < 1 || (gml_dim_is_const(type->dims[2]) &&
-                                            type->dims[2] % n_heads != 0)))
+    if (type->rank == 3 &&
+        (n_heads < 1 || (gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)))
         return gml_infer_fail(cx, GML_E_SHAPE, "the input does not divide by %lld heads",
                               (long long)n_heads);
     gml_dim head = head_size_of(cx->dims, cx->node);
@@ -55,7 +56,8 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_same(cx);
 }
 
-/* The cosines or sines: (B, 1, S, n) beside (B, H, S, D), or (B, S, 1, n) beside (B, S, H, D). */
+/* The cosines or sines: (B, 1, S, n) beside (B, H, S, D), or (B, S, 1, n) beside (B, S, H, D).
+ */
 static gml_value *cache(gml_build *b, const gml_node *node, unsigned k, int64_t heads_axis)
 {
     gml_value *x = node->operands[k];
@@ -73,7 +75,8 @@ static gml_value *turned(gml_build *b, const gml_node *node, gml_value *x, int64
 {
     static const int64_t last[] = {4};
     bool interleaved = gml_node_int(node, "interleaved", 0) != 0;
-    gml_dim dims[5] = {gml_value_dim(x, 0), gml_value_dim(x, 1), gml_value_dim(x, 2), size / 2, 2};
+    gml_dim dims[5] = {gml_value_dim(x, 0), gml_value_dim(x, 1), gml_value_dim(x, 2), size / 2,
+                       2};
     gml_value *halves[2];
     gml_value *pairs = interleaved ? gml_build_reshape(b, x, dims, 5) : x;
     for (int i = 0; i < 2; i++) {
@@ -104,7 +107,8 @@ static gml_status expand(gml_expand *cx)
     const gml_type given = x->type;
     gml_dim head = head_size_of(cx->dims, node);
     if (given.rank == 3) {
-        gml_dim dims[] = {given.dims[0], given.dims[1], gml_node_int(node, "num_heads", 1), head};
+        gml_dim dims[] = {given.dims[0], given.dims[1], gml_node_int(node, "num_heads", 1),
+                          head};
         x = gml_build_reshape(&b, x, dims, 4);
     }
     int64_t heads_axis = given.rank == 3 ? 2 : 1;

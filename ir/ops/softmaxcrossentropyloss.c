@@ -1,4 +1,5 @@
-/* ir/ops/softmaxcrossentropyloss.c - SoftmaxCrossEntropyLoss: the negative log likelihood of LogSoftmax. */
+/* ir/ops/softmaxcrossentropyloss.c - SoftmaxCrossEntropyLoss: the negative log likelihood of
+ * LogSoftmax. */
 #include "ir/ops/build_util.h"
 #include "ir/ops/loss_util.h"
 

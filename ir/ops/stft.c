@@ -1,8 +1,9 @@
 /* ir/ops/stft.c - STFT: Fourier transforms of overlapping frames of a signal.
  *
- * signal (B, L, 1 or 2), or (B, L); frame f begins at f * frame_step and has frame_length elements, by
- * default as many as the window, or the whole signal. y (B, frames, bins, 2) holds the transform of
- * frame times window; bins are frame_length, or with `onesided` frame_length / 2 + 1.
+ * signal (B, L, 1 or 2), or (B, L); frame f begins at f * frame_step and has frame_length
+ * elements, by default as many as the window, or the whole signal. y (B, frames, bins, 2) holds
+ * the transform of frame times window; bins are frame_length, or with `onesided` frame_length /
+ * 2 + 1.
  */
 #include "ir/ops/expect_util.h"
 #include "ir/ops/fourier_util.h"

@@ -1,17 +1,17 @@
 /* ir/ops/window_util.c - the geometry of sliding windows.
  *
  * With e = (kernel - 1) * dilation + 1, the width of the dilated kernel:
- *     explicit padding   out = floor((in + pads - e) / stride) + 1, or ceil with ceil_mode, less the
- *                        windows that would start in the padding at the end
- *     VALID              the same without padding
- *     SAME_*             out = ceil(in / stride); padding makes it fit, an odd one more at the end
- *                        (UPPER) or at the beginning (LOWER)
+ *     explicit padding   out = floor((in + pads - e) / stride) + 1, or ceil with ceil_mode,
+ * less the windows that would start in the padding at the end VALID              the same
+ * without padding SAME_*             out = ceil(in / stride); padding makes it fit, an odd one
+ * more at the end (UPPER) or at the beginning (LOWER)
  */
 #include "ir/ops/window_util.h"
 
 #include "ir/ops/expect_util.h"
 
-/* Strides, dilations and paddings beyond this are nonsense, and would overflow index arithmetic. */
+/* Strides, dilations and paddings beyond this are nonsense, and would overflow index
+ * arithmetic. */
 #define GML_WINDOW_LIMIT ((int64_t)1 << 31)
 
 static const char *read_ints(const gml_node *node, const char *name, int rank, int64_t lowest,
@@ -70,7 +70,8 @@ static gml_dim extent_of(const gml_window *window, gml_dim_pool *pool, int d)
 }
 
 /* Splits `total` into both ends. */
-static void split_padding(gml_window *window, gml_dim_pool *pool, int d, gml_dim total, bool upper)
+static void split_padding(gml_window *window, gml_dim_pool *pool, int d, gml_dim total,
+                          bool upper)
 {
     gml_dim less = gml_dim_div(pool, total, 2);
     gml_dim more = gml_dim_sub(pool, total, less);
@@ -169,7 +170,8 @@ const char *gml_window_read_transposed(gml_window *window, gml_dim_pool *pool,
     bool upper = gml_node_string_is(node, "auto_pad", "SAME_UPPER");
     bool lower = gml_node_string_is(node, "auto_pad", "SAME_LOWER");
     for (int d = 0; d < window->rank; d++) {
-        gml_dim full = gml_dim_mul(pool, gml_dim_sub(pool, window->in[d], 1), window->stride[d]);
+        gml_dim full =
+            gml_dim_mul(pool, gml_dim_sub(pool, window->in[d], 1), window->stride[d]);
         full = gml_dim_add(pool, full, extent_of(window, pool, d));
         full = gml_dim_add(pool, full, extra[d]);
         if (n_shape || upper || lower) {
@@ -204,7 +206,8 @@ gml_status gml_pool_infer(gml_infer *cx)
     const gml_type *type;
     GML_TRY(gml_infer_tensor(cx, 0, &type));
     if (type->rank < 3)
-        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3", type->rank);
+        return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, less than 3",
+                              type->rank);
     gml_window window;
     GML_TRY(gml_window_infer(cx, NULL, &window));
     gml_dim dims[GML_MAX_RANK] = {type->dims[0], type->dims[1]};
@@ -255,7 +258,8 @@ const gml_expr *gml_window_count(gml_lower *x, const gml_window *window,
             end = gml_add(x, end, gml_size(x, window->pad_end[d]));
         /* first tap at 0 or after, first tap at `end` or after */
         const gml_expr *round = gml_i64(x, window->dilation[d] - 1);
-        const gml_expr *last = gml_floordiv(x, gml_add(x, gml_sub(x, end, start), round), dilation);
+        const gml_expr *last =
+            gml_floordiv(x, gml_add(x, gml_sub(x, end, start), round), dilation);
         last = gml_min(x, last, gml_size(x, window->kernel[d]));
         const gml_expr *first = gml_i64(x, 0);
         if (!padded) {

@@ -1,0 +1,39 @@
+#include "ir/infer_host.h"
+
+static const gml_attr_spec attrs[] = {
+    {"coefficients", GML_ATTR_FLOATS, GML_ATTR_OPTIONAL},
+    {"kernel_params", GML_ATTR_FLOATS, GML_ATTR_OPTIONAL},
+    {"kernel_type", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "LINEAR"},
+    {"n_supports", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
+    {"one_class", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
+    {"post_transform", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "NONE"},
+    {"rho", GML_ATTR_FLOATS, GML_ATTR_OPTIONAL},
+    {"support_vectors", GML_ATTR_FLOATS, GML_ATTR_OPTIONAL},
+    {NULL},
+};
+
+static gml_status infer(gml_infer *cx)
+{
+    const gml_type *x = NULL;
+    GML_TRY(gml_infer_expect(cx, 0, GML_SET_FEATURES));
+    GML_TRY(gml_infer_tensor(cx, 0, &x));
+    int64_t targets = 1;
+    if (x->rank < 1 || x->rank > 2 || targets < 1 || targets >= GML_DIM_LIMIT)
+        return gml_infer_fail(cx, GML_E_SHAPE, "features of rank %d for %lld targets", x->rank,
+                              (long long)targets);
+    gml_dim rows = x->rank == 2 ? x->dims[0] : 1;
+    return gml_infer_set(cx, 0, GML_F32, 2, (const gml_dim[]){rows, targets});
+}
+
+const gml_op_info gml_op_svmregressor = {
+    .name = "SVMRegressor",
+    .domain = "ai.onnx.ml",
+    .doc = "A score by support vectors.",
+    .min_in = 1,
+    .max_in = 1,
+    .min_out = 1,
+    .max_out = 1,
+    .attrs = attrs,
+    .infer = infer,
+    .host = "svmregressor",
+};
