@@ -90,6 +90,26 @@ static void copy_code(frame *f, const gml_code *code, gml_step *step)
     step->scratch = code->scratch;
 }
 
+/* "MatMul+Add+Gelu": what is inside, as far as it fits. */
+static const char *kernel_name(frame *f, const gml_node *node)
+{
+    if (!(node->op->traits & GML_INLINES))
+        return node->op->name;
+    gml_str str;
+    gml_str_init(&str);
+    for (const gml_node *member = gml_node_region(node, "body")->first; member;
+         member = member->next) {
+        if (str.len > 60) {
+            gml_str_puts(&str, "+…");
+            break;
+        }
+        gml_str_printf(&str, "%s%s", str.len ? "+" : "", member->op->name);
+    }
+    const char *name = gml_arena_text(&f->program->arena, str.text, str.len);
+    gml_str_reset(&str);
+    return name;
+}
+
 static uint64_t constant_inputs(const gml_kernel *kernel, const gml_node *node,
                                 const unsigned *numbers)
 {
@@ -130,6 +150,8 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
         gml_kernel_print(kernel, b->loops);
     uint32_t n_inputs = (uint32_t)kernel->inputs.count;
     uint64_t constants = constant_inputs(kernel, node, numbers);
+    gml_kernel_cost(kernel, &step->flops, &step->bytes);
+    step->name = kernel_name(f, node);
     GML_TRY(gml_codegen_add(b->codegen, kernel, constants, &code, b->diags));
     copy_code(f, &code, step);
     uint32_t *inputs = gml_new_array(arena, uint32_t, n_inputs + code.n_packs + 1);

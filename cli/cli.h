@@ -43,5 +43,6 @@ bool gml_cli_int(const char *text, int64_t *out_value);
 bool gml_cli_double(const char *text, double *out_value);
 
 int gml_verb_check(int argc, char **argv);
+int gml_verb_bench(int argc, char **argv);
 
 #endif

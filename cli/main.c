@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 
 static const gml_verb verbs[] = {
+    {"bench", "measure a model, whole and kernel by kernel", gml_verb_bench},
     {"check", "run ONNX test directories and compare", gml_verb_check},
 };
 

@@ -156,10 +156,10 @@ static gml_status skip_list(gml_parser *p)
         gml_parser_skip(p);
         if (gml_parser_accept(p, "]"))
             return GML_OK;
-        if (*p->at == '\0' ||
-            (*p->at == '"' && !gml_quote_parse(arena_of(p), &p->at, &ignored)))
+        bool is_quote = *p->at == '"';
+        if (*p->at == '\0' || (is_quote && !gml_quote_parse(arena_of(p), &p->at, &ignored)))
             return gml_parser_expected(p, "']'");
-        if (*p->at != '"' && *p->at != ']')
+        if (!is_quote)
             p->at++;
     }
 }

@@ -46,10 +46,8 @@ static gml_status shape_of(gml_infer *cx, unsigned k, const char *heads, gml_dim
     if (type->rank != 3)
         return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has rank %d, neither 3 nor 4", k,
                               type->rank);
-    int64_t n_heads = gml_node_int(cx->node, heads, 0);
-    if (n_heads < 1)
-        return gml_infer_fail(cx, GML_E_INVALID, "operands of rank 3 need a positive %s",
-                              heads);
+    int64_t n_heads = 1;
+    GML_TRY(gml_expect_count(cx, heads, &n_heads));
     if (gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld elements do not divide by %lld heads",
                               (long long)type->dims[2], (long long)n_heads);

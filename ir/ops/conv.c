@@ -30,9 +30,8 @@ static gml_status infer(gml_infer *cx)
                               input->rank);
     GML_TRY(gml_expect_rank(cx, 1, input->rank));
     GML_TRY(gml_expect_vector(cx, 2, weight->dims[0]));
-    int64_t group = gml_node_int(cx->node, "group", 1);
-    if (group < 1)
-        return gml_infer_fail(cx, GML_E_RANGE, "group is %lld, not positive", (long long)group);
+    int64_t group = 1;
+    GML_TRY(gml_expect_count(cx, "group", &group));
     GML_TRY(gml_expect_dim(cx, 0, 1, gml_dim_mul(cx->dims, weight->dims[1], group)));
     if (gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0)
         return gml_infer_fail(cx, GML_E_SHAPE,

@@ -22,10 +22,10 @@ static const gml_attr_spec attrs[] = {
 
 static gml_status infer_channels(gml_infer *cx, const gml_type *input, const gml_type *weight)
 {
-    int64_t group = gml_node_int(cx->node, "group", 1);
-    int64_t offset_group = gml_node_int(cx->node, "offset_group", 1);
-    if (group < 1 || offset_group < 1)
-        return gml_infer_fail(cx, GML_E_RANGE, "group and offset_group must be positive");
+    int64_t group = 1;
+    int64_t offset_group = 1;
+    GML_TRY(gml_expect_count(cx, "group", &group));
+    GML_TRY(gml_expect_count(cx, "offset_group", &offset_group));
     GML_TRY(gml_expect_dim(cx, 0, 1, gml_dim_mul(cx->dims, weight->dims[1], group)));
     if ((gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0) ||
         (gml_dim_is_const(input->dims[1]) && input->dims[1] % offset_group != 0))

@@ -12,8 +12,11 @@ gml_status gml_expect_dtype(gml_infer *cx, unsigned k, gml_dtype dtype)
 
 gml_status gml_expect_rank(gml_infer *cx, unsigned k, int rank)
 {
-    const gml_type *type = gml_operand_type(cx->node, k);
-    if (type && type->rank != GML_RANK_UNKNOWN && type->rank != rank)
+    if (!gml_has_operand(cx->node, k))
+        return GML_OK;
+    const gml_type *type;
+    GML_TRY(gml_infer_tensor(cx, k, &type));
+    if (type->rank != rank)
         return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has rank %d, not %d", k, type->rank,
                               rank);
     return GML_OK;
@@ -50,6 +53,15 @@ gml_status gml_expect_size(gml_infer *cx, unsigned k, gml_dim *out_size)
         return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has %zu elements, not one", k,
                               count);
     *out_size = elements[0];
+    return GML_OK;
+}
+
+gml_status gml_expect_count(gml_infer *cx, const char *name, int64_t *out_count)
+{
+    *out_count = gml_node_int(cx->node, name, 0);
+    if (*out_count < 1 || *out_count > INT32_MAX)
+        return gml_infer_fail(cx, GML_E_RANGE, "%s is %lld, not from 1 to %d", name,
+                              (long long)*out_count, INT32_MAX);
     return GML_OK;
 }
 

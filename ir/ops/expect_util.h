@@ -10,7 +10,7 @@
 
 /* Operand `k`, when present, has the element type `dtype`. */
 gml_status gml_expect_dtype(gml_infer *cx, unsigned k, gml_dtype dtype);
-/* Operand `k`, when present and of known rank, has rank `rank`. */
+/* Operand `k`, when present, is a tensor of rank `rank`. */
 gml_status gml_expect_rank(gml_infer *cx, unsigned k, int rank);
 /* Dimension `axis` of operand `k` (present, of a rank above `axis`) is `size`, where both are
  * known. */
@@ -19,6 +19,10 @@ gml_status gml_expect_dim(gml_infer *cx, unsigned k, int axis, gml_dim size);
 gml_status gml_expect_vector(gml_infer *cx, unsigned k, gml_dim size);
 /* The single element of integer operand `k` as a size: of a scalar or a one-element vector. */
 gml_status gml_expect_size(gml_infer *cx, unsigned k, gml_dim *out_size);
+
+/* Integer attribute `name` (0 when absent) as a count of groups or heads: from 1 to INT32_MAX,
+ * so that arithmetic on it stays within sizes. */
+gml_status gml_expect_count(gml_infer *cx, const char *name, int64_t *out_count);
 
 /* True when both sizes are constants and differ. */
 bool gml_dim_differs(gml_dim a, gml_dim b);

@@ -26,8 +26,9 @@ static gml_status infer(gml_infer *cx)
         GML_TRY(gml_expect_dtype(cx, k, type->dtype));
         GML_TRY(gml_expect_vector(cx, k, type->dims[1]));
     }
-    int64_t groups = gml_node_int(cx->node, "num_groups", 1);
-    if (groups < 1 || (gml_dim_is_const(type->dims[1]) && type->dims[1] % groups != 0))
+    int64_t groups = 1;
+    GML_TRY(gml_expect_count(cx, "num_groups", &groups));
+    if (gml_dim_is_const(type->dims[1]) && type->dims[1] % groups != 0)
         return gml_infer_fail(cx, GML_E_SHAPE, "the channels do not divide by %lld groups",
                               (long long)groups);
     gml_dtype stash;

@@ -52,9 +52,11 @@ static gml_status check_rule(gml_infer *cx)
 /* Constant sizes of the packed operands; the heads divide them. */
 static gml_status head_sizes(gml_infer *cx, int64_t *out_key, int64_t *out_value)
 {
-    int64_t q_heads = gml_node_int(cx->node, "q_num_heads", 0);
-    int64_t kv_heads = gml_node_int(cx->node, "kv_num_heads", 0);
-    if (kv_heads < 1 || q_heads < 1 || q_heads % kv_heads != 0)
+    int64_t q_heads = 1;
+    int64_t kv_heads = 1;
+    GML_TRY(gml_expect_count(cx, "q_num_heads", &q_heads));
+    GML_TRY(gml_expect_count(cx, "kv_num_heads", &kv_heads));
+    if (q_heads % kv_heads != 0)
         return gml_infer_fail(cx, GML_E_RANGE, "%lld query heads do not share %lld key heads",
                               (long long)q_heads, (long long)kv_heads);
     gml_dim key = gml_operand_type(cx->node, GML_KEY)->dims[2];
@@ -66,7 +68,7 @@ static gml_status head_sizes(gml_infer *cx, int64_t *out_key, int64_t *out_value
                               (long long)kv_heads);
     *out_key = key / kv_heads;
     *out_value = value / kv_heads;
-    return gml_expect_dim(cx, GML_QUERY, 2, q_heads * *out_key);
+    return gml_expect_dim(cx, GML_QUERY, 2, gml_dim_mul(cx->dims, *out_key, q_heads));
 }
 
 static gml_status check_gates(gml_infer *cx, int64_t kv_heads, int64_t key_size)
@@ -108,8 +110,9 @@ static gml_status infer(gml_infer *cx)
         GML_TRY(gml_expect_dim(cx, GML_STATE, d, state[d]));
     const gml_type *past = gml_operand_type(cx->node, GML_STATE);
     GML_TRY(gml_infer_set(cx, 1, past ? past->dtype : query->dtype, 4, state));
-    gml_dim dims[3] = {query->dims[0], query->dims[1],
-                       gml_node_int(cx->node, "q_num_heads", 1) * value_size};
+    gml_dim dims[3] = {
+        query->dims[0], query->dims[1],
+        gml_dim_mul(cx->dims, value_size, gml_node_int(cx->node, "q_num_heads", 1))};
     return gml_infer_set(cx, 0, query->dtype, 3, dims);
 }
 

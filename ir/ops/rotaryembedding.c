@@ -34,9 +34,10 @@ static gml_status infer(gml_infer *cx)
     if (type->rank != 3 && type->rank != 4)
         return gml_infer_fail(cx, GML_E_SHAPE, "the input has rank %d, neither 3 nor 4",
                               type->rank);
-    int64_t n_heads = gml_node_int(cx->node, "num_heads", 0);
-    if (type->rank == 3 &&
-        (n_heads < 1 || (gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)))
+    int64_t n_heads = 1;
+    if (type->rank == 3)
+        GML_TRY(gml_expect_count(cx, "num_heads", &n_heads));
+    if (type->rank == 3 && gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)
         return gml_infer_fail(cx, GML_E_SHAPE, "the input does not divide by %lld heads",
                               (long long)n_heads);
     gml_dim head = head_size_of(cx->dims, cx->node);

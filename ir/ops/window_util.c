@@ -52,6 +52,8 @@ static const char *read_shape(gml_window *window, const gml_node *node, const gm
     if (!fault && !count && !kernel)
         return "there is no kernel_shape";
     for (int d = 0; d < rank && !fault; d++) {
+        if (count && (attribute[d] < 1 || attribute[d] >= GML_WINDOW_LIMIT))
+            return "kernel_shape has no elements, or far too many";
         window->kernel[d] = count ? attribute[d] : kernel[d];
         if (count && kernel && gml_dim_differs(attribute[d], kernel[d]))
             fault = "kernel_shape is not the shape of the weight";
@@ -161,10 +163,11 @@ const char *gml_window_read_transposed(gml_window *window, gml_dim_pool *pool,
     int64_t extra[GML_MAX_RANK] = {0};
     if (!fault)
         fault = read_ints(node, "output_padding", window->rank, 0, extra);
+    int64_t shape[GML_MAX_RANK] = {0};
     size_t n_shape;
-    const int64_t *shape = gml_node_ints(node, "output_shape", &n_shape);
-    if (!fault && n_shape && n_shape != (size_t)window->rank)
-        fault = "output_shape does not fit the rank of the input";
+    (void)gml_node_ints(node, "output_shape", &n_shape);
+    if (!fault && n_shape)
+        fault = read_ints(node, "output_shape", window->rank, 0, shape);
     if (fault)
         return fault;
     bool upper = gml_node_string_is(node, "auto_pad", "SAME_UPPER");

@@ -1,0 +1,209 @@
+/* cli/bench.c - gemel bench: latency, throughput, memory, and each kernel's share. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/bench.h"
+#include "api/pipeline.h"
+#include "cli/cli.h"
+#include "frontend/import.h"
+
+typedef struct bench_args {
+    gml_bench_options options;
+    bool kernels, json, explain;
+    gml_onnx_dim dims[32];
+    size_t n_dims;
+    const char *dump;
+    const char *off[32];
+    size_t n_off;
+} bench_args;
+
+static const gml_cli_option options[] = {
+    {"threads", "N", "threads (1)"},
+    {"runs", "N", "timed runs; as many as fit otherwise"},
+    {"seconds", "X", "how long to measure (3)"},
+    {"warmup", "N", "runs before measuring (2)"},
+    {"dim", "NAME=N", "value of a symbolic size; 1 otherwise"},
+    {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
+    {"explain", NULL, "why nodes were not fused"},
+    {"off", "PASS", "leave out a pass"},
+    {"dump", "STAGE", "print loops, llvm or asm instead of measuring"},
+    {"seed", "N", "of the random inputs (0)"},
+    {"json", NULL, "JSON instead of text"},
+    {NULL, NULL, NULL},
+};
+
+static const gml_cli cli = {
+    options,
+    "gemel bench [options] MODEL",
+    "Compiles an ONNX model for this machine and measures it on random inputs.",
+};
+
+static bool handle_dim(bench_args *a, const char *value)
+{
+    static char names[32][64];
+    const char *equals = strchr(value, '=');
+    int64_t n = 0;
+    if (!equals || equals == value || (size_t)(equals - value) >= sizeof names[0] ||
+        a->n_dims == 32 || !gml_cli_int(equals + 1, &n) || n < 0)
+        return false;
+    char *name = names[a->n_dims];
+    memcpy(name, value, (size_t)(equals - value));
+    name[equals - value] = '\0';
+    a->dims[a->n_dims++] = (gml_onnx_dim){name, n};
+    return true;
+}
+
+static bool handle_number(bench_args *a, const char *name, const char *value)
+{
+    int64_t n = 0;
+    if (strcmp(name, "seconds") == 0)
+        return gml_cli_double(value, &a->options.seconds) && a->options.seconds > 0;
+    if (!gml_cli_int(value, &n) || n < 0 || n > INT32_MAX)
+        return false;
+    if (strcmp(name, "threads") == 0)
+        a->options.n_threads = (int)n;
+    else if (strcmp(name, "runs") == 0)
+        a->options.n_runs = (uint32_t)n;
+    else if (strcmp(name, "warmup") == 0)
+        a->options.n_warmup = (uint32_t)n;
+    else
+        a->options.seed = (uint64_t)n;
+    return strcmp(name, "threads") != 0 || (n >= 1 && n <= 256);
+}
+
+static bool handle(void *context, const char *name, const char *value)
+{
+    bench_args *a = context;
+    if (strcmp(name, "dim") == 0)
+        return handle_dim(a, value);
+    if (strcmp(name, "kernels") == 0)
+        return a->kernels = true;
+    if (strcmp(name, "explain") == 0)
+        return a->explain = true;
+    if (strcmp(name, "json") == 0)
+        return a->json = true;
+    if (strcmp(name, "dump") == 0) {
+        a->dump = value;
+        return true;
+    }
+    if (strcmp(name, "off") == 0) {
+        a->off[a->n_off] = value;
+        return ++a->n_off < 31 && gml_pass_find(value);
+    }
+    return handle_number(a, name, value);
+}
+
+static double constant(gml_dim dim)
+{
+    return gml_dim_is_const(dim) ? (double)dim : 0;
+}
+
+/* Share of the limit that binds: time the machine would need at least, over the time it took. */
+static double share_of_limit(const gml_bench *bench, const gml_step *step, double seconds)
+{
+    if (bench->gflops <= 0 || bench->gbytes <= 0 || seconds <= 0)
+        return 0;
+    double compute = constant(step->flops) / (bench->gflops * 1e9);
+    double memory = constant(step->bytes) / (bench->gbytes * 1e9);
+    return (compute > memory ? compute : memory) / seconds;
+}
+
+static void print_kernels(const gml_program *program, const gml_bench *bench, bool json)
+{
+    double all = 0;
+    double runs = 0;
+    for (uint32_t i = 0; i < bench->n_runs; i++)
+        runs += (double)bench->runs[i];
+    if (!json)
+        printf("\n    ms     share   GFLOP     MB  %% of limit  kernel (first node)\n");
+    for (uint32_t i = 0; i < bench->n_steps; i++) {
+        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        double seconds = (double)bench->steps[i].total / 1e9 / bench->n_runs;
+        double share = (double)bench->steps[i].total / runs;
+        all += share;
+        const char *form =
+            json ? "%s\n  {\"ms\": %.6f, \"share\": %.4f, \"gflop\": %.6f, \"mb\": %.4f, "
+                   "\"limit\": %.4f, \"kernel\": \"%s\", \"node\": \"%s\"}"
+                 : "%s%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  %s (%s)\n";
+        double scale = json ? 1 : 100;
+        printf(form, json && i ? "," : "", seconds * 1e3, share * scale,
+               constant(step->flops) / 1e9, constant(step->bytes) / 1e6,
+               share_of_limit(bench, step, seconds) * scale, step->name, step->node);
+    }
+    if (!json)
+        printf("kernels account for %.1f %% of the time; limits: %.0f GFLOP/s, %.1f GB/s\n",
+               all * 100, bench->gflops, bench->gbytes);
+}
+
+static void print_result(const bench_args *a, const gml_program *program,
+                         const gml_bench *bench)
+{
+    double median = gml_bench_quantile(bench, 0.5);
+    if (a->json) {
+        printf("{\"runs\": %u, \"median_ms\": %.6f, \"p10_ms\": %.6f, \"p90_ms\": %.6f, "
+               "\"min_ms\": %.6f, \"first_ms\": %.6f, \"memory_bytes\": %zu, "
+               "\"gflops_limit\": %.3f, \"gbytes_limit\": %.3f, \"kernels\": [",
+               bench->n_runs, median, gml_bench_quantile(bench, 0.1),
+               gml_bench_quantile(bench, 0.9), gml_bench_quantile(bench, 0),
+               (double)bench->first / 1e6, bench->memory, bench->gflops, bench->gbytes);
+        if (a->kernels)
+            print_kernels(program, bench, true);
+        puts("]}");
+        return;
+    }
+    printf("%u runs, %d thread%s: median %.3f ms, 10 %% below %.3f, 90 %% below %.3f, least %.3f; "
+           "first %.3f\n",
+           bench->n_runs, a->options.n_threads, a->options.n_threads == 1 ? "" : "s", median,
+           gml_bench_quantile(bench, 0.1), gml_bench_quantile(bench, 0.9),
+           gml_bench_quantile(bench, 0), (double)bench->first / 1e6);
+    printf("%.1f runs a second; %.1f MB beside the weights; %u kernels\n", 1e3 / median,
+           (double)bench->memory / 1e6, bench->n_steps);
+    if (a->kernels)
+        print_kernels(program, bench, false);
+}
+
+static gml_status compile_model(const bench_args *a, const char *path, gml_str *text,
+                                gml_program **out_program, gml_diags *diags)
+{
+    gml_module *module = NULL;
+    gml_onnx_options load = {.skip_infer = true, .dims = a->dims, .n_dims = a->n_dims};
+    GML_TRY(gml_onnx_load(path, &load, &module, diags));
+    gml_compile_options compile = {.dump = a->dump};
+    compile.passes.out = text;
+    compile.passes.off = a->off;
+    if (a->explain)
+        compile.passes.explain = text;
+    return gml_compile(module, &compile, out_program, diags);
+}
+
+int gml_verb_bench(int argc, char **argv)
+{
+    bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2}};
+    int n = gml_cli_parse(&cli, argc, argv, handle, &a);
+    if (n < 0)
+        return -1 - n;
+    if (n != 1) {
+        fputs("gemel: bench needs one model; --help says more\n", stderr);
+        return 2;
+    }
+    a.options.limits = a.kernels;
+    gml_arena arena;
+    gml_diags diags;
+    gml_str text;
+    gml_bench bench = {0};
+    gml_program *program = NULL;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    gml_str_init(&text);
+    gml_status status = compile_model(&a, argv[1], &text, &program, &diags);
+    fputs(text.text, stdout);
+    if (status == GML_OK && !a.dump)
+        status = gml_bench_run(program, NULL, &a.options, &arena, &bench, &diags);
+    if (status == GML_OK && !a.dump)
+        print_result(&a, program, &bench);
+    int exit_status = status == GML_OK ? 0 : gml_cli_fail(&diags, status);
+    gml_program_release(program);
+    gml_str_reset(&text);
+    gml_arena_reset(&arena);
+    return exit_status;
+}
