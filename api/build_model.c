@@ -433,15 +433,28 @@ void gml_builder_output(gml_builder *builder, gml_value *value, const char *name
     gml_graph_add_result(builder->module->main, value, copy_text(builder, name));
 }
 
+/* The entry called `key`, made when new. */
+static gml_export_entry *metadata_entry(gml_builder *b, const char *key)
+{
+    for (size_t i = 0; i < b->metadata.count; i++)
+        if (strcmp(b->metadata.items[i].key, key) == 0)
+            return &b->metadata.items[i];
+    gml_export_entry entry = {copy_text(b, key), ""};
+    gml_push(&b->module->arena, &b->metadata, entry);
+    return &b->metadata.items[b->metadata.count - 1];
+}
+
 void gml_builder_metadata(gml_builder *builder, const char *key, const char *value)
 {
-    gml_export_entry entry = {copy_text(builder, key), copy_text(builder, value)};
-    for (size_t i = 0; i < builder->metadata.count; i++)
-        if (strcmp(builder->metadata.items[i].key, key) == 0) {
-            builder->metadata.items[i] = entry;
-            return;
-        }
-    gml_push(&builder->module->arena, &builder->metadata, entry);
+    metadata_entry(builder, key)->value = copy_text(builder, value);
+}
+
+void gml_builder_metadata_append(gml_builder *builder, const char *key, const char *line)
+{
+    gml_export_entry *entry = metadata_entry(builder, key);
+    const char *separator = *entry->value != '\0' ? "\n" : "";
+    entry->value =
+        gml_arena_printf(&builder->module->arena, "%s%s%s", entry->value, separator, line);
 }
 
 /* Makes the elements that are still missing. */

@@ -146,17 +146,18 @@ static gml_status run_lowered(const gml_node *node, gml_rvalue *results, gml_dia
     return gml_kernel_eval(kernel, &args, diags, node->loc);
 }
 
-/* A result that is a constant of the expansion must outlive it. */
-static gml_status own_elements(gml_rvalue *value, gml_diags *diags, gml_loc loc)
+gml_status gml_own_elements(gml_rvalue *value)
 {
     gml_tensor view = value->tensor;
     size_t bytes = 0;
+    for (size_t i = 0; i < value->n_items; i++)
+        GML_TRY(gml_own_elements(&value->items[i]));
     if (value->kind != GML_RVALUE_TENSOR || value->buffer || view.dtype == GML_STRING ||
         !gml_tensor_bytes(&view, &bytes))
         return GML_OK;
-    gml_status status = gml_rvalue_alloc(value, view.dtype, view.rank, view.dims);
-    if (status != GML_OK)
-        return gml_fail(diags, status, loc, "no memory for a result");
+    bool is_optional = value->is_optional;
+    GML_TRY(gml_rvalue_alloc(value, view.dtype, view.rank, view.dims));
+    value->is_optional = is_optional;
     if (bytes)
         memcpy(value->tensor.data, view.data, bytes);
     return GML_OK;
@@ -188,7 +189,7 @@ static gml_status run_expanded(gml_node *node, const gml_rvalue *operands, gml_r
             continue;
         results[r] = outputs[next++];
         if (status == GML_OK)
-            status = own_elements(&results[r], s->diags, node->loc);
+            status = gml_own_elements(&results[r]); /* it may be the expansion's constant */
     }
     return status;
 }
@@ -281,9 +282,9 @@ static gml_status run_node(const gml_node *node, const gml_rvalue *operands,
     gml_node *alone = isolate(node, operands, module);
     gml_status status = gml_node_infer(alone, s->diags);
     if (status == GML_OK) {
-        if (node->op->host)
+        if (alone->op->host)
             status = run_host(alone, operands, results, s);
-        else if (node->op->expand)
+        else if (alone->op->expand)
             status = run_expanded(alone, operands, results, s);
         else
             status = run_lowered(alone, results, s->diags);

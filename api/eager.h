@@ -26,4 +26,8 @@ typedef struct gml_eager_options {
 gml_status gml_eager_run(const gml_graph *graph, const gml_rvalue *inputs, gml_rvalue *outputs,
                          const gml_eager_options *options, gml_diags *diags);
 
+/* Gives elements that only view somebody's memory (no buffer) memory of their own, items included.
+ * Strings are left as they are. */
+gml_status gml_own_elements(gml_rvalue *value);
+
 #endif

@@ -17,27 +17,13 @@ bool gml_device_find(const char *name, gml_device_kind *out_device)
     return true;
 }
 
-/* Gives a result memory of its own where it views the module's or an instance's. */
-static gml_status own(gml_rvalue *value)
-{
-    gml_tensor view = value->tensor;
-    size_t bytes = 0;
-    if (value->kind != GML_RVALUE_TENSOR || value->buffer || view.dtype == GML_STRING ||
-        !gml_tensor_bytes(&view, &bytes))
-        return GML_OK;
-    GML_TRY(gml_rvalue_alloc(value, view.dtype, view.rank, view.dims));
-    if (bytes)
-        memcpy(value->tensor.data, view.data, bytes);
-    return GML_OK;
-}
-
 static gml_status run_ref(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
                           gml_diags *diags)
 {
     GML_TRY(gml_eager_run(module->main, inputs, outputs, NULL, diags));
     gml_status status = GML_OK;
     for (uint32_t r = 0; r < module->main->n_results && status == GML_OK; r++)
-        status = own(&outputs[r]);
+        status = gml_own_elements(&outputs[r]);
     return status;
 }
 
@@ -51,7 +37,7 @@ static gml_status run_program(gml_program *program, const gml_rvalue *inputs,
         status = gml_instance_run(instance, inputs, program->n_inputs, outputs,
                                   program->n_outputs, diags);
     for (uint32_t r = 0; r < program->n_outputs && status == GML_OK; r++)
-        status = own(&outputs[r]);
+        status = gml_own_elements(&outputs[r]);
     gml_instance_destroy(instance);
     gml_pool_destroy(pool);
     return status;

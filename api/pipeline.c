@@ -143,3 +143,14 @@ gml_status gml_compile(gml_module *module, const gml_compile_options *options,
     *out_program = program;
     return GML_OK;
 }
+
+gml_status gml_compile_file(const char *path, const gml_onnx_dim *dims, size_t n_dims,
+                            const gml_compile_options *options, gml_program **out_program,
+                            gml_diags *diags)
+{
+    gml_module *module = NULL;
+    gml_onnx_options load = {.skip_infer = true, .dims = dims, .n_dims = n_dims};
+    *out_program = NULL;
+    GML_TRY(gml_onnx_load(path, &load, &module, diags));
+    return gml_compile(module, options, out_program, diags);
+}

@@ -5,7 +5,6 @@
 #include "api/bench.h"
 #include "api/pipeline.h"
 #include "cli/cli.h"
-#include "frontend/import.h"
 
 typedef struct bench_args {
     gml_bench_options options;
@@ -165,15 +164,12 @@ static void print_result(const bench_args *a, const gml_program *program,
 static gml_status compile_model(const bench_args *a, const char *path, gml_str *text,
                                 gml_program **out_program, gml_diags *diags)
 {
-    gml_module *module = NULL;
-    gml_onnx_options load = {.skip_infer = true, .dims = a->dims, .n_dims = a->n_dims};
-    GML_TRY(gml_onnx_load(path, &load, &module, diags));
     gml_compile_options compile = {.dump = a->dump};
     compile.passes.out = text;
     compile.passes.off = a->off;
     if (a->explain)
         compile.passes.explain = text;
-    return gml_compile(module, &compile, out_program, diags);
+    return gml_compile_file(path, a->dims, a->n_dims, &compile, out_program, diags);
 }
 
 int gml_verb_bench(int argc, char **argv)

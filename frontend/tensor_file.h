@@ -40,4 +40,11 @@ GML_MUST_CHECK gml_status gml_tensor_file_parse(const void *bytes, size_t len,
 GML_MUST_CHECK gml_status gml_tensor_file_write(const char *path, const char *name,
                                                 const gml_tensor *tensor, gml_diags *diags);
 
+/* ---- value_file.c ---- */
+
+/* Writes any value as the message that reads back to it: tensors, and sequences, optionals and maps of
+ * them. The file appears whole or not at all. */
+GML_MUST_CHECK gml_status gml_value_file_write(const char *path, const gml_file_value *value,
+                                               gml_diags *diags);
+
 #endif

@@ -332,6 +332,22 @@ static int64_t small_count(const gml_type *type)
     return count;
 }
 
+/* Elements that turned out to be plain numbers make the value a constant. */
+static void settle_constant(gml_infer *cx, gml_value *result, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!gml_dim_is_const(result->elements[i]))
+            return;
+    gml_dtype dtype = result->type.dtype;
+    gml_tensor *tensor = gml_new(cx->arena, gml_tensor);
+    tensor->dtype = dtype;
+    tensor->rank = result->type.rank;
+    tensor->dims[0] = count;
+    tensor->data = gml_arena_alloc(cx->arena, (size_t)count * gml_dtype_size(dtype) + 1);
+    gml_lanes_store(dtype, tensor->data, 1, result->elements, (size_t)count);
+    result->constant = tensor;
+}
+
 /* Integer elements of a result of rank 0 or 1, as sizes. */
 static void find_elements(gml_infer *cx, gml_value *result, gml_arena *scratch)
 {
@@ -360,6 +376,7 @@ static void find_elements(gml_infer *cx, gml_value *result, gml_arena *scratch)
             return;
     }
     result->elements = elements;
+    settle_constant(cx, result, count);
 }
 
 static bool all_constant(const gml_node *node)

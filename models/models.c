@@ -4,7 +4,7 @@
 #include <string.h>
 
 static const gml_network networks[] = {
-#define X(name, doc, variants, options) {#name, doc, variants, options, gml_network_##name},
+#define X(name, doc, variants, reads) {#name, doc, variants, reads, gml_network_##name},
 #include "models/models.def"
 #undef X
 };

@@ -1,9 +1,10 @@
 /* models/models.h - the networks that `gemel export` writes.
  *
- * A network is a row of models/models.def and a file models/NAME.c, written against gemel/build.h. Its
- * weights bear the names that the framework's own implementation gives them, so that trained ones can be loaded
- * by name. Where a weight is stored as the transpose of the framework's (MatMul wants in x out), its
- * name is a line of the metadata entry "gemel.transposed".
+ * A network is a row of models/models.def and a file models/NAME.c, written against
+ * gemel/build.h. Its weights bear the names that the framework's own implementation gives them,
+ * so that trained ones can be loaded by name. Where a weight is stored as the transpose of the
+ * framework's (MatMul wants in x out), its name is a line of the metadata entry
+ * "gemel.transposed".
  */
 #ifndef GML_MODELS_MODELS_H
 #define GML_MODELS_MODELS_H
@@ -11,7 +12,7 @@
 #include "gemel/build.h"
 
 typedef struct gml_network_options {
-    const char *variant;  /* one of the network's; NULL: the first */
+    const char *variant; /* one of the network's; NULL: the first */
     gml_extent batch;
     gml_extent sequence;  /* tokens; NULL and 0: the network's own */
     int64_t image_size;   /* 0: the network's own */
@@ -43,8 +44,8 @@ const gml_network *gml_network_find(const char *name);
 /* True when `variant` is one of the network's, or NULL. */
 bool gml_network_has_variant(const gml_network *network, const char *variant);
 
-#define X(name, doc, variants, options)                                                        \
-    void gml_network_##name(gml_builder *builder, const gml_network_options *options_);
+#define X(name, doc, variants, reads) \
+    void gml_network_##name(gml_builder *builder, const gml_network_options *options);
 #include "models/models.def"
 #undef X
 

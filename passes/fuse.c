@@ -281,6 +281,57 @@ static void form_groups(fuser *f)
     }
 }
 
+/* ---- views for everyone -------------------------------------------------------------------- */
+
+/* A view of one tensor costs nothing to repeat: with a copy for each user it never has to be stored,
+ * and its operand is what meets the users. */
+static bool is_cheap_view(const gml_node *node)
+{
+    if (!is_view(node) || !can_root(node))
+        return false;
+    unsigned n_read = 0;
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (node->operands[k] && !node->operands[k]->constant && !node->operands[k]->elements)
+            n_read++;
+    return n_read <= 1;
+}
+
+static gml_node *copy_node(gml_node *node)
+{
+    gml_node *copy = gml_node_create(node->graph, node->next, node->op, node->operands,
+                                     node->n_operands, 1, node->loc);
+    for (uint32_t i = 0; i < node->n_attrs; i++)
+        gml_node_set_attr(copy, &node->attrs[i]);
+    copy->results[0].type = node->results[0].type;
+    copy->results[0].elements = node->results[0].elements;
+    return copy;
+}
+
+/* The first user keeps the node; results of the graph and uses in regions keep it as well. */
+static bool copy_for_users(gml_node *node)
+{
+    bool first = true;
+    bool changed = false;
+    for (gml_node *user = node->next; user; user = user->next)
+        for (uint32_t k = 0; k < user->n_operands; k++) {
+            if (user->operands[k] != &node->results[0])
+                continue;
+            if (!first) {
+                user->operands[k] = &copy_node(node)->results[0];
+                changed = true;
+            }
+            first = false;
+        }
+    return changed;
+}
+
+static void copy_views(gml_graph *graph, bool *out_changed)
+{
+    for (gml_node *node = graph->last; node; node = node->prev)
+        if (is_cheap_view(node) && copy_for_users(node))
+            *out_changed = true;
+}
+
 /* ---- making the regions ------------------------------------------------------------------- */
 
 typedef struct fused {
@@ -354,6 +405,7 @@ static void mark_region(fuser *f, const gml_graph *region)
 static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
 {
     uint32_t n_nodes = 0;
+    copy_views(graph, out_changed);
     fuser f = {.graph = graph, .cx = cx, .n_values = cx->module->n_values};
     f.group_of = gml_new_array(cx->scratch, uint32_t, cx->module->n_values + 1);
     f.is_result = gml_new_array(cx->scratch, bool, cx->module->n_values + 1);

@@ -181,6 +181,8 @@ int64_t gml_builder_dim(const gml_builder *builder, const gml_value *value, int 
 void gml_builder_output(gml_builder *builder, gml_value *value, const char *name);
 /* An entry of the file's metadata; the last one of a key stays. */
 void gml_builder_metadata(gml_builder *builder, const char *key, const char *value);
+/* Adds a line to the entry, which need not exist. */
+void gml_builder_metadata_append(gml_builder *builder, const char *key, const char *line);
 
 /* Records a failure of the caller's own, as if a call had failed: model code checks its options
  * so. */

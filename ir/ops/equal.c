@@ -1,8 +1,14 @@
 /* ir/ops/equal.c - Equal. */
 #include "ir/elementwise.h"
 
+/* Strings are another operator's: the node becomes one. */
 static gml_status infer(gml_infer *cx)
 {
+    const gml_type *type = gml_operand_type(cx->node, 0);
+    if (type && type->kind == GML_TYPE_TENSOR && type->dtype == GML_STRING) {
+        cx->node->op = &gml_op_stringequal;
+        return gml_op_stringequal.infer(cx);
+    }
     for (unsigned k = 0; k < 2; k++)
         GML_TRY(gml_infer_require(cx, k, GML_IS_NUMBER | GML_IS_BOOL));
     return gml_infer_compare(cx);
