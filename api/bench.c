@@ -3,12 +3,12 @@
 
 #include "api/bench.h"
 
+#include "api/limits.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "api/limits.h"
 
 static uint64_t now(void)
 {
@@ -17,7 +17,8 @@ static uint64_t now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- inputs ------------------------------------------------------------------------------- */
+/* ---- inputs -------------------------------------------------------------------------------
+ */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -66,7 +67,8 @@ gml_status gml_random_inputs(const gml_program *program, uint64_t seed, gml_rval
     return GML_OK;
 }
 
-/* ---- timing ------------------------------------------------------------------------------- */
+/* ---- timing -------------------------------------------------------------------------------
+ */
 
 typedef struct watcher {
     gml_program *program; /* steps of regions are not told apart */

@@ -1,9 +1,9 @@
 /* api/build_program.c - from an optimised graph to a program without addresses. */
 #include "api/build_program.h"
 
-#include <string.h>
-
 #include "ir/op.h"
+
+#include <string.h>
 
 typedef struct frame {
     gml_program_builder *builder;
@@ -14,7 +14,8 @@ typedef struct frame {
     uint32_t n_captures;
 } frame;
 
-/* ---- slots -------------------------------------------------------------------------------- */
+/* ---- slots --------------------------------------------------------------------------------
+ */
 
 static uint32_t add_slot(frame *f, const gml_value *value, gml_slot_kind kind)
 {
@@ -25,8 +26,8 @@ static uint32_t add_slot(frame *f, const gml_value *value, gml_slot_kind kind)
     if (kind == GML_SLOT_CONSTANT) {
         slot.dtype = value->constant->dtype;
         slot.rank = value->constant->rank;
-        slot.dims = gml_arena_copy(arena, value->constant->dims,
-                                   (size_t)slot.rank * sizeof *slot.dims);
+        slot.dims =
+            gml_arena_copy(arena, value->constant->dims, (size_t)slot.rank * sizeof *slot.dims);
         slot.data = value->constant->data;
     } else if (type->kind == GML_TYPE_TENSOR) {
         slot.dtype = type->dtype;
@@ -58,7 +59,8 @@ static gml_status find_slot(frame *f, const gml_value *value, gml_loc loc, uint3
     return GML_OK;
 }
 
-/* ---- kernels ------------------------------------------------------------------------------ */
+/* ---- kernels ------------------------------------------------------------------------------
+ */
 
 static gml_status check_results(const frame *f, const gml_node *node)
 {
@@ -169,7 +171,8 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
     return GML_OK;
 }
 
-/* ---- host operators and regions ----------------------------------------------------------- */
+/* ---- host operators and regions -----------------------------------------------------------
+ */
 
 typedef struct capture_list {
     gml_arena *arena;
@@ -270,7 +273,8 @@ static gml_status add_host(frame *f, const gml_node *node, gml_step *step)
     return GML_OK;
 }
 
-/* ---- graphs ------------------------------------------------------------------------------- */
+/* ---- graphs -------------------------------------------------------------------------------
+ */
 
 static bool is_constant(const gml_node *node)
 {
@@ -329,8 +333,8 @@ static void add_inputs(frame *f)
     program->inputs = gml_new_array(&program->arena, uint32_t, n + 1);
     program->input_names = gml_new_array(&program->arena, const char *, n + 1);
     for (uint32_t i = 0; i < n; i++) {
-        const gml_value *value = i < graph->n_params ? graph->params[i]
-                                                     : f->captures[i - graph->n_params];
+        const gml_value *value =
+            i < graph->n_params ? graph->params[i] : f->captures[i - graph->n_params];
         program->inputs[i] = add_slot(f, value, GML_SLOT_INPUT);
         program->input_names[i] =
             value->name ? program->slots.items[program->inputs[i]].name : "";
@@ -385,7 +389,8 @@ static gml_status run_pack(gml_program_builder *b, const gml_pending_pack *pendi
     if (!slot->data) {
         gml_buffer *buffer = gml_buffer_create((size_t)pending->pack.bytes, false);
         if (!buffer)
-            return gml_fail(b->diags, GML_E_MEMORY, (gml_loc){0}, "no memory for packed weights");
+            return gml_fail(b->diags, GML_E_MEMORY, (gml_loc){0},
+                            "no memory for packed weights");
         gml_push(&b->module->arena, &b->buffers, buffer);
         slot->data = gml_buffer_data(buffer);
     }

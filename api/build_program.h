@@ -1,8 +1,9 @@
-/* api/build_program.h - from an optimised graph to a program without addresses. Private to api/.
+/* api/build_program.h - from an optimised graph to a program without addresses. Private to
+ * api/.
  *
- * Each node becomes a step: nodes with `scalar` or `lower` a kernel (added to the codegen), host
- * operators a call. Regions become programs of their own. The kernels' functions are filled in
- * afterwards, when the code exists (gml_link_program).
+ * Each node becomes a step: nodes with `scalar` or `lower` a kernel (added to the codegen),
+ * host operators a call. Regions become programs of their own. The kernels' functions are
+ * filled in afterwards, when the code exists (gml_link_program).
  */
 #ifndef GML_API_BUILD_PROGRAM_H
 #define GML_API_BUILD_PROGRAM_H
@@ -22,10 +23,11 @@ typedef struct gml_program_builder {
     gml_codegen *codegen;
     gml_arena *scratch; /* of kernels */
     gml_diags *diags;
-    gml_str *loops; /* kernels are printed here; NULL: nowhere */
+    gml_str *loops;                  /* kernels are printed here; NULL: nowhere */
     gml_vec(gml_program *) programs; /* all made so far, the outermost first */
     gml_vec(gml_pending_pack) packs;
-    gml_vec(gml_buffer *) buffers; /* of packed constants, in the module's arena; the caller's */
+    gml_vec(
+        gml_buffer *) buffers; /* of packed constants, in the module's arena; the caller's */
 } gml_program_builder;
 
 /* `graph` with `captures` (values of graphs around) as further inputs. */

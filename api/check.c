@@ -1,12 +1,12 @@
 /* api/check.c - ONNX test directories, run and compared. */
 #include "api/check.h"
 
+#include "frontend/import.h"
+#include "frontend/tensor_file.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "frontend/import.h"
-#include "frontend/tensor_file.h"
 
 typedef struct trial {
     const char *path;
@@ -46,7 +46,8 @@ static void fail_with_diags(trial *t)
     fail(t, line);
 }
 
-/* ---- values from files -------------------------------------------------------------------- */
+/* ---- values from files --------------------------------------------------------------------
+ */
 
 /* A view of what the file holds; sequences need memory of their own. */
 static gml_status to_rvalue(const gml_file_value *file, gml_rvalue *out)
@@ -78,8 +79,8 @@ static gml_status read_value(trial *t, int set, const char *stem, uint32_t numbe
                              const gml_type *type, gml_rvalue *out, bool *out_found)
 {
     gml_file_value file;
-    const char *path = gml_arena_printf(t->arena, "%s/test_data_set_%d/%s_%u.pb", t->path, set,
-                                        stem, number);
+    const char *path =
+        gml_arena_printf(t->arena, "%s/test_data_set_%d/%s_%u.pb", t->path, set, stem, number);
     *out_found = access(path, R_OK) == 0;
     *out = (gml_rvalue){0};
     if (!*out_found)
@@ -88,7 +89,8 @@ static gml_status read_value(trial *t, int set, const char *stem, uint32_t numbe
     return to_rvalue(&file, out);
 }
 
-/* ---- one data set ------------------------------------------------------------------------- */
+/* ---- one data set -------------------------------------------------------------------------
+ */
 
 static gml_status load_set(trial *t, const gml_graph *graph, int set, gml_rvalue *inputs,
                            gml_rvalue *expected)

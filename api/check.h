@@ -15,12 +15,16 @@ typedef struct gml_check_options {
     double atol; /* 1e-7 */
 } gml_check_options;
 
-typedef enum gml_check_verdict { GML_CHECK_PASS, GML_CHECK_FAIL, GML_CHECK_SKIP } gml_check_verdict;
+typedef enum gml_check_verdict {
+    GML_CHECK_PASS,
+    GML_CHECK_FAIL,
+    GML_CHECK_SKIP
+} gml_check_verdict;
 
 typedef struct gml_check_result {
     gml_check_verdict verdict;
-    const char *why;    /* of a failure: one line, in the caller's arena; NULL when it passed */
-    double deviation;   /* the largest of |actual - expected|; 0 when nothing was compared */
+    const char *why;  /* of a failure: one line, in the caller's arena; NULL when it passed */
+    double deviation; /* the largest of |actual - expected|; 0 when nothing was compared */
 } gml_check_result;
 
 /* Runs every data set of the directory `path`; the first failure decides. */

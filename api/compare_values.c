@@ -1,10 +1,10 @@
 /* api/compare_values.c - are two values close? */
+#include "api/check.h"
+#include "runtime/host.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-#include "api/check.h"
-#include "runtime/host.h"
 
 static const char *shape_text(const gml_tensor *tensor, gml_arena *arena)
 {
@@ -30,7 +30,8 @@ static bool close_strings(const gml_tensor *a, const gml_tensor *b, gml_arena *a
     const gml_string *x = a->data;
     const gml_string *y = b->data;
     for (int64_t i = 0; i < gml_tensor_numel(a); i++) {
-        if (x[i].len == y[i].len && (x[i].len == 0 || memcmp(x[i].data, y[i].data, x[i].len) == 0))
+        if (x[i].len == y[i].len &&
+            (x[i].len == 0 || memcmp(x[i].data, y[i].data, x[i].len) == 0))
             continue;
         *why = gml_arena_printf(arena, "element %" PRId64 " is '%.*s', expected '%.*s'", i,
                                 (int)x[i].len, x[i].data ? x[i].data : "", (int)y[i].len,

@@ -1,12 +1,12 @@
 /* api/eager.c - runs a graph node by node on real values. */
 #include "api/eager.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "ir/eval.h"
 #include "ir/op.h"
 #include "runtime/host.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 /* The values of one graph while it runs. */
 typedef struct scope {
@@ -29,8 +29,7 @@ static const gml_rvalue *find_value(const scope *s, const gml_value *value)
 {
     for (; s; s = s->outer)
         if (s->module == value->graph->module && value->id < s->n_values &&
-            (s->values[value->id].kind != GML_RVALUE_NONE ||
-             s->values[value->id].is_optional))
+            (s->values[value->id].kind != GML_RVALUE_NONE || s->values[value->id].is_optional))
             return &s->values[value->id];
     return NULL;
 }
@@ -50,21 +49,23 @@ static gml_status fetch(const scope *s, const gml_value *value, gml_rvalue *out)
     return GML_OK;
 }
 
-/* ---- one node in a graph of its own ------------------------------------------------------- */
+/* ---- one node in a graph of its own -------------------------------------------------------
+ */
 
 static gml_type type_of(gml_arena *arena, const gml_rvalue *value, const gml_type *declared)
 {
     gml_type type = {0};
     switch (value->kind) {
     case GML_RVALUE_TENSOR:
-        type = gml_type_tensor(arena, value->tensor.dtype, value->tensor.rank,
-                               value->tensor.dims);
+        type =
+            gml_type_tensor(arena, value->tensor.dtype, value->tensor.rank, value->tensor.dims);
         break;
     case GML_RVALUE_SEQUENCE:
         if (declared->kind == GML_TYPE_SEQUENCE || declared->kind == GML_TYPE_OPTIONAL)
             return *declared;
-        type = gml_type_sequence(arena, value->n_items ? type_of(arena, &value->items[0], declared)
-                                                       : gml_type_unranked(GML_F32));
+        type =
+            gml_type_sequence(arena, value->n_items ? type_of(arena, &value->items[0], declared)
+                                                    : gml_type_unranked(GML_F32));
         break;
     case GML_RVALUE_NONE:
     case GML_RVALUE_MAP: return *declared;
@@ -168,7 +169,8 @@ static gml_status run_expanded(gml_node *node, const gml_rvalue *operands, gml_r
 {
     gml_module *module = node->graph->module;
     gml_value **values = gml_new_array(&module->arena, gml_value *, node->n_results + 1);
-    gml_expand cx = {node, node->graph, module, &module->arena, &module->dims, s->diags, values};
+    gml_expand cx = {node,          node->graph, module, &module->arena,
+                     &module->dims, s->diags,    values};
     GML_TRY(node->op->expand(&cx));
     gml_graph *graph = node->graph;
     gml_rvalue *inputs = gml_new_array(&module->arena, gml_rvalue, graph->n_params + 1);
@@ -194,7 +196,8 @@ static gml_status run_expanded(gml_node *node, const gml_rvalue *operands, gml_r
     return status;
 }
 
-/* ---- host operators ----------------------------------------------------------------------- */
+/* ---- host operators -----------------------------------------------------------------------
+ */
 
 typedef struct host_context {
     const scope *scope;
@@ -271,7 +274,8 @@ static bool has_region(const gml_node *node)
     return false;
 }
 
-/* ---- graphs ------------------------------------------------------------------------------- */
+/* ---- graphs -------------------------------------------------------------------------------
+ */
 
 static gml_status run_node(const gml_node *node, const gml_rvalue *operands,
                            gml_rvalue *results, const scope *s)

@@ -1,10 +1,10 @@
 /* api/execute.c - one run of a module on a device. */
 #include "api/execute.h"
 
-#include <string.h>
-
 #include "api/eager.h"
 #include "api/pipeline.h"
+
+#include <string.h>
 
 bool gml_device_find(const char *name, gml_device_kind *out_device)
 {
@@ -60,7 +60,8 @@ static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rval
         known[i] = decides[i] ? tensors[i] : NULL;
     }
     gml_bind_inputs(module, tensors);
-    gml_compile_options compile = {.known_inputs = known, .passes = {.verify = options->verify}};
+    gml_compile_options compile = {.known_inputs = known,
+                                   .passes = {.verify = options->verify}};
     compile.target.fast_compile = true;
     GML_TRY(gml_compile(module, &compile, &program, diags));
     gml_status status = run_program(program, inputs, outputs, options->n_threads, diags);

@@ -1,8 +1,9 @@
 /* api/execute.h - one run of a module on a device, from values to values.
  *
- * For tools that run a model once (check, run, compare). `ref` interprets node by node; `cpu` compiles
- * the graph for exactly these inputs (shapes, and the elements that shapes depend on) and runs the
- * program. What `cpu` cannot compile is reported, never done another way in silence.
+ * For tools that run a model once (check, run, compare). `ref` interprets node by node; `cpu`
+ * compiles the graph for exactly these inputs (shapes, and the elements that shapes depend on)
+ * and runs the program. What `cpu` cannot compile is reported, never done another way in
+ * silence.
  */
 #ifndef GML_API_EXECUTE_H
 #define GML_API_EXECUTE_H
@@ -21,9 +22,9 @@ typedef struct gml_execute_options {
     bool verify;   /* the graph after each pass */
 } gml_execute_options;
 
-/* The module must have been imported without inference; its types are filled in for these inputs. Takes
- * the module, also on failure. `inputs` are borrowed; `outputs` (graph->n_results) are the caller's to reset
- * and own their memory. */
+/* The module must have been imported without inference; its types are filled in for these
+ * inputs. Takes the module, also on failure. `inputs` are borrowed; `outputs`
+ * (graph->n_results) are the caller's to reset and own their memory. */
 GML_MUST_CHECK gml_status gml_execute(gml_module *module, const gml_rvalue *inputs,
                                       gml_rvalue *outputs, const gml_execute_options *options,
                                       gml_diags *diags);

@@ -1,7 +1,8 @@
 /* api/limits.c - what this machine can do at most.
  *
- * The multiply-adds are a loop over independent accumulators that the C compiler turns into vector
- * code for the widest vectors of the machine (one function a width, chosen at run time). */
+ * The multiply-adds are a loop over independent accumulators that the C compiler turns into
+ * vector code for the widest vectors of the machine (one function a width, chosen at run time).
+ */
 #define _POSIX_C_SOURCE 200809L
 
 #include "api/limits.h"
@@ -9,8 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define GML_SUMS 192 /* 12 vectors of 16: more than latency times throughput anywhere */
-#define GML_ROUNDS 200000
+#define GML_SUMS       192 /* 12 vectors of 16: more than latency times throughput anywhere */
+#define GML_ROUNDS     200000
 #define GML_READ_BYTES ((int64_t)256 << 20)
 
 static double seconds(void)
@@ -82,7 +83,8 @@ static void read_units(void *const *mems, const int64_t *dims, int64_t begin, in
         for (int64_t i = unit * n; i < (unit + 1) * n; i += 8)
             for (int j = 0; j < 8; j++)
                 sums[j] += words[i + j];
-        out[unit] = sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7];
+        out[unit] =
+            sums[0] + sums[1] + sums[2] + sums[3] + sums[4] + sums[5] + sums[6] + sums[7];
     }
 }
 

@@ -1,24 +1,24 @@
 /* api/pipeline.c - from a module to a program: where the stages meet. */
 #include "api/pipeline.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "api/build_program.h"
 #include "ir/op.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 static const char standard_passes[] = "infer,expand,dce,fuse";
 
-/* ---- bindings ----------------------------------------------------------------------------- */
+/* ---- bindings -----------------------------------------------------------------------------
+ */
 
 void gml_bind_inputs(gml_module *module, const gml_tensor *const *tensors)
 {
     gml_graph *graph = module->main;
     for (uint32_t i = 0; i < graph->n_params; i++)
         if (tensors[i])
-            graph->params[i]->type =
-                gml_type_tensor(&module->arena, tensors[i]->dtype, tensors[i]->rank,
-                                tensors[i]->dims);
+            graph->params[i]->type = gml_type_tensor(&module->arena, tensors[i]->dtype,
+                                                     tensors[i]->rank, tensors[i]->dims);
 }
 
 static void demand(bool *wanted, const gml_value *value)
@@ -60,7 +60,8 @@ const bool *gml_shape_inputs(gml_module *module)
     return inputs;
 }
 
-/* ---- the pipeline ------------------------------------------------------------------------- */
+/* ---- the pipeline -------------------------------------------------------------------------
+ */
 
 /* What a program keeps alive. */
 typedef struct backing {

@@ -1,7 +1,8 @@
 /* api/pipeline.h - from a module to a program: where the stages meet.
  *
- * Compiling consumes the module: its types are inferred for the bindings given, passes change its
- * graph, and the program keeps it alive (constants are used where they lie, in the mapped file).
+ * Compiling consumes the module: its types are inferred for the bindings given, passes change
+ * its graph, and the program keeps it alive (constants are used where they lie, in the mapped
+ * file).
  */
 #ifndef GML_API_PIPELINE_H
 #define GML_API_PIPELINE_H
@@ -16,13 +17,15 @@ typedef struct gml_compile_options {
     gml_target target;
     gml_passes_options passes;
     const char *pass_list; /* NULL: the standard one */
-    /* Elements of graph inputs that decide shapes, by parameter number; NULL: none are known. The
-     * program is then for these elements only. Entries may be NULL. */
+    /* Elements of graph inputs that decide shapes, by parameter number; NULL: none are known.
+     * The program is then for these elements only. Entries may be NULL. */
     const gml_tensor *const *known_inputs;
-    const char *dump; /* "ir", "loops", "llvm" or "asm": printed into passes.out; NULL: nothing */
+    const char
+        *dump; /* "ir", "loops", "llvm" or "asm": printed into passes.out; NULL: nothing */
 } gml_compile_options;
 
-/* Sets the parameters' types from actual inputs: `tensors[i]` may be NULL, which leaves parameter i. */
+/* Sets the parameters' types from actual inputs: `tensors[i]` may be NULL, which leaves
+ * parameter i. */
 void gml_bind_inputs(gml_module *module, const gml_tensor *const *tensors);
 /* Which parameters' elements decide shapes, by parameter number; in the module's arena. */
 const bool *gml_shape_inputs(gml_module *module);

@@ -1,7 +1,7 @@
 /* base/arena.h - memory that dies all at once.
  *
- * Every compiler object (node, value, type, name, diagnostic) lives in an arena and is never freed
- * by itself; the arena is. There is no gml_node_free and there never will be.
+ * Every compiler object (node, value, type, name, diagnostic) lives in an arena and is never
+ * freed by itself; the arena is. There is no gml_node_free and there never will be.
  *
  * Out of memory prints one line and aborts: compiler code never checks for NULL.
  * Not thread-safe: one arena, one thread.
@@ -9,10 +9,10 @@
 #ifndef GML_BASE_ARENA_H
 #define GML_BASE_ARENA_H
 
+#include "gemel/types.h"
+
 #include <stdarg.h>
 #include <stddef.h>
-
-#include "gemel/types.h"
 
 typedef struct gml_arena {
     struct gml_arena_block *blocks; /* newest first */
@@ -44,9 +44,10 @@ _Noreturn void gml_out_of_memory(size_t size);
 #define gml_new_array(arena, type, count)                                                      \
     ((type *)gml_arena_array((arena), (size_t)(count), sizeof(type)))
 
-/* Makes room for one more element in `*items` of `size` bytes each, doubling the capacity inside
- * the arena (the old array is left behind). Use through gml_push. */
-void gml_arena_grow(gml_arena *arena, void **items, size_t count, size_t *capacity, size_t size);
+/* Makes room for one more element in `*items` of `size` bytes each, doubling the capacity
+ * inside the arena (the old array is left behind). Use through gml_push. */
+void gml_arena_grow(gml_arena *arena, void **items, size_t count, size_t *capacity,
+                    size_t size);
 
 /* A growable array in an arena: struct { T *items; size_t count, capacity; }. */
 #define gml_vec(type)                                                                          \

@@ -1,7 +1,8 @@
 /* base/attr.h - attributes of operators: named constants of a few kinds.
  *
- * The compiler's nodes and the runtime's host calls use the same struct, so that an artifact's host
- * operators see what the graph said. Everything is borrowed: arena, static or artifact memory.
+ * The compiler's nodes and the runtime's host calls use the same struct, so that an artifact's
+ * host operators see what the graph said. Everything is borrowed: arena, static or artifact
+ * memory.
  */
 #ifndef GML_BASE_ATTR_H
 #define GML_BASE_ATTR_H

@@ -1,12 +1,12 @@
 /* base/diag.h - what went wrong, where, and what to try.
  *
- * Functions return a gml_status; the words go into a gml_diags, as a list of {status, place, text}
- * with notes. Nothing below cli/ prints. A diagnostic's text is one line, lower case, no full stop:
- * the fact and the numbers; a note says where an operand came from or what to try.
+ * Functions return a gml_status; the words go into a gml_diags, as a list of {status, place,
+ * text} with notes. Nothing below cli/ prints. A diagnostic's text is one line, lower case, no
+ * full stop: the fact and the numbers; a note says where an operand came from or what to try.
  *
  *     if (axis >= rank)
- *         return gml_fail(diags, GML_E_SHAPE, node->loc, "axis %d is outside rank %d", axis, rank);
- *     GML_TRY(infer(node, diags, &type));
+ *         return gml_fail(diags, GML_E_SHAPE, node->loc, "axis %d is outside rank %d", axis,
+ * rank); GML_TRY(infer(node, diags, &type));
  *
  * Everything lives in the arena given to gml_diags_init. Not thread-safe.
  */
@@ -45,7 +45,8 @@ gml_status gml_fail(gml_diags *diags, gml_status status, gml_loc loc, const char
 void gml_note(gml_diags *diags, const char *format, ...) GML_PRINTF(2, 3);
 /* All diagnostics as text, "FILE: NODE (OP): text\n  note: …\n", in the diags' arena. */
 const char *gml_diags_print(const gml_diags *diags);
-/* Forgets the diagnostics after the first `count` (a caller that tried something and recovered). */
+/* Forgets the diagnostics after the first `count` (a caller that tried something and
+ * recovered). */
 void gml_diags_truncate(gml_diags *diags, size_t count);
 
 /* Stops the program: an invariant does not hold and going on would give wrong results. */

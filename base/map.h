@@ -1,14 +1,15 @@
-/* base/map.h - text to pointer, in an arena; iteration is in order of insertion, never of hashes.
+/* base/map.h - text to pointer, in an arena; iteration is in order of insertion, never of
+ * hashes.
  *
  * Keys are copied into the arena. Nothing is ever removed. Not thread-safe.
  */
 #ifndef GML_BASE_MAP_H
 #define GML_BASE_MAP_H
 
+#include "base/arena.h"
+
 #include <stddef.h>
 #include <stdint.h>
-
-#include "base/arena.h"
 
 typedef struct gml_map_entry {
     const char *key;

@@ -1,15 +1,16 @@
 /* base/str.h - a growing text buffer, for printers and generators.
  *
  * The buffer is malloc'ed and owned by the gml_str: init, append, then reset. `text` is always
- * NUL-terminated and never NULL; `len` counts without the NUL. Out of memory aborts, as in arenas.
+ * NUL-terminated and never NULL; `len` counts without the NUL. Out of memory aborts, as in
+ * arenas.
  */
 #ifndef GML_BASE_STR_H
 #define GML_BASE_STR_H
 
+#include "gemel/types.h"
+
 #include <stdarg.h>
 #include <stddef.h>
-
-#include "gemel/types.h"
 
 typedef struct gml_str {
     char *text;

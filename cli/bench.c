@@ -1,10 +1,11 @@
 /* cli/bench.c - gemel bench: latency, throughput, memory, and each kernel's share. */
-#include <stdio.h>
-#include <string.h>
-
 #include "api/bench.h"
+
 #include "api/pipeline.h"
 #include "cli/cli.h"
+
+#include <stdio.h>
+#include <string.h>
 
 typedef struct bench_args {
     gml_bench_options options;
@@ -97,7 +98,8 @@ static double constant(gml_dim dim)
     return gml_dim_is_const(dim) ? (double)dim : 0;
 }
 
-/* Share of the limit that binds: time the machine would need at least, over the time it took. */
+/* Share of the limit that binds: time the machine would need at least, over the time it took.
+ */
 static double share_of_limit(const gml_bench *bench, const gml_step *step, double seconds)
 {
     if (bench->gflops <= 0 || bench->gbytes <= 0 || seconds <= 0)
@@ -150,11 +152,12 @@ static void print_result(const bench_args *a, const gml_program *program,
         puts("]}");
         return;
     }
-    printf("%u runs, %d thread%s: median %.3f ms, 10 %% below %.3f, 90 %% below %.3f, least %.3f; "
-           "first %.3f\n",
-           bench->n_runs, a->options.n_threads, a->options.n_threads == 1 ? "" : "s", median,
-           gml_bench_quantile(bench, 0.1), gml_bench_quantile(bench, 0.9),
-           gml_bench_quantile(bench, 0), (double)bench->first / 1e6);
+    printf(
+        "%u runs, %d thread%s: median %.3f ms, 10 %% below %.3f, 90 %% below %.3f, least %.3f; "
+        "first %.3f\n",
+        bench->n_runs, a->options.n_threads, a->options.n_threads == 1 ? "" : "s", median,
+        gml_bench_quantile(bench, 0.1), gml_bench_quantile(bench, 0.9),
+        gml_bench_quantile(bench, 0), (double)bench->first / 1e6);
     printf("%.1f runs a second; %.1f MB beside the weights; %u kernels\n", 1e3 / median,
            (double)bench->memory / 1e6, bench->n_steps);
     if (a->kernels)

@@ -1,11 +1,12 @@
 /* cli/check.c - gemel check: ONNX test directories, one line each. */
+#include "api/check.h"
+
+#include "cli/cli.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "api/check.h"
-#include "cli/cli.h"
 
 typedef struct run {
     gml_check_options options;
@@ -26,8 +27,10 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel check [options] PATH…",
-    "Runs ONNX test directories. A PATH holds a model.onnx with test_data_set_0, … beside it, or is\n"
-    "a tree of such. Each gives a line PASS, FAIL or SKIP with its name and reason; the last line\n"
+    "Runs ONNX test directories. A PATH holds a model.onnx with test_data_set_0, … beside it, "
+    "or is\n"
+    "a tree of such. Each gives a line PASS, FAIL or SKIP with its name and reason; the last "
+    "line\n"
     "is 'N passed, N failed, N skipped'. The exit status is 1 when one failed.",
 };
 
@@ -130,7 +133,8 @@ static bool check_tree(run *r, const char *path, int depth)
 
 int gml_verb_check(int argc, char **argv)
 {
-    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}}, .first = true};
+    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}},
+             .first = true};
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     if (n < 0)
         return -1 - n;

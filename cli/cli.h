@@ -1,7 +1,7 @@
 /* cli/cli.h - the command line: verbs, options, output. Private to cli/.
  *
- * A verb is a row of the table in main.c and a file. It returns the program's exit status: 0, 1 (it ran
- * and the answer is bad), 2 (usage), 3 (bad input), 4 (not supported), 5 (machine).
+ * A verb is a row of the table in main.c and a file. It returns the program's exit status: 0, 1
+ * (it ran and the answer is bad), 2 (usage), 3 (bad input), 4 (not supported), 5 (machine).
  */
 #ifndef GML_CLI_CLI_H
 #define GML_CLI_CLI_H
@@ -10,15 +10,16 @@
 
 typedef struct gml_verb {
     const char *name;
-    const char *doc; /* one line for `gemel --help` */
+    const char *doc;                   /* one line for `gemel --help` */
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 } gml_verb;
 
-/* One option of a verb: --name VALUE or --name=VALUE, or a flag. */
+/* One option of a verb: --name VALUE or --name=VALUE, or a flag; with a letter also -o VALUE. */
 typedef struct gml_cli_option {
     const char *name;  /* without dashes; NULL ends the table */
     const char *value; /* what the help calls its value; NULL: a flag */
     const char *doc;
+    char letter; /* the short form, '\0': none */
 } gml_cli_option;
 
 typedef struct gml_cli {
@@ -31,8 +32,8 @@ typedef struct gml_cli {
 typedef bool (*gml_cli_handler)(void *context, const char *name, const char *value);
 
 /* Sorts argv into options (handled at once) and operands (left in argv[1..]; their count is
- * returned). --help prints and exits with 0, a fault prints what is wrong and exits with 2: then the
- * return value is negative, -1 - status. */
+ * returned). --help prints and exits with 0, a fault prints what is wrong and exits with 2:
+ * then the return value is negative, -1 - status. */
 int gml_cli_parse(const gml_cli *cli, int argc, char **argv, gml_cli_handler handler,
                   void *context);
 
@@ -44,5 +45,6 @@ bool gml_cli_double(const char *text, double *out_value);
 
 int gml_verb_check(int argc, char **argv);
 int gml_verb_bench(int argc, char **argv);
+int gml_verb_export(int argc, char **argv);
 
 #endif

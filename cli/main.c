@@ -1,22 +1,25 @@
 /* cli/main.c - the gemel program: finds the verb. */
+#include "cli/cli.h"
+
 #include <stdio.h>
 #include <string.h>
-
-#include "cli/cli.h"
 
 static const gml_verb verbs[] = {
     {"bench", "measure a model, whole and kernel by kernel", gml_verb_bench},
     {"check", "run ONNX test directories and compare", gml_verb_check},
+    {"export", "write a network as an ONNX model", gml_verb_export},
 };
 
 static void print_help(FILE *out)
 {
-    fputs("gemel compiles, runs and trains ONNX graphs\n\nusage: gemel VERB [options] …\n\n", out);
+    fputs("gemel compiles, runs and trains ONNX graphs\n\nusage: gemel VERB [options] …\n\n",
+          out);
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].doc);
-    fputs("\n'gemel VERB --help' says more. Exit status: 0 done, 1 the answer is bad, 2 usage,\n"
-          "3 bad input, 4 not supported, 5 the machine (memory, device, disk).\n",
-          out);
+    fputs(
+        "\n'gemel VERB --help' says more. Exit status: 0 done, 1 the answer is bad, 2 usage,\n"
+        "3 bad input, 4 not supported, 5 the machine (memory, device, disk).\n",
+        out);
 }
 
 int main(int argc, char **argv)

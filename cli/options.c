@@ -1,17 +1,20 @@
 /* cli/options.c - options and messages, the same for every verb. */
+#include "cli/cli.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cli/cli.h"
 
 static void print_help(const gml_cli *cli)
 {
     printf("usage: %s\n\n%s\n\n", cli->usage, cli->doc);
     for (const gml_cli_option *option = cli->options; option->name; option++) {
         char head[64];
-        snprintf(head, sizeof head, "--%s%s%s", option->name, option->value ? " " : "",
+        char letter[8] = "";
+        if (option->letter)
+            snprintf(letter, sizeof letter, "-%c, ", option->letter);
+        snprintf(head, sizeof head, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
                  option->value ? option->value : "");
         printf("  %-24s %s\n", head, option->doc);
     }
@@ -24,6 +27,27 @@ static const gml_cli_option *find_option(const gml_cli *cli, const char *text, s
         if (strlen(option->name) == len && memcmp(option->name, text, len) == 0)
             return option;
     return NULL;
+}
+
+static const gml_cli_option *find_letter(const gml_cli *cli, char letter)
+{
+    for (const gml_cli_option *option = cli->options; option->name; option++)
+        if (option->letter == letter)
+            return option;
+    return NULL;
+}
+
+/* The option that `text` names: "--name", "--name=VALUE", or "-o". *out_value is what stands behind '='. */
+static const gml_cli_option *read_option(const gml_cli *cli, const char *text,
+                                         const char **out_value)
+{
+    *out_value = NULL;
+    if (text[1] != '-')
+        return text[2] == '\0' ? find_letter(cli, text[1]) : NULL;
+    const char *equals = strchr(text, '=');
+    if (equals)
+        *out_value = equals + 1;
+    return find_option(cli, text + 2, equals ? (size_t)(equals - text - 2) : strlen(text + 2));
 }
 
 static int usage_error(const char *what, const char *which)
@@ -51,15 +75,10 @@ int gml_cli_parse(const gml_cli *cli, int argc, char **argv, gml_cli_handler han
             print_help(cli);
             return -1;
         }
-        if (text[1] != '-')
-            return usage_error("there is no option", text);
-        const char *name = text + 2;
-        const char *equals = strchr(name, '=');
-        size_t len = equals ? (size_t)(equals - name) : strlen(name);
-        const gml_cli_option *option = find_option(cli, name, len);
+        const char *value = NULL;
+        const gml_cli_option *option = read_option(cli, text, &value);
         if (!option)
             return usage_error("there is no option", text);
-        const char *value = equals ? equals + 1 : NULL;
         if (!option->value && value)
             return usage_error("no value goes with", text);
         if (option->value && !value && ++i < argc)

@@ -1,11 +1,11 @@
 /* codegen/codegen.h - loop IR in, machine code out.
  *
  * A gml_codegen collects the kernels of one program, then gives their code: in this process
- * (gml_codegen_jit) or as a relocatable object (gml_codegen_object). Kernels must have been placed
- * (gml_kernel_place). One gml_codegen, one thread.
+ * (gml_codegen_jit) or as a relocatable object (gml_codegen_object). Kernels must have been
+ * placed (gml_kernel_place). One gml_codegen, one thread.
  *
- * Generated code calls nothing but libm's scalar functions and gemel's conversions of small floats
- * (base/half.h).
+ * Generated code calls nothing but libm's scalar functions and gemel's conversions of small
+ * floats (base/half.h).
  */
 #ifndef GML_CODEGEN_CODEGEN_H
 #define GML_CODEGEN_CODEGEN_H
@@ -28,8 +28,8 @@ typedef struct gml_code_phase {
     gml_dim extent;
 } gml_code_phase;
 
-/* A constant packed ahead of time: a further input of the kernel. The function has a phase's form and
- * reads the kernel's constant inputs; it runs once, over all its units. */
+/* A constant packed ahead of time: a further input of the kernel. The function has a phase's
+ * form and reads the kernel's constant inputs; it runs once, over all its units. */
 typedef struct gml_code_pack {
     const char *symbol;
     unsigned input; /* its number in mems; several packs may fill one input */
@@ -45,15 +45,15 @@ typedef struct gml_code {
     unsigned n_packs;
     const gml_dim *temporaries; /* bytes of each, in mems after the outputs */
     unsigned n_temporaries;
-    gml_dim scratch;            /* bytes a thread */
+    gml_dim scratch; /* bytes a thread */
 } gml_code;
 
-GML_MUST_CHECK gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codegen,
-                                             gml_diags *diags);
+GML_MUST_CHECK gml_status gml_codegen_create(const gml_target *target,
+                                             gml_codegen **out_codegen, gml_diags *diags);
 void gml_codegen_destroy(gml_codegen *codegen); /* accepts NULL; jitted code lives on */
 
-/* Emits `kernel`, of which the inputs in `constants` (as bits) never change. `*out_code` lives as long as
- * the kernel's arena and the codegen. Kernels that are alike share their code. */
+/* Emits `kernel`, of which the inputs in `constants` (as bits) never change. `*out_code` lives
+ * as long as the kernel's arena and the codegen. Kernels that are alike share their code. */
 GML_MUST_CHECK gml_status gml_codegen_add(gml_codegen *codegen, gml_kernel *kernel,
                                           uint64_t constants, gml_code *out_code,
                                           gml_diags *diags);
@@ -69,8 +69,8 @@ void gml_jit_destroy(gml_jit *jit);
 GML_MUST_CHECK gml_status gml_codegen_object(gml_codegen *codegen, gml_str *out_object,
                                              gml_diags *diags);
 /* The module as text: "llvm" or "asm". */
-GML_MUST_CHECK gml_status gml_codegen_print(gml_codegen *codegen, const char *form, gml_str *out,
-                                            gml_diags *diags);
+GML_MUST_CHECK gml_status gml_codegen_print(gml_codegen *codegen, const char *form,
+                                            gml_str *out, gml_diags *diags);
 /* Name of the CPU and vector width in bytes that code is made for. */
 const char *gml_codegen_cpu(const gml_codegen *codegen);
 

@@ -4,9 +4,9 @@
 #include "codegen/schedule.h"
 
 /* Below these the packing costs more than the micro-kernel gains. */
-#define GML_MIN_ROWS 4
-#define GML_MIN_COLUMNS 12
-#define GML_MIN_DEPTH 4
+#define GML_MIN_ROWS     4
+#define GML_MIN_COLUMNS  12
+#define GML_MIN_DEPTH    4
 #define GML_MIN_PRODUCTS 16384
 
 typedef struct finder {
@@ -86,7 +86,8 @@ static const gml_expr *renamed(finder *f, const gml_expr *expr)
     return gml_expr_substitute(f->kernel, expr, f->old, f->by, f->n_old);
 }
 
-/* ---- constants ---------------------------------------------------------------------------- */
+/* ---- constants ----------------------------------------------------------------------------
+ */
 
 static bool reads_constants(const gml_expr *expr, uint64_t constants, unsigned depth)
 {
@@ -113,7 +114,8 @@ static bool reads_constants(const gml_expr *expr, uint64_t constants, unsigned d
     return !expr->as.load.pred || reads_constants(expr->as.load.pred, constants, depth - 1);
 }
 
-/* ---- the parts of the nest ---------------------------------------------------------------- */
+/* ---- the parts of the nest ----------------------------------------------------------------
+ */
 
 typedef struct parts {
     const gml_axis *m[GML_MAX_AXES], *n[GML_MAX_AXES];
@@ -147,8 +149,8 @@ static bool split_axes(finder *f, const gml_expr *a, const gml_expr *b, parts *p
     return p->n_n > 0 && p->n_m > 0;
 }
 
-/* Axes of m that are not neighbours in the store would turn its positions into divisions: only the
- * innermost run of them is merged, the others become batch axes. */
+/* Axes of m that are not neighbours in the store would turn its positions into divisions: only
+ * the innermost run of them is merged, the others become batch axes. */
 static void keep_neighbours(finder *f, parts *p, gml_contraction *out)
 {
     unsigned first = p->n_m - 1;

@@ -2,10 +2,10 @@
  *
  * A perfect nest with one store, whose value holds one sum of products
  *     y[…] = f(sum(k: a(batch, m, k) * b(batch, k, n)), …)
- * is a (batched) matrix product with an epilogue f, whatever the operator was: MatMul, Gemm, Conv, the
- * products of an attention. Store axes that only `a` depends on are merged into m, those that only `b`
- * depends on into n, as far as the store stays contiguous along n; the rest are batch axes. `a` and `b`
- * are any expressions: they are evaluated once while packing.
+ * is a (batched) matrix product with an epilogue f, whatever the operator was: MatMul, Gemm,
+ * Conv, the products of an attention. Store axes that only `a` depends on are merged into m,
+ * those that only `b` depends on into n, as far as the store stays contiguous along n; the rest
+ * are batch axes. `a` and `b` are any expressions: they are evaluated once while packing.
  */
 #ifndef GML_CODEGEN_CONTRACT_H
 #define GML_CODEGEN_CONTRACT_H
@@ -20,7 +20,7 @@ typedef struct gml_contraction {
     const gml_expr *sum;       /* stands for the finished sum in `store` */
     const gml_stmt *store;     /* in terms of batch, m, n */
     uint64_t a_batch, b_batch; /* batch axes that a and b depend on, as bits */
-    bool b_constant;           /* b reads only memories marked constant: it can be packed ahead */
+    bool b_constant; /* b reads only memories marked constant: it can be packed ahead */
 } gml_contraction;
 
 /* `constants`: bit i says that the kernel's input i never changes (the first 64). Adds axes and

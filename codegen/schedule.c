@@ -13,8 +13,8 @@ static const gml_expr *index_op(gml_kernel *kernel, gml_scalar_op op, const gml_
     return gml_expr_scalar(kernel, op, GML_I64, 0, args);
 }
 
-int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem, const gml_expr *const *index,
-                            const gml_axis *axis)
+int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
+                            const gml_expr *const *index, const gml_axis *axis)
 {
     const gml_expr *flat = gml_expr_int(kernel, GML_I64, 0);
     gml_linear sum;
@@ -38,7 +38,8 @@ int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem, const gml_ex
     return stride;
 }
 
-/* ---- what vectors over an axis would cost ------------------------------------------------- */
+/* ---- what vectors over an axis would cost -------------------------------------------------
+ */
 
 typedef struct census {
     gml_kernel *kernel;
@@ -59,8 +60,8 @@ static void count(census *c, const gml_expr *expr)
     case GML_EXPR_DIM:
     case GML_EXPR_AXIS: break;
     case GML_EXPR_LOAD: {
-        int64_t stride = gml_schedule_stride(c->kernel, expr->as.load.mem, expr->as.load.index,
-                                             c->axis);
+        int64_t stride =
+            gml_schedule_stride(c->kernel, expr->as.load.mem, expr->as.load.index, c->axis);
         if (stride == 1)
             c->contiguous++;
         else if (stride != 0)
@@ -122,9 +123,8 @@ bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const 
     if (!reduce || !(reduce->free >> axis->number & 1))
         return true;
     census over_store = take(kernel, value, axis);
-    census over_reduce =
-        take(kernel, reduce->as.reduce.body,
-             reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]);
+    census over_reduce = take(kernel, reduce->as.reduce.body,
+                              reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]);
     if (is_short(reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]))
         return true;
     /* a gather a lane costs far more than the combination at the end of a reduction */

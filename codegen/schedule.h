@@ -1,8 +1,9 @@
 /* codegen/schedule.h - which loop of a kernel becomes threads, lanes or plain code.
  *
- * A top-level statement is one phase. Its perfectly nested outer loops are linearised into the phase's
- * units of work, which the runtime deals out to threads; the innermost loop around a single store is the
- * vector axis unless its reduction vectorises better. Pure functions of the kernel.
+ * A top-level statement is one phase. Its perfectly nested outer loops are linearised into the
+ * phase's units of work, which the runtime deals out to threads; the innermost loop around a
+ * single store is the vector axis unless its reduction vectorises better. Pure functions of the
+ * kernel.
  */
 #ifndef GML_CODEGEN_SCHEDULE_H
 #define GML_CODEGEN_SCHEDULE_H
@@ -12,10 +13,11 @@
 typedef struct gml_nest {
     const gml_axis *outer[GML_MAX_AXES]; /* linearised, outermost first */
     unsigned n_outer;
-    const gml_axis *vector; /* the axis of the innermost loop when it holds one store; or NULL */
-    bool lanes;             /* it runs as vectors, else one by one */
-    int64_t block;          /* of the vector axis a unit does; 0: all */
-    const gml_stmt *body;   /* inside all of these loops */
+    const gml_axis
+        *vector;          /* the axis of the innermost loop when it holds one store; or NULL */
+    bool lanes;           /* it runs as vectors, else one by one */
+    int64_t block;        /* of the vector axis a unit does; 0: all */
+    const gml_stmt *body; /* inside all of these loops */
 } gml_nest;
 
 /* `stmt` is a top-level statement. */
@@ -27,7 +29,7 @@ bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
 
 /* By how many elements the position of an access moves with one step of `axis`. */
 #define GML_STRIDE_UNKNOWN INT64_MAX
-int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem, const gml_expr *const *index,
-                            const gml_axis *axis);
+int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
+                            const gml_expr *const *index, const gml_axis *axis);
 
 #endif

@@ -1,8 +1,8 @@
 /* ir/build.c - placing nodes with their types inferred at once. */
-#include <string.h>
-
 #include "ir/op.h"
 #include "ir/scalar.h"
+
+#include <string.h>
 
 gml_build gml_build_expand(gml_expand *cx)
 {
@@ -17,8 +17,8 @@ static gml_node *placeholder(gml_build *b, uint32_t n_results)
     gml_value *value = gml_graph_constant(b->graph, b->before, &tensor, b->loc);
     if (n_results <= 1)
         return value->def;
-    gml_node *node = gml_node_create(b->graph, b->before, value->def->op, NULL, 0, n_results,
-                                     b->loc);
+    gml_node *node =
+        gml_node_create(b->graph, b->before, value->def->op, NULL, 0, n_results, b->loc);
     for (uint32_t r = 0; r < n_results; r++)
         node->results[r].type = gml_type_scalar(GML_F32);
     return node;
@@ -55,7 +55,8 @@ gml_value *gml_build_binary(gml_build *b, const gml_op_info *op, gml_value *x, g
     return gml_build_op(b, op, operands, 2, NULL, 0);
 }
 
-/* ---- constants ---------------------------------------------------------------------------- */
+/* ---- constants ----------------------------------------------------------------------------
+ */
 
 static gml_value *build_tensor(gml_build *b, gml_dtype dtype, int rank, int64_t count,
                                const void *lanes)
@@ -99,7 +100,8 @@ gml_value *gml_build_dims(gml_build *b, const gml_dim *dims, size_t count)
     return &node->results[0];
 }
 
-/* ---- the everyday operators --------------------------------------------------------------- */
+/* ---- the everyday operators ---------------------------------------------------------------
+ */
 
 gml_value *gml_build_cast(gml_build *b, gml_value *x, gml_dtype dtype)
 {
@@ -153,7 +155,8 @@ gml_value *gml_build_slice(gml_build *b, gml_value *x, int64_t axis, int64_t sta
     return gml_build_op(b, &gml_op_slice, operands, 4, NULL, 0);
 }
 
-/* ---- attributes --------------------------------------------------------------------------- */
+/* ---- attributes ---------------------------------------------------------------------------
+ */
 
 gml_attr gml_attr_int(const char *name, int64_t value)
 {

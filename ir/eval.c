@@ -1,18 +1,19 @@
 /* ir/eval.c - the loop IR interpreter.
  *
- * Works on lanes: the innermost loop around a store, or the last axis of a reduction that stands alone,
- * is run some hundreds of values at a time, so that walking the expression costs little. What does
- * not depend on the lane axis is computed once, as one lane.
+ * Works on lanes: the innermost loop around a store, or the last axis of a reduction that
+ * stands alone, is run some hundreds of values at a time, so that walking the expression costs
+ * little. What does not depend on the lane axis is computed once, as one lane.
  *
- * Each expression has a slot with its latest lanes. They are valid while none of the axes that the
- * expression depends on has moved: every axis carries the time of its last move, every slot the time at
- * which it was filled. Locals move the axes of their `depends`, by being inside those loops. */
+ * Each expression has a slot with its latest lanes. They are valid while none of the axes that
+ * the expression depends on has moved: every axis carries the time of its last move, every slot
+ * the time at which it was filled. Locals move the axes of their `depends`, by being inside
+ * those loops. */
 #include "ir/eval.h"
+
+#include "ir/scalar.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "ir/scalar.h"
 
 #define GML_LANES 256
 
@@ -82,7 +83,8 @@ static void move_axis(machine *m, const gml_axis *axis, int64_t value)
 
 static const slot *evaluate(machine *m, const gml_expr *expr);
 
-/* ---- leaves and scalars ------------------------------------------------------------------- */
+/* ---- leaves and scalars -------------------------------------------------------------------
+ */
 
 static bool on_lanes(const machine *m, const gml_expr *expr)
 {
@@ -135,7 +137,8 @@ static void eval_scalar(machine *m, const gml_expr *expr, slot *out)
                      out->lanes, out->n);
 }
 
-/* ---- memory ------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------
+ */
 
 /* Flat positions of `n` lanes; false when one of those that count is outside. */
 static bool flat_positions(machine *m, const gml_mem *mem, const gml_expr *const *index,
@@ -213,7 +216,8 @@ static void run_store(machine *m, const gml_stmt *stmt)
                         (const char *)lanes + i * lane, 1);
 }
 
-/* ---- reductions --------------------------------------------------------------------------- */
+/* ---- reductions ---------------------------------------------------------------------------
+ */
 
 /* One lane in `acc`; the last axis runs as lanes and is added up in rising order. */
 static void reduce_last_axis(machine *m, const gml_expr *expr, const gml_axis *axis,
@@ -283,7 +287,8 @@ static const slot *evaluate(machine *m, const gml_expr *expr)
     return out;
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------
+ */
 
 static void run(machine *m, const gml_stmt *list);
 
@@ -315,7 +320,8 @@ static void run(machine *m, const gml_stmt *list)
     }
 }
 
-/* ---- setting up --------------------------------------------------------------------------- */
+/* ---- setting up ---------------------------------------------------------------------------
+ */
 
 static void measure(machine *m, const gml_mem *mem)
 {
@@ -354,8 +360,8 @@ static bool allocate(machine *m)
     return true;
 }
 
-gml_status gml_kernel_eval(const gml_kernel *kernel, const gml_eval_args *args, gml_diags *diags,
-                           gml_loc loc)
+gml_status gml_kernel_eval(const gml_kernel *kernel, const gml_eval_args *args,
+                           gml_diags *diags, gml_loc loc)
 {
     machine m = {.kernel = kernel, .args = args, .diags = diags, .loc = loc, .time = 1};
     if (allocate(&m)) {
@@ -380,7 +386,8 @@ gml_status gml_kernel_eval(const gml_kernel *kernel, const gml_eval_args *args, 
     return m.status;
 }
 
-/* ---- one element as a size ---------------------------------------------------------------- */
+/* ---- one element as a size ----------------------------------------------------------------
+ */
 
 typedef struct sizing {
     gml_kernel *kernel;
@@ -436,7 +443,8 @@ static const gml_expr *known_scalar(sizing *s, const gml_expr *expr)
                                expr->as.scalar.flags, args);
     if (expr->as.scalar.op == GML_X_CAST)
         return gml_dtype_lanes(expr->dtype) == GML_LANE_I64 ? args[0] : NULL;
-    const gml_expr *result = gml_expr_scalar(s->kernel, expr->as.scalar.op, expr->dtype, 0, args);
+    const gml_expr *result =
+        gml_expr_scalar(s->kernel, expr->as.scalar.op, expr->dtype, 0, args);
     return result->kind == GML_EXPR_CONST || result->kind == GML_EXPR_DIM ? result : NULL;
 }
 

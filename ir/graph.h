@@ -1,13 +1,13 @@
 /* ir/graph.h - the one graph language: SSA values, nodes with attributes and regions.
  *
  * A gml_graph is a function: parameters, nodes in an order where every operand comes before its
- * user, results. Regions (the bodies of If, Loop, Scan and fused groups) are graphs too; they may
- * use values of the graphs around them. Operators are those of the newest ONNX opset (ir/ops.def)
- * with one meaning each; opset versions stop at the frontend.
+ * user, results. Regions (the bodies of If, Loop, Scan and fused groups) are graphs too; they
+ * may use values of the graphs around them. Operators are those of the newest ONNX opset
+ * (ir/ops.def) with one meaning each; opset versions stop at the frontend.
  *
- * Ownership: a module's graphs and everything in them belong to the module's arena and are never
- * freed one by one. Constant tensors are views into the mapped model file or into the arena.
- * Not thread-safe.
+ * Ownership: a module's graphs and everything in them belong to the module's arena and are
+ * never freed one by one. Constant tensors are views into the mapped model file or into the
+ * arena. Not thread-safe.
  */
 #ifndef GML_IR_GRAPH_H
 #define GML_IR_GRAPH_H
@@ -41,13 +41,14 @@ struct gml_module {
 
 struct gml_value {
     gml_type type;
-    gml_node *def;       /* NULL for a graph's parameter */
-    gml_graph *graph;    /* the graph that it belongs to */
-    const char *name;    /* NULL: numbered when printed */
-    uint32_t index;      /* which result of `def`, or which parameter */
-    uint32_t id;         /* dense in the module; side tables are arrays by it */
+    gml_node *def;              /* NULL for a graph's parameter */
+    gml_graph *graph;           /* the graph that it belongs to */
+    const char *name;           /* NULL: numbered when printed */
+    uint32_t index;             /* which result of `def`, or which parameter */
+    uint32_t id;                /* dense in the module; side tables are arrays by it */
     const gml_tensor *constant; /* its elements, when known at compile time; else NULL */
-    const gml_dim *elements; /* of an integer tensor: its elements as sizes, when known; else NULL */
+    const gml_dim
+        *elements; /* of an integer tensor: its elements as sizes, when known; else NULL */
 };
 
 struct gml_node {
@@ -55,19 +56,21 @@ struct gml_node {
     gml_loc loc;
     gml_graph *graph; /* the graph that it is in */
     gml_node *prev, *next;
-    gml_value **operands; /* an absent optional operand is NULL; trailing absents are not stored */
-    gml_attr *attrs;      /* those given, in the order of the operator's table */
-    gml_value *results;   /* an array; a result nobody wants has name "" and no uses */
+    gml_value *
+        *operands;   /* an absent optional operand is NULL; trailing absents are not stored */
+    gml_attr *attrs; /* those given, in the order of the operator's table */
+    gml_value *results; /* an array; a result nobody wants has name "" and no uses */
     uint32_t n_operands, n_attrs, n_results;
 };
 
 struct gml_graph {
     gml_module *module;
-    gml_node *owner;   /* the node whose region this is, or NULL */
+    gml_node *owner; /* the node whose region this is, or NULL */
     const char *name;
     gml_value **params;
     gml_value **results;
-    const char **result_names; /* the graph's output names; NULL entries take the value's name */
+    const char *
+        *result_names; /* the graph's output names; NULL entries take the value's name */
     gml_node *first, *last;
     uint32_t n_params, n_results;
 };
@@ -111,8 +114,8 @@ void gml_value_replace(gml_value *old, gml_value *replacement);
  * length module->n_values. */
 uint32_t *gml_graph_count_uses(const gml_graph *graph, gml_arena *arena);
 
-/* Attributes. get_* return the default of the operator's table, or `fallback` where the table has
- * none; kinds were checked by the verifier. */
+/* Attributes. get_* return the default of the operator's table, or `fallback` where the table
+ * has none; kinds were checked by the verifier. */
 const gml_attr *gml_node_find_attr(const gml_node *node, const char *name);
 int64_t gml_node_int(const gml_node *node, const char *name, int64_t fallback);
 float gml_node_float(const gml_node *node, const char *name, float fallback);
@@ -125,7 +128,8 @@ const int64_t *gml_node_ints(const gml_node *node, const char *name, size_t *out
 const float *gml_node_floats(const gml_node *node, const char *name, size_t *out_count);
 gml_graph *gml_node_region(const gml_node *node, const char *name);
 
-void gml_node_set_attr(gml_node *node, const gml_attr *attr); /* copies the struct, not the data */
+void gml_node_set_attr(gml_node *node,
+                       const gml_attr *attr); /* copies the struct, not the data */
 void gml_node_set_int(gml_node *node, const char *name, int64_t value);
 void gml_node_set_float(gml_node *node, const char *name, float value);
 void gml_node_set_string(gml_node *node, const char *name, const char *value);

@@ -1,9 +1,9 @@
 /* ir/index.c - bounds and simplification of index expressions.
  *
- * Sums are kept as constant + sum of coefficient * atom (gml_linear). With that, for a constant c,
- *     (c*q + r) floordiv c = q   and   (c*q + r) floormod c = r   when 0 <= r < c,
- * which undoes a flatten followed by an unflatten, the pair that a Reshape leaves behind. The same is
- * done for a symbolic divisor where r is an axis of that extent. */
+ * Sums are kept as constant + sum of coefficient * atom (gml_linear). With that, for a constant
+ * c, (c*q + r) floordiv c = q   and   (c*q + r) floormod c = r   when 0 <= r < c, which undoes
+ * a flatten followed by an unflatten, the pair that a Reshape leaves behind. The same is done
+ * for a symbolic divisor where r is an axis of that extent. */
 #include "ir/index.h"
 
 #include "ir/scalar.h"
@@ -211,7 +211,8 @@ void gml_index_bound(const gml_kernel *kernel, gml_expr *expr)
     expr->affine = expr->dtype == GML_I64 && is_affine(expr);
 }
 
-/* ---- linear forms ------------------------------------------------------------------------- */
+/* ---- linear forms -------------------------------------------------------------------------
+ */
 
 static bool add_term(gml_linear *sum, const gml_expr *atom, int64_t coefficient)
 {
@@ -276,7 +277,8 @@ static bool is_op(const gml_expr *expr, gml_scalar_op op)
     return expr->kind == GML_EXPR_SCALAR && expr->as.scalar.op == op;
 }
 
-/* c*W*(x floordiv W) + c*(x floormod W) is c*x: what is left where merged axes are flattened again. */
+/* c*W*(x floordiv W) + c*(x floormod W) is c*x: what is left where merged axes are flattened
+ * again. */
 static bool recombine_once(gml_linear *sum)
 {
     for (unsigned i = 0; i < sum->n_terms; i++) {
@@ -324,9 +326,9 @@ static const gml_expr *build(gml_kernel *kernel, const gml_linear *sum)
     }
     if (!expr)
         return gml_expr_int(kernel, GML_I64, sum->constant);
-    return sum->constant == 0 ? expr
-                              : plain(kernel, GML_X_ADD, expr,
-                                      gml_expr_int(kernel, GML_I64, sum->constant));
+    return sum->constant == 0
+               ? expr
+               : plain(kernel, GML_X_ADD, expr, gml_expr_int(kernel, GML_I64, sum->constant));
 }
 
 static bool difference(const gml_expr *a, const gml_expr *b, gml_linear *out)
@@ -366,9 +368,9 @@ static int64_t upper(const gml_linear *sum)
         /* a DIM that a later axis cancels is looked for ahead */
         for (unsigned j = i + 1; j < sum->n_terms && atom->kind == GML_EXPR_DIM && c < 0; j++) {
             const gml_expr *other = sum->terms[j].atom;
-            gone = gone || (other->kind == GML_EXPR_AXIS &&
-                            other->as.axis->extent == atom->as.dim &&
-                            sum->terms[j].coefficient == -c);
+            gone = gone ||
+                   (other->kind == GML_EXPR_AXIS && other->as.axis->extent == atom->as.dim &&
+                    sum->terms[j].coefficient == -c);
         }
         if (!gone)
             bound = add_bound(bound, scale_bound(c > 0 ? atom->hi : atom->lo, c));
@@ -387,9 +389,11 @@ static int64_t lower(const gml_linear *sum)
     return bound;
 }
 
-/* ---- division ----------------------------------------------------------------------------- */
+/* ---- division -----------------------------------------------------------------------------
+ */
 
-/* Splits expr = divisor * quotient + rest with 0 <= rest < divisor as far as the bounds show it. */
+/* Splits expr = divisor * quotient + rest with 0 <= rest < divisor as far as the bounds show
+ * it. */
 static bool split(const gml_expr *expr, const gml_expr *divisor, gml_linear *quotient,
                   gml_linear *rest)
 {
@@ -416,9 +420,9 @@ static bool split(const gml_expr *expr, const gml_expr *divisor, gml_linear *quo
                        atom->as.scalar.args[1] == divisor;
         if (atom == divisor)
             quotient->constant += sum.terms[i].coefficient;
-        else if (!(product ? accumulate(quotient, atom->as.scalar.args[0],
-                                        sum.terms[i].coefficient)
-                           : add_term(rest, atom, sum.terms[i].coefficient)))
+        else if (!(product
+                       ? accumulate(quotient, atom->as.scalar.args[0], sum.terms[i].coefficient)
+                       : add_term(rest, atom, sum.terms[i].coefficient)))
             return false;
     }
     rest->constant = sum.constant;
@@ -480,7 +484,8 @@ static const gml_expr *modulo(gml_kernel *kernel, const gml_expr *a, const gml_e
     return plain(kernel, GML_X_FLOORMOD, build(kernel, &rest), b);
 }
 
-/* ---- the front ---------------------------------------------------------------------------- */
+/* ---- the front ----------------------------------------------------------------------------
+ */
 
 static bool as_dim(const gml_expr *expr, gml_dim *out)
 {
@@ -526,8 +531,10 @@ static const gml_expr *compare(gml_kernel *kernel, gml_scalar_op op, const gml_e
     int64_t hi = upper(&diff);
     bool equal = diff.n_terms == 0 && diff.constant == 0;
     switch ((int)op) {
-    case GML_X_LT: return hi < 0 ? truth(kernel, true) : (lo >= 0 ? truth(kernel, false) : NULL);
-    case GML_X_LE: return hi <= 0 ? truth(kernel, true) : (lo > 0 ? truth(kernel, false) : NULL);
+    case GML_X_LT:
+        return hi < 0 ? truth(kernel, true) : (lo >= 0 ? truth(kernel, false) : NULL);
+    case GML_X_LE:
+        return hi <= 0 ? truth(kernel, true) : (lo > 0 ? truth(kernel, false) : NULL);
     case GML_X_EQ:
         return equal ? truth(kernel, true) : (lo > 0 || hi < 0 ? truth(kernel, false) : NULL);
     case GML_X_NE:

@@ -1,9 +1,9 @@
 /* ir/index.h - integer arithmetic of indices: bounds and simplification.
  *
- * Used by ir/loop.c when it makes an i64 expression. Views of views compose into index expressions
- * full of divisions (Reshape); most of them vanish here, and the rest of the compiler may rely on that:
- * sums are in canonical order, constants last, and a division or remainder remains only where the
- * bounds do not decide it.
+ * Used by ir/loop.c when it makes an i64 expression. Views of views compose into index
+ * expressions full of divisions (Reshape); most of them vanish here, and the rest of the
+ * compiler may rely on that: sums are in canonical order, constants last, and a division or
+ * remainder remains only where the bounds do not decide it.
  */
 #ifndef GML_IR_INDEX_H
 #define GML_IR_INDEX_H

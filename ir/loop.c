@@ -1,13 +1,13 @@
 /* ir/loop.c - kernels, and expressions made once each.
  *
- * gml_expr_scalar and its sisters simplify and then look the result up in the kernel's table, so
- * equal expressions are one pointer. Index arithmetic lives in ir/index.c. */
+ * gml_expr_scalar and its sisters simplify and then look the result up in the kernel's table,
+ * so equal expressions are one pointer. Index arithmetic lives in ir/index.c. */
 #include "ir/loop.h"
-
-#include <string.h>
 
 #include "ir/index.h"
 #include "ir/scalar.h"
+
+#include <string.h>
 
 gml_kernel *gml_kernel_create(gml_arena *arena, gml_dim_pool *dims, const char *name)
 {
@@ -85,7 +85,8 @@ void gml_stmt_append(gml_stmt **list, gml_stmt *stmt)
     *list = stmt;
 }
 
-/* ---- hash-consing ------------------------------------------------------------------------- */
+/* ---- hash-consing -------------------------------------------------------------------------
+ */
 
 static uint64_t mix(uint64_t hash, uint64_t word)
 {
@@ -188,7 +189,8 @@ static const gml_expr *intern(gml_kernel *kernel, const gml_expr *candidate)
     return expr;
 }
 
-/* ---- leaves ------------------------------------------------------------------------------- */
+/* ---- leaves -------------------------------------------------------------------------------
+ */
 
 const gml_expr *gml_expr_int(gml_kernel *kernel, gml_dtype dtype, int64_t value)
 {
@@ -253,7 +255,8 @@ const gml_expr *gml_expr_load(gml_kernel *kernel, const gml_mem *mem,
     return intern(kernel, &expr);
 }
 
-/* ---- scalars ------------------------------------------------------------------------------ */
+/* ---- scalars ------------------------------------------------------------------------------
+ */
 
 static void constant_lane(const gml_expr *expr, void *lane)
 {
@@ -386,14 +389,15 @@ const gml_expr *gml_expr_reduce(gml_kernel *kernel, gml_reduce_op op,
     return intern(kernel, &expr);
 }
 
-/* ---- substitution ------------------------------------------------------------------------- */
+/* ---- substitution -------------------------------------------------------------------------
+ */
 
 typedef struct substitution {
     gml_kernel *kernel;
     const gml_axis *const *axes;
     const gml_expr *const *values;
     unsigned count;
-    uint64_t bound; /* the axes as bits */
+    uint64_t bound;      /* the axes as bits */
     const gml_expr *old; /* an expression to replace, or NULL */
     const gml_expr *replacement;
     const gml_expr **memo; /* by id, for the expressions that existed at the start */

@@ -11,8 +11,9 @@
  *         for j in C
  *             y[i,j] = exp(x[i,j] - m) / s
  *
- * Expressions are immutable, typed and hash-consed: equal expressions are the same pointer. `free`
- * is the set of axes an expression depends on, as bits by axis number; a reduction binds its own.
+ * Expressions are immutable, typed and hash-consed: equal expressions are the same pointer.
+ * `free` is the set of axes an expression depends on, as bits by axis number; a reduction binds
+ * its own.
  *
  * Everything belongs to the kernel's arena. Not thread-safe.
  */
@@ -62,24 +63,25 @@ typedef struct gml_mem {
     gml_dtype dtype;
     int rank;
     const gml_dim *dims;
-    uint64_t depends; /* of a local: the loops around its store that its contents depend on; part of
-                         `free` of every load from it */
+    uint64_t depends; /* of a local: the loops around its store that its contents depend on;
+                         part of `free` of every load from it */
 } gml_mem;
 
 typedef enum gml_expr_kind {
     GML_EXPR_CONST,
-    GML_EXPR_DIM,    /* a size, i64 */
-    GML_EXPR_AXIS,   /* an axis' value, i64 */
-    GML_EXPR_LOAD,   /* an element; 0 where its predicate is false */
+    GML_EXPR_DIM,  /* a size, i64 */
+    GML_EXPR_AXIS, /* an axis' value, i64 */
+    GML_EXPR_LOAD, /* an element; 0 where its predicate is false */
     GML_EXPR_SCALAR,
     GML_EXPR_REDUCE, /* over all values of `axes`, in rising order, last axis fastest */
 } gml_expr_kind;
 
 typedef enum gml_cast_flag {
-    GML_CAST_SATURATE = 1u << 0, /* to a float of 8 bits or fewer: clamp instead of inf or NaN */
-    GML_CAST_UP = 1u << 1,       /* E8M0 rounds up */
-    GML_CAST_DOWN = 1u << 2,     /* E8M0 rounds down */
-    GML_CAST_CLAMP = 1u << 3,    /* float to integer: clamp to the range (quantisation) */
+    GML_CAST_SATURATE =
+        1u << 0,              /* to a float of 8 bits or fewer: clamp instead of inf or NaN */
+    GML_CAST_UP = 1u << 1,    /* E8M0 rounds up */
+    GML_CAST_DOWN = 1u << 2,  /* E8M0 rounds down */
+    GML_CAST_CLAMP = 1u << 3, /* float to integer: clamp to the range (quantisation) */
 } gml_cast_flag;
 
 struct gml_expr {
@@ -88,10 +90,11 @@ struct gml_expr {
     bool affine; /* i64: a sum of axes times constants or sizes */
     uint32_t id; /* dense in the kernel; operands have smaller ones */
     uint64_t free;
-    int64_t lo, hi; /* i64 and bool: bounds of its value; GML_DIM_LIMIT either way when unknown */
+    int64_t lo,
+        hi; /* i64 and bool: bounds of its value; GML_DIM_LIMIT either way when unknown */
     union {
         struct {
-            double f; /* floats; exact for every float type */
+            double f;  /* floats; exact for every float type */
             int64_t i; /* integers and bool; u64 by its bits */
         } cst;
         gml_dim dim;
@@ -140,7 +143,7 @@ struct gml_kernel {
     gml_vec(gml_mem *) inputs, outputs, locals;
     gml_vec(gml_axis *) axes;
     gml_vec(gml_expr *) exprs; /* by id */
-    uint32_t *slots; /* hash-consing: expression id + 1 */
+    uint32_t *slots;           /* hash-consing: expression id + 1 */
     size_t n_slots;
     gml_stmt *body;
 };
@@ -159,8 +162,8 @@ gml_stmt *gml_stmt_store(gml_kernel *kernel, const gml_mem *mem, const gml_expr 
 void gml_stmt_append(gml_stmt **list, gml_stmt *stmt);
 
 /* Expressions. Constants are folded and identities applied on the way (x+0, x*1, select on a
- * constant, i64 arithmetic on sizes); results are what the unsimplified form would give, bit for
- * bit. */
+ * constant, i64 arithmetic on sizes); results are what the unsimplified form would give, bit
+ * for bit. */
 const gml_expr *gml_expr_int(gml_kernel *kernel, gml_dtype dtype, int64_t value);
 const gml_expr *gml_expr_float(gml_kernel *kernel, gml_dtype dtype, double value);
 const gml_expr *gml_expr_dim(gml_kernel *kernel, gml_dim dim); /* i64 */
@@ -181,17 +184,17 @@ const gml_expr *gml_expr_replace(gml_kernel *kernel, const gml_expr *expr, const
                                  const gml_expr *replacement);
 static inline bool gml_expr_is_int(const gml_expr *expr, int64_t value)
 {
-    return expr->kind == GML_EXPR_CONST && gml_dtype_get_class(expr->dtype) != GML_CLASS_FLOAT &&
-           expr->as.cst.i == value;
+    return expr->kind == GML_EXPR_CONST &&
+           gml_dtype_get_class(expr->dtype) != GML_CLASS_FLOAT && expr->as.cst.i == value;
 }
 
 /* Hoists: rewrites the body so that a reduction is computed once per value of the axes that it
- * depends on (into a local), and a reduction inside another's body is computed once into a local
- * array. Needed before schedules; the interpreter accepts either form. */
+ * depends on (into a local), and a reduction inside another's body is computed once into a
+ * local array. Needed before schedules; the interpreter accepts either form. */
 void gml_kernel_place(gml_kernel *kernel);
 
-/* What one run must do at least: `flops` counts every scalar operator on floats and every step of a
- * reduction as one (a multiply-add as two), `bytes` every input and output once. */
+/* What one run must do at least: `flops` counts every scalar operator on floats and every step
+ * of a reduction as one (a multiply-add as two), `bytes` every input and output once. */
 void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_bytes);
 
 void gml_kernel_print(const gml_kernel *kernel, gml_str *out);

@@ -1,7 +1,7 @@
 /* ir/loop_print.c - kernels as text, as in the example of ir/loop.h. */
-#include <inttypes.h>
-
 #include "ir/loop.h"
+
+#include <inttypes.h>
 
 static const char *const reduce_names[] = {
     [GML_REDUCE_SUM] = "sum", [GML_REDUCE_PROD] = "prod", [GML_REDUCE_MIN] = "min",
@@ -10,9 +10,9 @@ static const char *const reduce_names[] = {
 
 /* Signs of the operators that have one; others print as functions. */
 static const char *const infix[GML_SCALAR_COUNT] = {
-    [GML_X_ADD] = "+",  [GML_X_SUB] = "-", [GML_X_MUL] = "*",  [GML_X_DIV] = "/",
-    [GML_X_EQ] = "==",  [GML_X_NE] = "!=", [GML_X_LT] = "<",   [GML_X_LE] = "<=",
-    [GML_X_GT] = ">",   [GML_X_GE] = ">=", [GML_X_AND] = "&", [GML_X_OR] = "|",
+    [GML_X_ADD] = "+", [GML_X_SUB] = "-", [GML_X_MUL] = "*", [GML_X_DIV] = "/",
+    [GML_X_EQ] = "==", [GML_X_NE] = "!=", [GML_X_LT] = "<",  [GML_X_LE] = "<=",
+    [GML_X_GT] = ">",  [GML_X_GE] = ">=", [GML_X_AND] = "&", [GML_X_OR] = "|",
     [GML_X_XOR] = "^",
 };
 

@@ -1,12 +1,13 @@
 /* ir/lower.c - pulling the elements of values, and the vocabulary of formulas. */
 #include "ir/lower.h"
 
-#include <math.h>
-
 #include "ir/op.h"
 #include "ir/scalar.h"
 
-/* ---- pulling ------------------------------------------------------------------------------ */
+#include <math.h>
+
+/* ---- pulling ------------------------------------------------------------------------------
+ */
 
 static const gml_expr *constant_element(gml_kernel *kernel, const gml_tensor *tensor)
 {
@@ -30,8 +31,8 @@ static bool has_number_class(gml_dtype dtype)
     return class != GML_CLASS_STRING && class != GML_CLASS_COMPLEX && class != GML_CLASS_NONE;
 }
 
-/* Element `index` of an integer tensor whose elements are known as sizes: picked by comparisons,
- * which fold away when the index is constant. NULL when they are not known. */
+/* Element `index` of an integer tensor whose elements are known as sizes: picked by
+ * comparisons, which fold away when the index is constant. NULL when they are not known. */
 static const gml_expr *known_element(gml_lower *x, const gml_value *value,
                                      const gml_expr *const *index)
 {
@@ -40,7 +41,8 @@ static const gml_expr *known_element(gml_lower *x, const gml_value *value,
     int64_t count = value->type.rank == 0 ? 1 : value->type.dims[0];
     const gml_expr *picked = NULL;
     for (int64_t i = count - 1; i >= 0; i--) {
-        const gml_expr *element = gml_cast(x, gml_size(x, value->elements[i]), value->type.dtype);
+        const gml_expr *element =
+            gml_cast(x, gml_size(x, value->elements[i]), value->type.dtype);
         picked = picked ? gml_select(x, gml_eq(x, index[0], gml_i64(x, i)), element, picked)
                         : element;
     }
@@ -59,8 +61,8 @@ static const gml_expr *lower_in_place(const gml_lower *outer, const gml_value *v
     if (!node->op->scalar || node->n_operands > 64)
         GML_BUG("a value without memory has no elements");
     for (unsigned k = 0; k < node->n_operands; k++)
-        args[k] = gml_has_operand(node, k) ? gml_at_broadcast(&x, k, index, value->type.rank)
-                                           : NULL;
+        args[k] =
+            gml_has_operand(node, k) ? gml_at_broadcast(&x, k, index, value->type.rank) : NULL;
     return node->op->scalar(&x, node, args);
 }
 
@@ -109,7 +111,8 @@ void gml_lower_store(gml_kernel *kernel, const gml_pull *how, const gml_value *v
     gml_stmt_append(&kernel->body, stmt);
 }
 
-/* ---- one node by itself ------------------------------------------------------------------- */
+/* ---- one node by itself -------------------------------------------------------------------
+ */
 
 typedef struct node_operands {
     const gml_node *node;
@@ -143,16 +146,17 @@ gml_kernel *gml_lower_node(gml_arena *arena, gml_dim_pool *dims, const gml_node 
     gml_pull how = {find_operand, &operands};
     for (unsigned r = 0; r < node->n_results; r++) {
         const gml_value *result = &node->results[r];
-        const gml_mem *out = gml_kernel_add_mem(kernel, GML_MEM_OUTPUT, result->name,
-                                                result->type.dtype, result->type.rank,
-                                                result->type.dims);
+        const gml_mem *out =
+            gml_kernel_add_mem(kernel, GML_MEM_OUTPUT, result->name, result->type.dtype,
+                               result->type.rank, result->type.dims);
         gml_lower_store(kernel, &how, result, out);
     }
     gml_kernel_place(kernel);
     return kernel;
 }
 
-/* ---- operands ----------------------------------------------------------------------------- */
+/* ---- operands -----------------------------------------------------------------------------
+ */
 
 const gml_expr *gml_at_value(gml_lower *x, const gml_value *value, const gml_expr *const *index)
 {
@@ -229,7 +233,8 @@ const double *gml_operand_floats(const gml_lower *x, unsigned operand, size_t *o
     return gml_value_floats(x->node->operands[operand], x->kernel->arena, out_count);
 }
 
-/* ---- formulas ----------------------------------------------------------------------------- */
+/* ---- formulas -----------------------------------------------------------------------------
+ */
 
 const gml_expr *gml_i64(gml_lower *x, int64_t value)
 {
@@ -340,7 +345,8 @@ const gml_expr *gml_cast_flags(gml_lower *x, const gml_expr *a, gml_dtype dtype,
     return gml_expr_scalar(x->kernel, GML_X_CAST, dtype, flags, args);
 }
 
-/* ---- reductions --------------------------------------------------------------------------- */
+/* ---- reductions ---------------------------------------------------------------------------
+ */
 
 const gml_axis *gml_reduce_axis(gml_lower *x, gml_dim extent)
 {

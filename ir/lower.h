@@ -1,9 +1,10 @@
 /* ir/lower.h - from nodes to loop IR by pulling: "the element of this value at this index".
  *
- * An operator's `lower` returns the expression of one element of a result, at an index made of i64
- * expressions. It gets elements of its operands with gml_at, which either loads from a memory or,
- * inside a fused group, pulls the producer's expression: so views cost nothing and fusion is
- * substitution. `infer` has refused whatever cannot be lowered, so lowering never fails.
+ * An operator's `lower` returns the expression of one element of a result, at an index made of
+ * i64 expressions. It gets elements of its operands with gml_at, which either loads from a
+ * memory or, inside a fused group, pulls the producer's expression: so views cost nothing and
+ * fusion is substitution. `infer` has refused whatever cannot be lowered, so lowering never
+ * fails.
  *
  *     static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,
  *                                  const gml_expr *const *index)
@@ -11,11 +12,12 @@
  *         const gml_axis *k = gml_reduce_axis(x, inner);
  *         const gml_expr *ik[2] = {index[0], gml_axis_value(x, k)};
  *         const gml_expr *kj[2] = {gml_axis_value(x, k), index[1]};
- *         return gml_reduce(x, GML_REDUCE_SUM, k, gml_mul(x, gml_at(x, 0, ik), gml_at(x, 1, kj)));
+ *         return gml_reduce(x, GML_REDUCE_SUM, k, gml_mul(x, gml_at(x, 0, ik), gml_at(x, 1,
+ * kj)));
  *     }
  *
- * Rules: an index handed to gml_at must be in range whenever the pull happens unguarded; where it may
- * be outside, use gml_at_if, which guards every load below it with the predicate.
+ * Rules: an index handed to gml_at must be in range whenever the pull happens unguarded; where
+ * it may be outside, use gml_at_if, which guards every load below it with the predicate.
  */
 #ifndef GML_IR_LOWER_H
 #define GML_IR_LOWER_H
@@ -56,7 +58,8 @@ gml_kernel *gml_lower_node(gml_arena *arena, gml_dim_pool *dims, const gml_node 
 /* ---- operands --------------------------------------------------------------------------- */
 
 /* The element of any value that is visible at the node: of a region being lowered in place. */
-const gml_expr *gml_at_value(gml_lower *x, const gml_value *value, const gml_expr *const *index);
+const gml_expr *gml_at_value(gml_lower *x, const gml_value *value,
+                             const gml_expr *const *index);
 const gml_expr *gml_at(gml_lower *x, unsigned operand, const gml_expr *const *index);
 /* The element where `pred` holds, else `other` (of the operand's type). */
 const gml_expr *gml_at_if(gml_lower *x, unsigned operand, const gml_expr *const *index,
@@ -87,7 +90,8 @@ const gml_expr *gml_lowest(gml_lower *x, gml_dtype dtype);
 const gml_expr *gml_highest(gml_lower *x, gml_dtype dtype);
 
 const gml_expr *gml_unary(gml_lower *x, gml_scalar_op op, const gml_expr *a);
-const gml_expr *gml_binary(gml_lower *x, gml_scalar_op op, const gml_expr *a, const gml_expr *b);
+const gml_expr *gml_binary(gml_lower *x, gml_scalar_op op, const gml_expr *a,
+                           const gml_expr *b);
 const gml_expr *gml_add(gml_lower *x, const gml_expr *a, const gml_expr *b);
 const gml_expr *gml_sub(gml_lower *x, const gml_expr *a, const gml_expr *b);
 const gml_expr *gml_mul(gml_lower *x, const gml_expr *a, const gml_expr *b);
@@ -107,7 +111,8 @@ const gml_expr *gml_in_range(gml_lower *x, const gml_expr *a, gml_dim size);
 const gml_expr *gml_select(gml_lower *x, const gml_expr *cond, const gml_expr *a,
                            const gml_expr *b);
 const gml_expr *gml_cast(gml_lower *x, const gml_expr *a, gml_dtype dtype);
-const gml_expr *gml_cast_flags(gml_lower *x, const gml_expr *a, gml_dtype dtype, unsigned flags);
+const gml_expr *gml_cast_flags(gml_lower *x, const gml_expr *a, gml_dtype dtype,
+                               unsigned flags);
 
 /* ---- reductions ------------------------------------------------------------------------- */
 

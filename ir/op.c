@@ -1,17 +1,18 @@
 /* ir/op.c - the operator table, and inference of one node.
  *
- * After an operator's own `infer`, small results are computed at once where their operands are known:
- * as sizes, when they are integers (so that Shape -> Gather -> Concat -> Reshape resolves, symbols
- * included), or as constants. That is done with the operator's lowering, not with a second evaluator. */
+ * After an operator's own `infer`, small results are computed at once where their operands are
+ * known: as sizes, when they are integers (so that Shape -> Gather -> Concat -> Reshape
+ * resolves, symbols included), or as constants. That is done with the operator's lowering, not
+ * with a second evaluator. */
 #include "ir/op.h"
+
+#include "ir/eval.h"
+#include "ir/scalar.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "ir/eval.h"
-#include "ir/scalar.h"
 
 /* Results of more elements than this are left to the passes. */
 #define GML_SMALL 64
@@ -46,7 +47,8 @@ const gml_op_info *gml_op_find(const char *domain, const char *name)
     return NULL;
 }
 
-/* ---- operands and known values ------------------------------------------------------------ */
+/* ---- operands and known values ------------------------------------------------------------
+ */
 
 const gml_type *gml_operand_type(const gml_node *node, unsigned k)
 {
@@ -120,7 +122,8 @@ const double *gml_value_floats(const gml_value *value, gml_arena *arena, size_t 
     return values;
 }
 
-/* ---- helpers of infer --------------------------------------------------------------------- */
+/* ---- helpers of infer ---------------------------------------------------------------------
+ */
 
 gml_status gml_infer_fail(gml_infer *cx, gml_status status, const char *format, ...)
 {
@@ -282,7 +285,8 @@ gml_status gml_infer_axis(gml_infer *cx, int64_t axis, int rank, int *out_axis)
     return GML_OK;
 }
 
-/* ---- small results, computed at once ------------------------------------------------------ */
+/* ---- small results, computed at once ------------------------------------------------------
+ */
 
 static const gml_mem *operand_mem(const gml_pull *how, gml_kernel *kernel,
                                   const gml_value *value)
@@ -387,8 +391,8 @@ static bool all_constant(const gml_node *node)
     return true;
 }
 
-/* Results of a node all of whose operands are constants. A fault leaves them unknown: it will show
- * when the program runs, if it ever does. */
+/* Results of a node all of whose operands are constants. A fault leaves them unknown: it will
+ * show when the program runs, if it ever does. */
 static void find_constants(gml_infer *cx, gml_arena *scratch)
 {
     gml_node *node = cx->node;
@@ -413,8 +417,8 @@ static void find_constants(gml_infer *cx, gml_arena *scratch)
         tensors[r].rank = type->rank;
         if (type->rank)
             memcpy(tensors[r].dims, type->dims, (size_t)type->rank * sizeof *type->dims);
-        tensors[r].data =
-            gml_arena_alloc(cx->arena, (size_t)small_count(type) * gml_dtype_size(type->dtype) + 1);
+        tensors[r].data = gml_arena_alloc(
+            cx->arena, (size_t)small_count(type) * gml_dtype_size(type->dtype) + 1);
         outputs[r] = tensors[r].data;
     }
     gml_diags ignored;
@@ -451,7 +455,8 @@ static void find_small_results(gml_infer *cx)
     gml_arena_reset(&scratch);
 }
 
-/* ---- one node, one graph ------------------------------------------------------------------ */
+/* ---- one node, one graph ------------------------------------------------------------------
+ */
 
 static gml_status check_counts(const gml_node *node, gml_diags *diags)
 {
@@ -459,13 +464,15 @@ static gml_status check_counts(const gml_node *node, gml_diags *diags)
     bool in = (int)node->n_operands >= op->min_in &&
               (op->max_in < 0 || (int)node->n_operands <= op->max_in);
     if (!in)
-        return gml_fail(diags, GML_E_INVALID, node->loc, "%u operands where %d to %d are allowed",
-                        node->n_operands, op->min_in, op->max_in);
+        return gml_fail(diags, GML_E_INVALID, node->loc,
+                        "%u operands where %d to %d are allowed", node->n_operands, op->min_in,
+                        op->max_in);
     bool out = (int)node->n_results >= op->min_out &&
                (op->max_out < 0 || (int)node->n_results <= op->max_out);
     if (!out)
-        return gml_fail(diags, GML_E_INVALID, node->loc, "%u results where %d to %d are allowed",
-                        node->n_results, op->min_out, op->max_out);
+        return gml_fail(diags, GML_E_INVALID, node->loc,
+                        "%u results where %d to %d are allowed", node->n_results, op->min_out,
+                        op->max_out);
     return GML_OK;
 }
 
@@ -504,8 +511,7 @@ gml_status gml_node_infer(gml_node *node, gml_diags *diags)
 gml_status gml_graph_infer(gml_graph *graph, gml_diags *diags)
 {
     gml_status first = GML_OK;
-    gml_for_each_node(node, graph)
-    {
+    gml_for_each_node(node, graph) {
         gml_status status = gml_node_infer(node, diags);
         if (first == GML_OK)
             first = status;

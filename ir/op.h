@@ -1,17 +1,18 @@
 /* ir/op.h - one operator, described once.
  *
- * The table is ir/ops.def, one row an operator; the description is ir/ops/<row>.c, which defines
- * `const gml_op_info gml_op_<row>`. No other file switches on an operator: what must be known about
- * one is a field here.
+ * The table is ir/ops.def, one row an operator; the description is ir/ops/<row>.c, which
+ * defines `const gml_op_info gml_op_<row>`. No other file switches on an operator: what must be
+ * known about one is a field here.
  *
  * Every operator states its types (`infer`) and exactly one way to compute:
  *   scalar  elementwise: the function of one element; broadcasting, loops and fusion come free
- *   lower   other primitives: the element of a result at an index, as an expression (ir/lower.h)
- *   expand  composites: simpler nodes in the same graph
- *   host    a C function of the runtime (runtime/host.def), for strings, sequences, sorting,
- *           data-dependent shapes, and regions (If, Loop, Scan)
+ *   lower   other primitives: the element of a result at an index, as an expression
+ * (ir/lower.h) expand  composites: simpler nodes in the same graph host    a C function of the
+ * runtime (runtime/host.def), for strings, sequences, sorting, data-dependent shapes, and
+ * regions (If, Loop, Scan)
  *
- * Static tables; all functions are pure but for the graph they are given. Not thread-safe per module.
+ * Static tables; all functions are pure but for the graph they are given. Not thread-safe per
+ * module.
  */
 #ifndef GML_IR_OP_H
 #define GML_IR_OP_H
@@ -29,15 +30,16 @@ typedef struct gml_attr_spec {
 } gml_attr_spec;
 
 typedef enum gml_trait {
-    GML_COMMUTATIVE = 1u << 0,  /* operands 0 and 1 may be swapped */
-    GML_VIEW = 1u << 1,         /* result elements are copies of operand elements (or padding) */
-    GML_REDUCES = 1u << 2,      /* a result element reads many operand elements */
-    GML_CONTRACTION = 1u << 3,  /* a reduction of products: MatMul, Conv, … */
-    GML_EFFECT = 1u << 4,       /* not a function of its operands: random numbers, state */
-    GML_VALUE_FREE = 1u << 5,   /* results depend on operand types only: Shape, Size */
-    GML_INLINES = 1u << 8,      /* its region's parameters stand for its operands, element by element */
-    GML_FORWARDS = 1u << 7,     /* result 0 is operand 0 itself */
-    GML_BRANCHES = 1u << 6,     /* operand 0 picks region then_branch or else_branch */
+    GML_COMMUTATIVE = 1u << 0, /* operands 0 and 1 may be swapped */
+    GML_VIEW = 1u << 1,        /* result elements are copies of operand elements (or padding) */
+    GML_REDUCES = 1u << 2,     /* a result element reads many operand elements */
+    GML_CONTRACTION = 1u << 3, /* a reduction of products: MatMul, Conv, … */
+    GML_EFFECT = 1u << 4,      /* not a function of its operands: random numbers, state */
+    GML_VALUE_FREE = 1u << 5,  /* results depend on operand types only: Shape, Size */
+    GML_INLINES =
+        1u << 8, /* its region's parameters stand for its operands, element by element */
+    GML_FORWARDS = 1u << 7, /* result 0 is operand 0 itself */
+    GML_BRANCHES = 1u << 6, /* operand 0 picks region then_branch or else_branch */
 } gml_trait;
 
 /* What `infer` is given. It reads operand types and known values, and sets
@@ -62,18 +64,18 @@ typedef struct gml_expand {
 } gml_expand;
 
 struct gml_op_info {
-    const char *name;      /* ONNX spelling, and the spelling in textual IR */
-    const char *domain;    /* NULL: ai.onnx; "ai.onnx.ml", …, "gemel" for our own */
-    const char *doc;       /* one sentence */
-    int16_t min_in, max_in;   /* max -1: any number */
+    const char *name;       /* ONNX spelling, and the spelling in textual IR */
+    const char *domain;     /* NULL: ai.onnx; "ai.onnx.ml", …, "gemel" for our own */
+    const char *doc;        /* one sentence */
+    int16_t min_in, max_in; /* max -1: any number */
     int16_t min_out, max_out;
     unsigned traits;
-    uint32_t value_operands; /* bit k: the elements of operand k decide result types (a shape,
-                                axes, …) and must be known when compiling; bit 31: all from 31 on */
+    uint32_t
+        value_operands; /* bit k: the elements of operand k decide result types (a shape,
+                           axes, …) and must be known when compiling; bit 31: all from 31 on */
     const gml_attr_spec *attrs; /* NULL: none */
     gml_status (*infer)(gml_infer *cx);
-    const gml_expr *(*scalar)(gml_lower *cx, const gml_node *node,
-                              const gml_expr *const *args);
+    const gml_expr *(*scalar)(gml_lower *cx, const gml_node *node, const gml_expr *const *args);
     const gml_expr *(*lower)(gml_lower *cx, const gml_node *node, unsigned result,
                              const gml_expr *const *index);
     gml_status (*expand)(gml_expand *cx);
@@ -112,21 +114,22 @@ gml_status gml_infer_set(gml_infer *cx, unsigned i, gml_dtype dtype, int rank,
 gml_status gml_infer_set_type(gml_infer *cx, unsigned i, gml_type type);
 /* Result 0 has the type of operand 0. Serves as `infer` of unary operators. */
 gml_status gml_infer_same(gml_infer *cx);
-/* Result 0 has operand 0's element type and all operands' shapes broadcast together; all operands
- * must have one element type. Serves as `infer` of elementwise operators. */
+/* Result 0 has operand 0's element type and all operands' shapes broadcast together; all
+ * operands must have one element type. Serves as `infer` of elementwise operators. */
 gml_status gml_infer_broadcast(gml_infer *cx);
 /* The same with result type bool. */
 gml_status gml_infer_compare(gml_infer *cx);
-/* The broadcast of two shapes; `out_dims` has GML_MAX_RANK entries. Unknown against unknown takes
- * the first's symbol, unknown against a constant other than 1 takes the constant. */
+/* The broadcast of two shapes; `out_dims` has GML_MAX_RANK entries. Unknown against unknown
+ * takes the first's symbol, unknown against a constant other than 1 takes the constant. */
 gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a, int rank_b,
                                     const gml_dim *b, int *out_rank, gml_dim *out_dims);
-/* The elements of integer operand `k` as sizes, in the module's arena. Fails, naming the operand,
- * when they are not known. An absent operand gives *out_count = 0 and *out_elements = NULL. */
+/* The elements of integer operand `k` as sizes, in the module's arena. Fails, naming the
+ * operand, when they are not known. An absent operand gives *out_count = 0 and *out_elements =
+ * NULL. */
 gml_status gml_infer_elements(gml_infer *cx, unsigned k, const gml_dim **out_elements,
                               size_t *out_count);
-/* Elements of an integer value as sizes, or of a numeric constant as doubles, in `arena`; NULL and
- * *out_count = 0 when they are not known. */
+/* Elements of an integer value as sizes, or of a numeric constant as doubles, in `arena`; NULL
+ * and *out_count = 0 when they are not known. */
 const gml_dim *gml_value_elements(const gml_value *value, gml_arena *arena, size_t *out_count);
 const double *gml_value_floats(const gml_value *value, gml_arena *arena, size_t *out_count);
 /* Normalises `axis` into 0..rank-1; fails when outside -rank..rank-1. */
@@ -137,8 +140,8 @@ gml_status gml_infer_floats(gml_infer *cx, unsigned k, const double **out_values
 
 /* ---- building nodes (expand, frontend, passes) ------------------------------------------- */
 
-/* A builder places nodes and infers their types at once; the first failure sticks in `status`, after
- * which every call returns some value of the graph and does nothing. */
+/* A builder places nodes and infers their types at once; the first failure sticks in `status`,
+ * after which every call returns some value of the graph and does nothing. */
 typedef struct gml_build {
     gml_graph *graph;
     gml_node *before; /* new nodes go before it; NULL: at the end */
@@ -148,7 +151,8 @@ typedef struct gml_build {
 } gml_build;
 
 gml_build gml_build_expand(gml_expand *cx);
-/* Result 0 of a new node; operands may be NULL (absent). Attributes follow as with gml_attr_*. */
+/* Result 0 of a new node; operands may be NULL (absent). Attributes follow as with gml_attr_*.
+ */
 gml_value *gml_build_op(gml_build *b, const gml_op_info *op, gml_value *const *operands,
                         uint32_t n_operands, const gml_attr *attrs, size_t n_attrs);
 /* The same, returning the node, for several results. */
@@ -163,7 +167,8 @@ gml_value *gml_build_scalar(gml_build *b, gml_dtype dtype, double value);
 gml_value *gml_build_ints(gml_build *b, const int64_t *values, size_t count);
 /* An i64 vector of sizes: a constant when all are, else a SizeVector node. */
 gml_value *gml_build_dims(gml_build *b, const gml_dim *dims, size_t count);
-gml_value *gml_build_cast(gml_build *b, gml_value *x, gml_dtype dtype); /* x itself if it has it */
+gml_value *gml_build_cast(gml_build *b, gml_value *x,
+                          gml_dtype dtype); /* x itself if it has it */
 gml_value *gml_build_reshape(gml_build *b, gml_value *x, const gml_dim *dims, size_t rank);
 gml_value *gml_build_transpose(gml_build *b, gml_value *x, const int64_t *perm, size_t rank);
 /* Reduce* over `axes` (all when count is 0). */
@@ -172,7 +177,8 @@ gml_value *gml_build_reduce(gml_build *b, const gml_op_info *op, gml_value *x,
 gml_value *gml_build_unsqueeze(gml_build *b, gml_value *x, const int64_t *axes, size_t count);
 gml_value *gml_build_squeeze(gml_build *b, gml_value *x, const int64_t *axes, size_t count);
 gml_value *gml_build_concat(gml_build *b, gml_value *const *xs, uint32_t count, int64_t axis);
-gml_value *gml_build_slice(gml_build *b, gml_value *x, int64_t axis, int64_t start, int64_t end);
+gml_value *gml_build_slice(gml_build *b, gml_value *x, int64_t axis, int64_t start,
+                           int64_t end);
 
 gml_attr gml_attr_int(const char *name, int64_t value);
 gml_attr gml_attr_float(const char *name, float value);

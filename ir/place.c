@@ -1,17 +1,18 @@
 /* ir/place.c - computing each reduction once.
  *
  * Pulling leaves reductions where they are used. Softmax arrives as
- *     for i, for j:  y[i,j] = exp(x[i,j] - max(k: x[i,k])) / sum(k: exp(x[i,k] - max(l: x[i,l])))
- * which would cost the cube of the row. A reduction whose free axes are among the loops around the store
- * moves out to the innermost loop that it depends on, into a local of rank 0; one that also depends
- * on an axis of a reduction around it (the scores of an attention) becomes a local array over that axis.
- * What is alike but for the names of bound axes is computed once.
+ *     for i, for j:  y[i,j] = exp(x[i,j] - max(k: x[i,k])) / sum(k: exp(x[i,k] - max(l:
+ * x[i,l]))) which would cost the cube of the row. A reduction whose free axes are among the
+ * loops around the store moves out to the innermost loop that it depends on, into a local of
+ * rank 0; one that also depends on an axis of a reduction around it (the scores of an
+ * attention) becomes a local array over that axis. What is alike but for the names of bound
+ * axes is computed once.
  *
- * Only a reduction that depends on every loop around the store, and stands in no other, stays inline:
- * the plain sum, the contraction. */
-#include <string.h>
-
+ * Only a reduction that depends on every loop around the store, and stands in no other, stays
+ * inline: the plain sum, the contraction. */
 #include "ir/loop.h"
+
+#include <string.h>
 
 typedef struct placed {
     const gml_expr *value; /* the reduction, operands rewritten */
@@ -29,13 +30,14 @@ typedef struct nest {
     gml_vec(placed) done;
 } nest;
 
-/* ---- alike but for the names of axes ------------------------------------------------------ */
+/* ---- alike but for the names of axes ------------------------------------------------------
+ */
 
 typedef struct renaming {
     const gml_axis *from[GML_MAX_AXES];
     const gml_axis *to[GML_MAX_AXES];
     unsigned count;
-    uint64_t bound; /* of `from` */
+    uint64_t bound;  /* of `from` */
     unsigned budget; /* expressions to look at before giving up */
 } renaming;
 
@@ -107,11 +109,12 @@ static bool alike(renaming *names, const gml_expr *a, const gml_expr *b)
     return false;
 }
 
-/* ---- placing ------------------------------------------------------------------------------ */
+/* ---- placing ------------------------------------------------------------------------------
+ */
 
 typedef struct frame {
     nest *nest;
-    uint64_t bound; /* axes of the reductions around */
+    uint64_t bound;        /* axes of the reductions around */
     const gml_expr **memo; /* by id */
     uint32_t n_memo;
 } frame;
@@ -156,7 +159,8 @@ static const placed *find_alike(nest *n, const gml_expr *value, const gml_axis *
     return NULL;
 }
 
-/* A local that holds `value`, a reduction already rewritten, over the bound axes it depends on. */
+/* A local that holds `value`, a reduction already rewritten, over the bound axes it depends on.
+ */
 static const gml_expr *hoist(frame *f, const gml_expr *value)
 {
     nest *n = f->nest;
@@ -177,8 +181,8 @@ static const gml_expr *hoist(frame *f, const gml_expr *value)
     for (unsigned i = 0; i < n_axes; i++)
         entry.axes[i] = axes[i];
     const char *name = gml_arena_printf(n->kernel->arena, "t%zu", n->kernel->locals.count);
-    gml_mem *mem = gml_kernel_add_mem(n->kernel, GML_MEM_LOCAL, name, value->dtype, (int)n_axes,
-                                      dims);
+    gml_mem *mem =
+        gml_kernel_add_mem(n->kernel, GML_MEM_LOCAL, name, value->dtype, (int)n_axes, dims);
     mem->depends = value->free & ~f->bound;
     entry.mem = mem;
     const gml_expr *index[GML_MAX_RANK];
@@ -201,9 +205,8 @@ static const gml_expr *place_reduce(frame *f, const gml_expr *expr)
     inner.n_memo = expr->id + 1;
     inner.memo = gml_new_array(f->nest->kernel->arena, const gml_expr *, inner.n_memo);
     const gml_expr *body = place(&inner, expr->as.reduce.body);
-    const gml_expr *value =
-        gml_expr_reduce(f->nest->kernel, expr->as.reduce.op, expr->as.reduce.axes,
-                        expr->as.reduce.n_axes, body);
+    const gml_expr *value = gml_expr_reduce(f->nest->kernel, expr->as.reduce.op,
+                                            expr->as.reduce.axes, expr->as.reduce.n_axes, body);
     if (value->kind != GML_EXPR_REDUCE)
         return value;
     bool inline_here = f->bound == 0 && depth_of(f->nest, value->free) == f->nest->n_loops;
@@ -256,8 +259,8 @@ static void place_store(nest *n, gml_stmt *store)
     store->as.store.value = place(&f, store->as.store.value);
 }
 
-/* Walks down one nest of loops; the statements placed at a depth go before what is inside. Handles the
- * form that gml_lower_store makes: one statement in each loop. */
+/* Walks down one nest of loops; the statements placed at a depth go before what is inside.
+ * Handles the form that gml_lower_store makes: one statement in each loop. */
 static void place_nest(nest *n, gml_stmt **slot)
 {
     gml_stmt *stmt = *slot;

@@ -1,11 +1,11 @@
 /* ir/scalar.c - the scalar operators of loop IR, computed over lanes. */
 #include "ir/scalar.h"
 
-#include <math.h>
-#include <string.h>
-
 #include "base/diag.h"
 #include "base/half.h"
+
+#include <math.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -47,7 +47,8 @@ int64_t gml_wrap_int(gml_dtype dtype, int64_t value)
     return (int64_t)low;
 }
 
-/* ---- integers ----------------------------------------------------------------------------- */
+/* ---- integers -----------------------------------------------------------------------------
+ */
 
 static int64_t int_div(int64_t a, int64_t b, bool is_u64)
 {
@@ -172,7 +173,8 @@ static void int_unary(gml_scalar_op op, gml_dtype dtype, const int64_t *a, int64
     }
 }
 
-/* ---- floats ------------------------------------------------------------------------------- */
+/* ---- floats -------------------------------------------------------------------------------
+ */
 
 /* The functions below are written once for float and double. */
 #define FLOAT_OPS(T, suffix)                                                                   \
@@ -262,7 +264,8 @@ static void round_lanes(gml_dtype dtype, void *lanes, size_t n)
     }
 }
 
-/* ---- casts -------------------------------------------------------------------------------- */
+/* ---- casts --------------------------------------------------------------------------------
+ */
 
 /* Towards zero; outside the 64-bit range the nearest end, NaN 0. */
 static int64_t float_to_int(double value, bool is_u64)
@@ -435,7 +438,8 @@ void gml_scalar_lanes(gml_scalar_op op, gml_dtype dtype, gml_dtype arg_dtype, un
         round_lanes(dtype, out, n);
 }
 
-/* ---- reductions --------------------------------------------------------------------------- */
+/* ---- reductions ---------------------------------------------------------------------------
+ */
 
 static const gml_scalar_op reduce_scalar[] = {
     [GML_REDUCE_SUM] = GML_X_ADD, [GML_REDUCE_PROD] = GML_X_MUL, [GML_REDUCE_MIN] = GML_X_MIN,
@@ -484,7 +488,8 @@ void gml_reduce_identity(gml_reduce_op op, gml_dtype dtype, void *acc, size_t n)
     }
 }
 
-/* ---- memory ------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------
+ */
 
 #define LOAD_AS(T, L)                                                                          \
     for (size_t i = 0; i < n; i++) {                                                           \
@@ -553,8 +558,8 @@ void gml_lanes_store(gml_dtype dtype, void *data, int64_t stride, const void *la
     default:
         for (size_t i = 0; i < n; i++) {
             /* lanes were rounded before: the conversion is exact */
-            uint16_t bits =
-                gml_small_from_float(dtype, ((const float *)lanes)[i], false, GML_ROUND_NEAREST);
+            uint16_t bits = gml_small_from_float(dtype, ((const float *)lanes)[i], false,
+                                                 GML_ROUND_NEAREST);
             memcpy(bytes + (int64_t)i * step, &bits, gml_dtype_size(dtype));
         }
     }

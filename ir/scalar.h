@@ -1,9 +1,9 @@
 /* ir/scalar.h - the scalar operators of loop IR, computed over lanes.
  *
- * A lane array holds one number an element in the widest type of its kind: float for f32 and every
- * smaller float, double for f64, int64_t for integers and bool (u64 by its bits). It is what the
- * interpreter computes with and what folds constants, so both always agree.
- * Pure functions; any thread.
+ * A lane array holds one number an element in the widest type of its kind: float for f32 and
+ * every smaller float, double for f64, int64_t for integers and bool (u64 by its bits). It is
+ * what the interpreter computes with and what folds constants, so both always agree. Pure
+ * functions; any thread.
  */
 #ifndef GML_IR_SCALAR_H
 #define GML_IR_SCALAR_H

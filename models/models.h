@@ -44,7 +44,7 @@ const gml_network *gml_network_find(const char *name);
 /* True when `variant` is one of the network's, or NULL. */
 bool gml_network_has_variant(const gml_network *network, const char *variant);
 
-#define X(name, doc, variants, reads) \
+#define X(name, doc, variants, reads)                                                          \
     void gml_network_##name(gml_builder *builder, const gml_network_options *options);
 #include "models/models.def"
 #undef X

@@ -1,9 +1,10 @@
 /* passes/dce.c - removes nodes whose results nobody uses.
  *
- * Walks backwards, so that one pass is enough: a node's users come after it and are gone already if
- * they were dead. A use inside a region counts as long as the region's node lives, so a node that
- * goes takes the uses of its regions along. Nodes with an effect stay. Results that became constants
- * are used through their value, not through their node, and keep nothing alive. */
+ * Walks backwards, so that one pass is enough: a node's users come after it and are gone
+ * already if they were dead. A use inside a region counts as long as the region's node lives,
+ * so a node that goes takes the uses of its regions along. Nodes with an effect stay. Results
+ * that became constants are used through their value, not through their node, and keep nothing
+ * alive. */
 #include "ir/op.h"
 #include "passes/pass.h"
 

@@ -1,7 +1,8 @@
 /* passes/expand.c - replaces composite operators by simpler ones.
  *
- * What an expansion makes is looked at in turn, so composites of composites come down to primitives.
- * Nodes whose results are all constants by now are left alone: nobody will run them. */
+ * What an expansion makes is looked at in turn, so composites of composites come down to
+ * primitives. Nodes whose results are all constants by now are left alone: nobody will run
+ * them. */
 #include "passes/expand.h"
 
 #include "ir/op.h"

@@ -1,15 +1,15 @@
 /* passes/fuse.c - puts nodes together that become one kernel.
  *
- * Walks backwards and lets a node join the group of its users when all of them are in one group, so that
- * its result is never stored. That cannot make a cycle: whoever depends on the node is in the group.
- * A group is a set of nodes with one root, whose result alone is stored. What may join:
+ * Walks backwards and lets a node join the group of its users when all of them are in one
+ * group, so that its result is never stored. That cannot make a cycle: whoever depends on the
+ * node is in the group. A group is a set of nodes with one root, whose result alone is stored.
+ * What may join:
  *
- *   elementwise   any group, unless that would compute something costly several times: an exponential
- *                 that a reduction reads, or that is broadcast
- *   view          any group: it becomes index arithmetic
- *   row reduction a group of elementwise nodes over the same rows (a normalisation, a softmax and
- *                 what follows); its result is computed once a row
- *   contraction   a group of elementwise nodes of its own shape: they become its epilogue
+ *   elementwise   any group, unless that would compute something costly several times: an
+ * exponential that a reduction reads, or that is broadcast view          any group: it becomes
+ * index arithmetic row reduction a group of elementwise nodes over the same rows (a
+ * normalisation, a softmax and what follows); its result is computed once a row contraction   a
+ * group of elementwise nodes of its own shape: they become its epilogue
  *
  * A value with users in several groups is stored: that is where kernels meet. */
 #include "ir/op.h"
@@ -27,11 +27,12 @@ typedef struct group {
 typedef struct fuser {
     gml_graph *graph;
     gml_pass_cx *cx;
-    group *groups;      /* by number; the group of a node is group_of[id of its first result] - 1 */
+    group *groups; /* by number; the group of a node is group_of[id of its first result] - 1 */
     uint32_t n_groups;
     uint32_t *group_of; /* by value id */
-    uint32_t n_values;  /* ids when the pass began: the nodes made here have none in the tables */
-    bool *is_result;    /* by value id: of the graph, or used in a region */
+    uint32_t
+        n_values;    /* ids when the pass began: the nodes made here have none in the tables */
+    bool *is_result; /* by value id: of the graph, or used in a region */
 } fuser;
 
 static bool is_elementwise(const gml_node *node)
@@ -59,10 +60,11 @@ static bool same_dims(const gml_type *a, const gml_type *b)
     return true;
 }
 
-/* ---- what a node is ----------------------------------------------------------------------- */
+/* ---- what a node is -----------------------------------------------------------------------
+ */
 
-/* Leading dimensions of the rows that a reduction works on: Reduce* over the last axes with their
- * dimensions kept, or an operator along the last axis. -1 when it is neither. */
+/* Leading dimensions of the rows that a reduction works on: Reduce* over the last axes with
+ * their dimensions kept, or an operator along the last axis. -1 when it is neither. */
 static int rows_of(const gml_node *node)
 {
     if (!(node->op->traits & GML_REDUCES) || (node->op->traits & GML_CONTRACTION) ||
@@ -98,7 +100,8 @@ static bool costs(const gml_expr *expr, unsigned depth)
     return false;
 }
 
-/* Whether an elementwise node computes more than a handful of arithmetic: asked of its own formula. */
+/* Whether an elementwise node computes more than a handful of arithmetic: asked of its own
+ * formula. */
 static bool is_costly(fuser *f, const gml_node *node)
 {
     gml_kernel *kernel = gml_kernel_create(f->cx->scratch, &f->cx->module->dims, "cost");
@@ -120,7 +123,8 @@ static bool is_costly(fuser *f, const gml_node *node)
     return costs(node->op->scalar(&x, node, args), 64);
 }
 
-/* ---- joining ------------------------------------------------------------------------------ */
+/* ---- joining ------------------------------------------------------------------------------
+ */
 
 /* The users of a value's elements; operands that only decide shapes do not read elements. */
 static bool reads_elements(const gml_node *user, uint32_t k)
@@ -134,11 +138,12 @@ typedef struct uses {
     bool several;   /* in several groups, or in none */
     bool reduced;   /* some user reads elements more than once */
     bool contracted;
-    bool widened;   /* some elementwise user has more elements */
+    bool widened; /* some elementwise user has more elements */
     bool viewed;
 } uses;
 
-static void note_use(fuser *f, const gml_value *value, const gml_node *user, uint32_t k, uses *u)
+static void note_use(fuser *f, const gml_value *value, const gml_node *user, uint32_t k,
+                     uses *u)
 {
     uint32_t number = user->n_results ? f->group_of[user->results[0].id] : 0;
     if (number == 0 || (u->group && u->group != number) || !reads_elements(user, k)) {
@@ -230,8 +235,8 @@ static bool may_join(fuser *f, const gml_node *node, const uses *u)
                !((u->reduced || u->widened || u->viewed) && is_costly(f, node));
     int rows = rows_of(node);
     return rows >= 0 && !g->has_contraction && !u->contracted && !u->viewed &&
-           (g->rows < 0 || g->rows == rows) && same_rows(&node->operands[0]->type, root, rows) &&
-           enough_rows(root, rows);
+           (g->rows < 0 || g->rows == rows) &&
+           same_rows(&node->operands[0]->type, root, rows) && enough_rows(root, rows);
 }
 
 static bool can_root(const gml_node *node)
@@ -281,10 +286,11 @@ static void form_groups(fuser *f)
     }
 }
 
-/* ---- views for everyone -------------------------------------------------------------------- */
+/* ---- views for everyone --------------------------------------------------------------------
+ */
 
-/* A view of one tensor costs nothing to repeat: with a copy for each user it never has to be stored,
- * and its operand is what meets the users. */
+/* A view of one tensor costs nothing to repeat: with a copy for each user it never has to be
+ * stored, and its operand is what meets the users. */
 static bool is_cheap_view(const gml_node *node)
 {
     if (!is_view(node) || !can_root(node))
@@ -332,7 +338,8 @@ static void copy_views(gml_graph *graph, bool *out_changed)
             *out_changed = true;
 }
 
-/* ---- making the regions ------------------------------------------------------------------- */
+/* ---- making the regions -------------------------------------------------------------------
+ */
 
 typedef struct fused {
     gml_graph *body;
@@ -340,7 +347,8 @@ typedef struct fused {
 } fused;
 
 /* The value that stands for `value` inside the region. */
-static gml_value *inside(fuser *f, fused *out, gml_value *value, const gml_node *user, uint32_t k)
+static gml_value *inside(fuser *f, fused *out, gml_value *value, const gml_node *user,
+                         uint32_t k)
 {
     bool scalar = value->constant && gml_tensor_numel(value->constant) == 1;
     if (value->graph == out->body || scalar || !reads_elements(user, k))
@@ -428,8 +436,7 @@ static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_change
 
 gml_status gml_pass_fuse(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
 {
-    gml_for_each_node(node, graph)
-    {
+    gml_for_each_node(node, graph) {
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH && !(node->op->traits & GML_INLINES))
                 GML_TRY(gml_pass_fuse(node->attrs[i].as.graph, cx, out_changed));

@@ -1,8 +1,9 @@
 /* passes/infer.c - infers types, takes branches that are decided, drops what only forwards.
  *
- * Both must happen in one walk: the branch of an If that is not taken often does not fit the shapes at
- * hand, and what follows an If can only be inferred once its branch is known. A branch whose condition
- * is constant is spliced in place of its node. Faults do not stop the walk, so that all are reported. */
+ * Both must happen in one walk: the branch of an If that is not taken often does not fit the
+ * shapes at hand, and what follows an If can only be inferred once its branch is known. A
+ * branch whose condition is constant is spliced in place of its node. Faults do not stop the
+ * walk, so that all are reported. */
 #include "ir/op.h"
 #include "passes/expand.h"
 

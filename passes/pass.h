@@ -1,9 +1,9 @@
 /* passes/pass.h - transformations of the graph: one row, one file, one golden text file each.
  *
- * The rows are passes/passes.def, X(name, doc); the pass is gml_pass_<name> in passes/<name>.c. A pass
- * changes the module's main graph and the regions inside, puts what it makes into the module's arena
- * and what it only needs meanwhile into cx->scratch, and says whether it changed anything. It is
- * idempotent and depends on the graph alone, never on addresses.
+ * The rows are passes/passes.def, X(name, doc); the pass is gml_pass_<name> in passes/<name>.c.
+ * A pass changes the module's main graph and the regions inside, puts what it makes into the
+ * module's arena and what it only needs meanwhile into cx->scratch, and says whether it changed
+ * anything. It is idempotent and depends on the graph alone, never on addresses.
  *
  * The driver runs, verifies (when asked) and times. Not thread-safe per module.
  */
@@ -35,9 +35,9 @@ const gml_pass *gml_pass_find(const char *name);
 const gml_pass *gml_pass_table(size_t *out_count);
 
 typedef struct gml_passes_options {
-    bool verify;              /* after each pass */
-    const char *const *off;   /* names of passes to leave out; ends with NULL; or NULL */
-    const char *print_after;  /* prints the graph into `out` after this pass; NULL: never */
+    bool verify;             /* after each pass */
+    const char *const *off;  /* names of passes to leave out; ends with NULL; or NULL */
+    const char *print_after; /* prints the graph into `out` after this pass; NULL: never */
     gml_str *out;
     gml_str *explain;
 } gml_passes_options;

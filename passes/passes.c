@@ -1,10 +1,9 @@
 /* passes/passes.c - the table of passes and their driver. */
+#include "ir/text.h"
+#include "ir/verify.h"
 #include "passes/pass.h"
 
 #include <string.h>
-
-#include "ir/text.h"
-#include "ir/verify.h"
 
 static const gml_pass table[] = {
 #define X(name, doc) {#name, doc, gml_pass_##name},
@@ -65,8 +64,8 @@ gml_status gml_passes_run(gml_module *module, const char *names,
         size_t len = strcspn(names, ",");
         const gml_pass *pass = find(names, len);
         if (!pass)
-            return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no pass '%.*s'", (int)len,
-                            names);
+            return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no pass '%.*s'",
+                            (int)len, names);
         if (!is_off(options, pass->name))
             GML_TRY(run_one(module, pass, options, diags));
         names += len;

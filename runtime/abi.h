@@ -1,8 +1,8 @@
 /* runtime/abi.h - how a program calls a generated kernel.
  *
- * A kernel is a list of phases, run one after the other. A phase has `extent` units of work which may
- * run in any order and on any threads; units of one phase never write what another reads. So results
- * do not depend on the number of threads.
+ * A kernel is a list of phases, run one after the other. A phase has `extent` units of work
+ * which may run in any order and on any threads; units of one phase never write what another
+ * reads. So results do not depend on the number of threads.
  *
  * This header is all that generated code and the runtime have in common; it must stay plain C.
  */

@@ -46,7 +46,7 @@ int64_t gml_code_int_power(int64_t base, int64_t exponent, int64_t is_unsigned)
 
 #define ROW(function)                                                                          \
     {                                                                                          \
-        #function, (void (*)(void))(function)                                                  \
+#        function, (void (*)(void))(function)                                                  \
     }
 
 const gml_code_function *gml_code_functions(size_t *out_count)

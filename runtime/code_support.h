@@ -9,8 +9,8 @@
 
 /* Flags of a cast to a small float. */
 #define GML_CODE_SATURATE 1u
-#define GML_CODE_UP 2u
-#define GML_CODE_DOWN 4u
+#define GML_CODE_UP       2u
+#define GML_CODE_DOWN     4u
 
 float gml_code_small_decode(int32_t dtype, int32_t code);
 int32_t gml_code_small_encode(int32_t dtype, float value);

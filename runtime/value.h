@@ -1,7 +1,7 @@
 /* runtime/value.h - values while a program runs: tensors, sequences, optionals.
  *
- * A gml_buffer is refcounted memory. A gml_rvalue is one value and owns what it holds: reset it when
- * done. Copying shares buffers and never copies elements.
+ * A gml_buffer is refcounted memory. A gml_rvalue is one value and owns what it holds: reset it
+ * when done. Copying shares buffers and never copies elements.
  *
  * Elements of string tensors are gml_string whose bytes belong to the value's buffer (or one it
  * keeps alive through `owner`).
@@ -17,7 +17,8 @@ typedef struct gml_buffer gml_buffer;
 
 /* `size` bytes aligned to 64, zeroed when `zero`. NULL when there is no memory. */
 gml_buffer *gml_buffer_create(size_t size, bool zero);
-/* A buffer around the caller's memory; `release` (may be NULL) runs when the last reference goes. */
+/* A buffer around the caller's memory; `release` (may be NULL) runs when the last reference
+ * goes. */
 gml_buffer *gml_buffer_wrap(void *data, size_t size, void (*release)(void *context),
                             void *context);
 gml_buffer *gml_buffer_retain(gml_buffer *buffer); /* accepts NULL */
@@ -36,17 +37,17 @@ typedef enum gml_rvalue_kind {
 
 typedef struct gml_rvalue {
     gml_rvalue_kind kind;
-    bool is_optional;  /* an optional: NONE or its element's kind */
-    gml_tensor tensor; /* view into `buffer` */
+    bool is_optional;   /* an optional: NONE or its element's kind */
+    gml_tensor tensor;  /* view into `buffer` */
     gml_buffer *buffer; /* keeps the elements (and string bytes) alive; NULL: static memory */
     struct gml_rvalue *items; /* of a sequence, malloc'ed */
     size_t n_items;
 } gml_rvalue;
 
-void gml_rvalue_reset(gml_rvalue *value);                             /* gives up what it holds */
+void gml_rvalue_reset(gml_rvalue *value); /* gives up what it holds */
 gml_status gml_rvalue_copy(gml_rvalue *out_value, const gml_rvalue *value); /* shares buffers */
-/* A tensor with fresh memory. `out_value` is overwritten, not reset. GML_E_MEMORY, or GML_E_SHAPE when a
- * dimension is negative or the size overflows. */
+/* A tensor with fresh memory. `out_value` is overwritten, not reset. GML_E_MEMORY, or
+ * GML_E_SHAPE when a dimension is negative or the size overflows. */
 gml_status gml_rvalue_alloc(gml_rvalue *out_value, gml_dtype dtype, int rank,
                             const int64_t *dims);
 /* A string tensor; copies the bytes of all `strings` (numel of them) into its buffer. */

@@ -1,20 +1,20 @@
 /* codegen/llvm/emit.h - what the files that write LLVM IR share. Private to codegen/llvm.
  *
- * One kernel's code is written through a gml_emit. An expression becomes a scalar, or a vector when it
- * depends on the vector axis; gml_emit_expr remembers what it wrote, and forgets it at the end of the
- * loop in which it was written (SSA values do not outlive their loop).
+ * One kernel's code is written through a gml_emit. An expression becomes a scalar, or a vector
+ * when it depends on the vector axis; gml_emit_expr remembers what it wrote, and forgets it at
+ * the end of the loop in which it was written (SSA values do not outlive their loop).
  *
- * Value types: bool i1; integers their own width; f64 double; f32 and every smaller float: float,
- * rounded to the type after each operator.
+ * Value types: bool i1; integers their own width; f64 double; f32 and every smaller float:
+ * float, rounded to the type after each operator.
  */
 #ifndef GML_CODEGEN_LLVM_EMIT_H
 #define GML_CODEGEN_LLVM_EMIT_H
 
-#include <llvm-c/Core.h>
-
 #include "codegen/codegen.h"
 #include "codegen/schedule.h"
 #include "ir/loop.h"
+
+#include <llvm-c/Core.h>
 
 typedef struct gml_backend {
     LLVMContextRef context;
@@ -35,16 +35,16 @@ typedef struct gml_emit {
     LLVMValueRef function;
     gml_kernel *kernel;
     gml_diags *diags;
-    unsigned lanes;            /* of the vector axis; 1 when there is none */
-    const gml_axis *vector;    /* or NULL */
-    LLVMValueRef mask;         /* <lanes x i1>: which exist; NULL: all */
+    unsigned lanes;                  /* of the vector axis; 1 when there is none */
+    const gml_axis *vector;          /* or NULL */
+    LLVMValueRef mask;               /* <lanes x i1>: which exist; NULL: all */
     LLVMValueRef axis[GML_MAX_AXES]; /* i64; lane 0 of the vector axis */
-    LLVMValueRef *mems;        /* pointers: inputs, outputs, locals */
-    LLVMValueRef dims;         /* the argument */
-    LLVMValueRef room;         /* on the stack, for a contraction's tile of sums */
-    gml_memo *memo;            /* by expression id */
+    LLVMValueRef *mems;              /* pointers: inputs, outputs, locals */
+    LLVMValueRef dims;               /* the argument */
+    LLVMValueRef room;               /* on the stack, for a contraction's tile of sums */
+    gml_memo *memo;                  /* by expression id */
     size_t n_memo;
-    unsigned *scopes;          /* stack of live scope numbers */
+    unsigned *scopes; /* stack of live scope numbers */
     unsigned n_scopes, next_scope;
     unsigned hoists; /* walks so far */
     gml_status status;
@@ -67,13 +67,14 @@ void gml_emit_store(gml_emit *e, const gml_stmt *store);
 /* The flat position of an access, as an i64 expression. */
 const gml_expr *gml_emit_flat(gml_emit *e, const gml_mem *mem, const gml_expr *const *index);
 LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat);
-LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, unsigned lanes,
-                              LLVMValueRef mask);
+LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address,
+                              unsigned lanes, LLVMValueRef mask);
 void gml_emit_store_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, LLVMValueRef value,
                        unsigned lanes, LLVMValueRef mask);
 /* A value as the bits it has in memory (an integer, or the float itself), and back. */
 LLVMValueRef gml_emit_to_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef value, unsigned lanes);
-LLVMValueRef gml_emit_from_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef bits, unsigned lanes);
+LLVMValueRef gml_emit_from_bits(gml_emit *e, gml_dtype dtype, LLVMValueRef bits,
+                                unsigned lanes);
 LLVMTypeRef gml_emit_type(const gml_emit *e, gml_dtype dtype, unsigned lanes);
 
 /* ---- reductions (reduce.c) ---- */
@@ -101,8 +102,9 @@ typedef struct gml_loop {
     unsigned n_phis;
 } gml_loop;
 
-/* for (counter = begin; counter < end; counter += step). Values carried round are phis: give their
- * start, use loop->phis, and give their next values at the end; after the end they hold the last. */
+/* for (counter = begin; counter < end; counter += step). Values carried round are phis: give
+ * their start, use loop->phis, and give their next values at the end; after the end they hold
+ * the last. */
 void gml_loop_begin(gml_emit *e, gml_loop *loop, LLVMValueRef begin, LLVMValueRef end,
                     int64_t step, LLVMValueRef const *starts, unsigned n_starts);
 void gml_loop_end(gml_emit *e, gml_loop *loop, LLVMValueRef const *nexts);
@@ -122,7 +124,8 @@ LLVMTypeRef gml_ll_vector(LLVMTypeRef element, unsigned lanes); /* the element f
 LLVMValueRef gml_ll_intrinsic(gml_emit *e, const char *name, LLVMTypeRef const *types,
                               unsigned n_types, LLVMValueRef const *args, unsigned n_args);
 LLVMValueRef gml_ll_fma(gml_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
-/* An external C function called lane by lane: result and arguments as given, i32 and float only. */
+/* An external C function called lane by lane: result and arguments as given, i32 and float
+ * only. */
 LLVMValueRef gml_ll_call(gml_emit *e, const char *name, LLVMTypeRef result,
                          LLVMValueRef const *args, unsigned n_args, unsigned lanes);
 

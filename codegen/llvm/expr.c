@@ -1,8 +1,9 @@
 /* codegen/llvm/expr.c - expressions of loop IR as LLVM values.
  *
- * A load looks at how its flat position depends on the vector axis: not at all (one scalar load), by
- * one element a lane (a vector load), or otherwise (a gather). Loads with a predicate never touch memory
- * where it is false: vectors by their mask, scalars by reading element 0, which every memory has. */
+ * A load looks at how its flat position depends on the vector axis: not at all (one scalar
+ * load), by one element a lane (a vector load), or otherwise (a gather). Loads with a predicate
+ * never touch memory where it is false: vectors by their mask, scalars by reading element 0,
+ * which every memory has. */
 #include "codegen/llvm/emit.h"
 #include "ir/index.h"
 #include "ir/scalar.h"
@@ -32,7 +33,8 @@ static LLVMTypeRef memory_type(const gml_emit *e, gml_dtype dtype, unsigned lane
     return gml_ll_vector(type, lanes);
 }
 
-/* ---- between memory and values ------------------------------------------------------------ */
+/* ---- between memory and values ------------------------------------------------------------
+ */
 
 static LLVMValueRef call_small(gml_emit *e, const char *name, LLVMTypeRef result,
                                gml_dtype dtype, LLVMValueRef value, unsigned lanes)
@@ -75,9 +77,9 @@ static LLVMValueRef bf16_bits(gml_emit *e, LLVMValueRef value, unsigned lanes)
     LLVMValueRef up = LLVMBuildAdd(e->b, odd, gml_ll_const(e, e->be->i32, 0x7fff, lanes), "");
     LLVMValueRef rounded = LLVMBuildLShr(e->b, LLVMBuildAdd(e->b, bits, up, ""),
                                          gml_ll_const(e, e->be->i32, 16, lanes), "");
-    LLVMValueRef quiet = LLVMBuildOr(
-        e->b, LLVMBuildLShr(e->b, bits, gml_ll_const(e, e->be->i32, 16, lanes), ""),
-        gml_ll_const(e, e->be->i32, 0x40, lanes), "");
+    LLVMValueRef quiet =
+        LLVMBuildOr(e->b, LLVMBuildLShr(e->b, bits, gml_ll_const(e, e->be->i32, 16, lanes), ""),
+                    gml_ll_const(e, e->be->i32, 0x40, lanes), "");
     LLVMValueRef nan = LLVMBuildFCmp(e->b, LLVMRealUNO, value, value, "");
     return LLVMBuildSelect(e->b, nan, quiet, rounded, "");
 }
@@ -131,8 +133,8 @@ LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat
     return LLVMBuildInBoundsGEP2(e->b, element, e->mems[number], &flat, 1, "");
 }
 
-LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, unsigned lanes,
-                              LLVMValueRef mask)
+LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address,
+                              unsigned lanes, LLVMValueRef mask)
 {
     LLVMTypeRef type = memory_type(e, dtype, lanes);
     LLVMValueRef raw = NULL;
@@ -161,7 +163,8 @@ void gml_emit_store_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, LLVMV
     }
 }
 
-/* ---- sizes and positions ------------------------------------------------------------------ */
+/* ---- sizes and positions ------------------------------------------------------------------
+ */
 
 static LLVMValueRef floor_division(gml_emit *e, LLVMValueRef a, LLVMValueRef b, bool remainder)
 {
@@ -262,7 +265,8 @@ static LLVMValueRef both_masks(gml_emit *e, LLVMValueRef mask, LLVMValueRef pred
     return LLVMBuildAnd(e->b, mask, pred, "");
 }
 
-/* ---- loads -------------------------------------------------------------------------------- */
+/* ---- loads --------------------------------------------------------------------------------
+ */
 
 static LLVMValueRef scalar_load(gml_emit *e, const gml_expr *expr, const gml_expr *flat)
 {
@@ -276,15 +280,16 @@ static LLVMValueRef scalar_load(gml_emit *e, const gml_expr *expr, const gml_exp
     return LLVMBuildSelect(e->b, pred, value, LLVMConstNull(LLVMTypeOf(value)), "");
 }
 
-static LLVMValueRef gather(gml_emit *e, const gml_mem *mem, LLVMValueRef flat, LLVMValueRef mask)
+static LLVMValueRef gather(gml_emit *e, const gml_mem *mem, LLVMValueRef flat,
+                           LLVMValueRef mask)
 {
     unsigned lanes = e->lanes;
     LLVMTypeRef type = memory_type(e, mem->dtype, lanes);
     LLVMTypeRef types[2] = {type, LLVMVectorType(e->be->ptr, lanes)};
     if (!mask)
         mask = gml_ll_const(e, e->be->i1, 1, lanes);
-    LLVMValueRef args[4] = {gml_emit_address(e, mem, flat), LLVMConstInt(e->be->i32, 1, 0), mask,
-                            LLVMConstNull(type)};
+    LLVMValueRef args[4] = {gml_emit_address(e, mem, flat), LLVMConstInt(e->be->i32, 1, 0),
+                            mask, LLVMConstNull(type)};
     LLVMValueRef raw = gml_ll_intrinsic(e, "llvm.masked.gather", types, 2, args, 4);
     return from_memory(e, mem->dtype, raw, lanes);
 }
@@ -313,14 +318,15 @@ static LLVMValueRef emit_load(gml_emit *e, const gml_expr *expr)
         return gml_ll_splat(e, scalar_load(e, expr, rest), e->lanes);
     LLVMValueRef mask = both_masks(e, e->mask, pred ? gml_emit_lanes(e, pred) : NULL);
     if (affine && coefficient == 1) {
-        LLVMValueRef at = LLVMBuildAdd(e->b, gml_emit_expr(e, rest),
-                                       e->axis[e->vector->number], "");
+        LLVMValueRef at =
+            LLVMBuildAdd(e->b, gml_emit_expr(e, rest), e->axis[e->vector->number], "");
         return gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), e->lanes, mask);
     }
     return gather(e, mem, gml_emit_lanes(e, flat), mask);
 }
 
-/* ---- expressions -------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------
+ */
 
 static LLVMValueRef emit_constant(gml_emit *e, const gml_expr *expr)
 {
@@ -340,8 +346,8 @@ static LLVMValueRef emit_axis(gml_emit *e, const gml_expr *expr)
     LLVMValueRef steps[256];
     for (unsigned i = 0; i < e->lanes; i++)
         steps[i] = gml_ll_int(e, i);
-    return LLVMBuildAdd(e->b, gml_ll_splat(e, base, e->lanes),
-                        LLVMConstVector(steps, e->lanes), "");
+    return LLVMBuildAdd(e->b, gml_ll_splat(e, base, e->lanes), LLVMConstVector(steps, e->lanes),
+                        "");
 }
 
 static LLVMValueRef emit_scalar(gml_emit *e, const gml_expr *expr)
@@ -461,7 +467,8 @@ void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
     hoist(e, expr, inner);
 }
 
-/* ---- stores ------------------------------------------------------------------------------- */
+/* ---- stores -------------------------------------------------------------------------------
+ */
 
 void gml_emit_store(gml_emit *e, const gml_stmt *store)
 {
@@ -476,9 +483,10 @@ void gml_emit_store(gml_emit *e, const gml_stmt *store)
         return;
     }
     if (split_flat(e, flat, &coefficient, &rest) && coefficient == 1) {
-        LLVMValueRef at = LLVMBuildAdd(e->b, gml_emit_expr(e, rest),
-                                       e->axis[e->vector->number], "");
-        gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, e->lanes, e->mask);
+        LLVMValueRef at =
+            LLVMBuildAdd(e->b, gml_emit_expr(e, rest), e->axis[e->vector->number], "");
+        gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, e->lanes,
+                          e->mask);
         return;
     }
     LLVMValueRef raw = to_memory(e, mem->dtype, value, e->lanes);

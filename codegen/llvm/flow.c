@@ -1,8 +1,8 @@
 /* codegen/llvm/flow.c - loops, branches, and the little words of emission. */
+#include "codegen/llvm/emit.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include "codegen/llvm/emit.h"
 
 LLVMValueRef gml_ll_int(const gml_emit *e, int64_t value)
 {
@@ -99,7 +99,8 @@ LLVMValueRef gml_ll_call(gml_emit *e, const char *name, LLVMTypeRef result,
     return all;
 }
 
-/* ---- scopes ------------------------------------------------------------------------------- */
+/* ---- scopes -------------------------------------------------------------------------------
+ */
 
 void gml_scope_push(gml_emit *e)
 {
@@ -115,7 +116,8 @@ void gml_scope_pop(gml_emit *e)
     e->n_scopes--;
 }
 
-/* ---- control flow ------------------------------------------------------------------------- */
+/* ---- control flow -------------------------------------------------------------------------
+ */
 
 static LLVMBasicBlockRef new_block(gml_emit *e, const char *name)
 {

@@ -1,11 +1,12 @@
 /* codegen/llvm/gemm.c - matrix products as packed micro-kernels. */
 #include "codegen/llvm/gemm.h"
 
-#include <string.h>
-
 #include "codegen/schedule.h"
 
-/* Bytes of A that a unit works through: half of a usual L2, the panel takes some of the rest. */
+#include <string.h>
+
+/* Bytes of A that a unit works through: half of a usual L2, the panel takes some of the rest.
+ */
 #define GML_A_BLOCK_BYTES (512 * 1024)
 
 static const gml_expr *index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
@@ -20,9 +21,11 @@ static const gml_expr *integer(gml_kernel *kernel, int64_t value)
     return gml_expr_int(kernel, GML_I64, value);
 }
 
-/* ---- preparing ---------------------------------------------------------------------------- */
+/* ---- preparing ----------------------------------------------------------------------------
+ */
 
-/* Dimensions and index of a packed memory: the batch axes that count, then two or three more. */
+/* Dimensions and index of a packed memory: the batch axes that count, then two or three more.
+ */
 typedef struct shape {
     gml_dim dims[GML_MAX_RANK];
     const gml_expr *index[GML_MAX_RANK];
@@ -77,9 +80,8 @@ static void prepare_a(gml_kernel *kernel, gml_gemm *g)
     add_axis(kernel, &s, g->c.k);
     gml_dim padded = gml_dim_mul(kernel->dims, g->tiles, g->mr);
     gml_dim row = gml_dim_add(
-        kernel->dims, gml_dim_mul(kernel->dims, gml_dim_ceil_div(kernel->dims, g->c.k->extent, 16),
-                                  16),
-        16);
+        kernel->dims,
+        gml_dim_mul(kernel->dims, gml_dim_ceil_div(kernel->dims, g->c.k->extent, 16), 16), 16);
     s.dims[s.rank - 2] = padded;
     s.dims[s.rank - 1] = row;
     g->a_mem = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "a", GML_F32, s.rank, s.dims);
@@ -87,8 +89,8 @@ static void prepare_a(gml_kernel *kernel, gml_gemm *g)
     g->a = gml_expr_load(kernel, g->a_mem, s.index, NULL);
 }
 
-/* Whole panels, and a last one whose missing columns repeat the last column: they are computed and
- * never stored. */
+/* Whole panels, and a last one whose missing columns repeat the last column: they are computed
+ * and never stored. */
 static void prepare_b(gml_kernel *kernel, gml_gemm *g)
 {
     const gml_axis *n = g->c.n;
@@ -103,10 +105,10 @@ static void prepare_b(gml_kernel *kernel, gml_gemm *g)
     s.dims[n_batch] = g->panels;
     g->b_mem = gml_kernel_add_mem(kernel, g->c.b_constant ? GML_MEM_INPUT : GML_MEM_LOCAL, "b",
                                   GML_F32, s.rank, s.dims);
-    const gml_expr *at =
-        index_op(kernel, GML_X_ADD,
-                 index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, panel), integer(kernel, g->nr)),
-                 gml_expr_axis(kernel, column));
+    const gml_expr *at = index_op(
+        kernel, GML_X_ADD,
+        index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, panel), integer(kernel, g->nr)),
+        gml_expr_axis(kernel, column));
     g->pack_b = NULL;
     if (whole != 0) {
         const gml_expr *value = gml_expr_substitute(kernel, g->c.b, &n, &at, 1);
@@ -115,8 +117,7 @@ static void prepare_b(gml_kernel *kernel, gml_gemm *g)
     if (gml_dim_is_const(n->extent) && n->extent % g->nr == 0)
         return;
     /* the last panel: the same without the panel loop */
-    const gml_expr *last = gml_expr_dim(
-        kernel, gml_dim_add(kernel->dims, n->extent, -1));
+    const gml_expr *last = gml_expr_dim(kernel, gml_dim_add(kernel->dims, n->extent, -1));
     at = index_op(kernel, GML_X_MIN,
                   index_op(kernel, GML_X_ADD,
                            gml_expr_dim(kernel, gml_dim_mul(kernel->dims, whole, g->nr)),
@@ -165,16 +166,17 @@ gml_dim gml_gemm_units(gml_kernel *kernel, const gml_gemm *g)
     return units;
 }
 
-/* ---- the micro-kernel --------------------------------------------------------------------- */
+/* ---- the micro-kernel ---------------------------------------------------------------------
+ */
 
 typedef struct tile {
     gml_emit *e;
     const gml_gemm *g;
-    unsigned lanes;      /* of a vector */
-    LLVMValueRef a;      /* element (first row, k = 0) */
-    LLVMValueRef row;    /* elements from row to row */
-    LLVMValueRef b;      /* of the panel */
-    LLVMValueRef sums;   /* room for mr * nr floats */
+    unsigned lanes;    /* of a vector */
+    LLVMValueRef a;    /* element (first row, k = 0) */
+    LLVMValueRef row;  /* elements from row to row */
+    LLVMValueRef b;    /* of the panel */
+    LLVMValueRef sums; /* room for mr * nr floats */
 } tile;
 
 static LLVMValueRef float_at(gml_emit *e, LLVMValueRef base, LLVMValueRef index)
@@ -202,16 +204,15 @@ static void step(const tile *t, unsigned rows, LLVMValueRef k, LLVMValueRef *sum
     gml_emit *e = t->e;
     LLVMTypeRef vector = LLVMVectorType(e->be->f32, t->lanes);
     LLVMValueRef b[2];
-    LLVMValueRef panel =
-        float_at(e, t->b, LLVMBuildMul(e->b, k, gml_ll_int(e, t->g->nr), ""));
+    LLVMValueRef panel = float_at(e, t->b, LLVMBuildMul(e->b, k, gml_ll_int(e, t->g->nr), ""));
     for (unsigned j = 0; j < 2; j++) {
         b[j] = LLVMBuildLoad2(e->b, vector,
                               float_at(e, panel, gml_ll_int(e, (int64_t)(j * t->lanes))), "");
         LLVMSetAlignment(b[j], t->lanes * 4);
     }
     for (unsigned i = 0; i < rows; i++) {
-        LLVMValueRef at = LLVMBuildAdd(
-            e->b, LLVMBuildMul(e->b, t->row, gml_ll_int(e, i), ""), k, "");
+        LLVMValueRef at =
+            LLVMBuildAdd(e->b, LLVMBuildMul(e->b, t->row, gml_ll_int(e, i), ""), k, "");
         LLVMValueRef a = gml_ll_splat(
             e, LLVMBuildLoad2(e->b, e->be->f32, float_at(e, t->a, at), ""), t->lanes);
         for (unsigned j = 0; j < 2; j++)
@@ -256,8 +257,7 @@ static void finish(const tile *t, LLVMValueRef first, LLVMValueRef rows, LLVMVal
     gml_loop loop;
     gml_loop_begin(e, &loop, gml_ll_int(e, 0), rows, 1, NULL, 0);
     e->axis[c->m->number] = LLVMBuildAdd(e->b, first, loop.counter, "");
-    LLVMValueRef row =
-        LLVMBuildMul(e->b, loop.counter, gml_ll_int(e, t->g->nr), "");
+    LLVMValueRef row = LLVMBuildMul(e->b, loop.counter, gml_ll_int(e, t->g->nr), "");
     for (unsigned j = 0; j < 2; j++) {
         LLVMValueRef offset = gml_ll_int(e, (int64_t)(j * t->lanes));
         gml_scope_push(e);
@@ -265,9 +265,9 @@ static void finish(const tile *t, LLVMValueRef first, LLVMValueRef rows, LLVMVal
         e->vector = c->n;
         e->lanes = t->lanes;
         e->mask = ragged ? gml_emit_lane_mask(e, e->axis[c->n->number], end) : NULL;
-        LLVMValueRef sum = LLVMBuildLoad2(
-            e->b, LLVMVectorType(e->be->f32, t->lanes),
-            float_at(e, t->sums, LLVMBuildAdd(e->b, row, offset, "")), "");
+        LLVMValueRef sum =
+            LLVMBuildLoad2(e->b, LLVMVectorType(e->be->f32, t->lanes),
+                           float_at(e, t->sums, LLVMBuildAdd(e->b, row, offset, "")), "");
         gml_emit_assume(e, c->sum, sum);
         gml_emit_store(e, c->store);
         e->mask = NULL;
@@ -299,8 +299,7 @@ static void run_tiles(tile *t, LLVMValueRef begin, LLVMValueRef end, int64_t row
     multiply(t, (unsigned)rows);
     LLVMValueRef count = gml_ll_int(e, rows);
     if (!gml_dim_is_const(c->m->extent))
-        count = min_of(e, count,
-                       LLVMBuildSub(e->b, gml_emit_dim(e, c->m->extent), first, ""));
+        count = min_of(e, count, LLVMBuildSub(e->b, gml_emit_dim(e, c->m->extent), first, ""));
     finish(t, first, count, column);
     gml_loop_end(e, &loop, NULL);
 }
@@ -316,10 +315,10 @@ static LLVMValueRef panel_address(gml_emit *e, const gml_gemm *g, LLVMValueRef p
     for (int i = 0; i < 3; i++)
         index[rank++] = gml_expr_int(kernel, GML_I64, 0);
     LLVMValueRef flat = gml_emit_expr(e, gml_emit_flat(e, g->b_mem, index));
-    LLVMValueRef size = LLVMBuildMul(e->b, gml_emit_dim(e, g->c.k->extent),
-                                     gml_ll_int(e, g->nr), "");
-    return gml_emit_address(
-        e, g->b_mem, LLVMBuildAdd(e->b, flat, LLVMBuildMul(e->b, panel, size, ""), ""));
+    LLVMValueRef size =
+        LLVMBuildMul(e->b, gml_emit_dim(e, g->c.k->extent), gml_ll_int(e, g->nr), "");
+    return gml_emit_address(e, g->b_mem,
+                            LLVMBuildAdd(e->b, flat, LLVMBuildMul(e->b, panel, size, ""), ""));
 }
 
 static LLVMValueRef peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent)
@@ -339,17 +338,16 @@ void gml_gemm_emit(gml_emit *e, const gml_gemm *g, LLVMValueRef unit)
     LLVMValueRef block = peel(e, &unit, g->blocks);
     for (unsigned i = g->c.n_batch; i-- > 0;)
         e->axis[g->c.batch[i]->number] = peel(e, &unit, g->c.batch[i]->extent);
-    int64_t stride = gml_schedule_stride(e->kernel, g->a->as.load.mem, g->a->as.load.index,
-                                         g->c.m);
+    int64_t stride =
+        gml_schedule_stride(e->kernel, g->a->as.load.mem, g->a->as.load.index, g->c.m);
     t.row = stride != GML_STRIDE_UNKNOWN
                 ? gml_ll_int(e, stride)
                 : gml_emit_dim(e, g->a->as.load.mem->dims[g->a->as.load.mem->rank - 1]);
     t.b = panel_address(e, g, panel);
     LLVMValueRef column = LLVMBuildMul(e->b, panel, gml_ll_int(e, g->nr), "");
     LLVMValueRef begin = LLVMBuildMul(e->b, block, gml_ll_int(e, g->block_tiles), "");
-    LLVMValueRef end = min_of(
-        e, LLVMBuildAdd(e->b, begin, gml_ll_int(e, g->block_tiles), ""),
-        gml_emit_dim(e, g->tiles));
+    LLVMValueRef end = min_of(e, LLVMBuildAdd(e->b, begin, gml_ll_int(e, g->block_tiles), ""),
+                              gml_emit_dim(e, g->tiles));
     LLVMValueRef wide = gml_ll_int(e, g->wide_tiles);
     if (g->wide_tiles)
         run_tiles(&t, begin, min_of(e, end, wide), g->tile_rows + 1, gml_ll_int(e, 0), column);

@@ -1,13 +1,14 @@
 /* codegen/llvm/kernel.c - a kernel as functions: one a phase.
  *
- * Locals that one phase stores and another loads are shared temporaries; others are the thread's own:
- * those of rank 0 on the stack (where LLVM makes registers of them), arrays in its scratch. */
+ * Locals that one phase stores and another loads are shared temporaries; others are the
+ * thread's own: those of rank 0 on the stack (where LLVM makes registers of them), arrays in
+ * its scratch. */
 #include "codegen/llvm/kernel.h"
+
+#include "codegen/llvm/gemm.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "codegen/llvm/gemm.h"
 
 /* Where a local lives. */
 typedef struct home {
@@ -18,7 +19,8 @@ typedef struct home {
     gml_dim offset;     /* in scratch */
 } home;
 
-/* What becomes a function: a statement, or a contraction (whose packing is statements before it). */
+/* What becomes a function: a statement, or a contraction (whose packing is statements before
+ * it). */
 typedef struct work {
     const gml_stmt *stmt;
     const gml_gemm *gemm; /* or NULL */
@@ -34,7 +36,8 @@ typedef struct plan {
     gml_dim scratch;
 } plan;
 
-/* ---- locals ------------------------------------------------------------------------------- */
+/* ---- locals -------------------------------------------------------------------------------
+ */
 
 static void note_load(plan *p, const gml_expr *expr, unsigned phase)
 {
@@ -138,9 +141,11 @@ static void settle_locals(plan *p)
     }
 }
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------
+ */
 
-/* The expressions below a statement list, written here as far as they do not depend on `inner`. */
+/* The expressions below a statement list, written here as far as they do not depend on `inner`.
+ */
 static void hoist_list(gml_emit *e, const gml_stmt *list, uint64_t inner)
 {
     for (; list; list = list->next) {
@@ -189,8 +194,7 @@ static void store_loop(gml_emit *e, const gml_stmt *store, const gml_axis *axis,
     gml_emit_store(e, store);
     gml_loop_end(e, &loop, NULL);
     LLVMValueRef rest = loop.counter;
-    LLVMBasicBlockRef after =
-        gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, end, ""));
+    LLVMBasicBlockRef after = gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, end, ""));
     e->axis[axis->number] = rest;
     e->mask = gml_emit_lane_mask(e, rest, end);
     gml_emit_store(e, store);
@@ -226,7 +230,8 @@ static void emit_list(gml_emit *e, const gml_stmt *list)
     }
 }
 
-/* ---- phases ------------------------------------------------------------------------------- */
+/* ---- phases -------------------------------------------------------------------------------
+ */
 
 /* Units of a nest: the product of its outer loops and of its vector axis' blocks. */
 static gml_dim units_of(gml_kernel *kernel, const gml_nest *nest)
@@ -257,13 +262,11 @@ static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
     LLVMValueRef begin = gml_ll_int(e, 0);
     LLVMValueRef end = nest->vector ? gml_emit_dim(e, nest->vector->extent) : NULL;
     if (nest->vector && nest->block) {
-        gml_dim blocks =
-            gml_dim_ceil_div(e->kernel->dims, nest->vector->extent, nest->block);
+        gml_dim blocks = gml_dim_ceil_div(e->kernel->dims, nest->vector->extent, nest->block);
         LLVMValueRef block = peel(e, &unit, blocks);
         begin = LLVMBuildMul(e->b, block, gml_ll_int(e, nest->block), "");
         LLVMTypeRef type = e->be->i64;
-        LLVMValueRef args[2] = {
-            end, LLVMBuildAdd(e->b, begin, gml_ll_int(e, nest->block), "")};
+        LLVMValueRef args[2] = {end, LLVMBuildAdd(e->b, begin, gml_ll_int(e, nest->block), "")};
         end = gml_ll_intrinsic(e, "llvm.smin", &type, 1, args, 2);
     }
     for (unsigned i = nest->n_outer; i-- > 0;)
@@ -303,8 +306,8 @@ static void bind_mems(plan *p)
             *out = LLVMBuildInBoundsGEP2(e->b, e->be->i8, scratch, &at, 1, "");
         } else {
             *out = LLVMBuildAlloca(
-                e->b, LLVMIntTypeInContext(e->be->context,
-                                           (unsigned)gml_dtype_size(mem->dtype) * 8),
+                e->b,
+                LLVMIntTypeInContext(e->be->context, (unsigned)gml_dtype_size(mem->dtype) * 8),
                 "");
         }
     }
@@ -319,8 +322,8 @@ static void begin_function(plan *p, const char *symbol)
     e->function = LLVMAddFunction(be->module, symbol, type);
     gml_backend_mark_function(be, e->function);
     e->dims = LLVMGetParam(e->function, 1);
-    LLVMPositionBuilderAtEnd(
-        e->b, LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
+    LLVMPositionBuilderAtEnd(e->b,
+                             LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
     e->n_scopes = 0;
     memset(e->axis, 0, sizeof e->axis);
     gml_scope_push(e);
@@ -338,8 +341,8 @@ static gml_dim emit_work(plan *p, const work *w, const char *symbol)
     alone.next = NULL;
     begin_function(p, symbol);
     gml_loop loop;
-    gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1, NULL,
-                   0);
+    gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1,
+                   NULL, 0);
     gml_dim units = 0;
     if (w->gemm) {
         units = gml_gemm_units(e->kernel, w->gemm);

@@ -1,15 +1,15 @@
 /* codegen/llvm/math.c - mathematical functions of f32 lanes, as arithmetic.
  *
- * Polynomials fitted for this file (weighted least squares, reweighted towards minimax); errors against
- * double precision, over all floats of the stated range, are in tests/unit/test_math.c:
+ * Polynomials fitted for this file (weighted least squares, reweighted towards minimax); errors
+ * against double precision, over all floats of the stated range, are in tests/unit/test_math.c:
  *     exp   2^n * (1 + r + r^2 P(r)),  r = x - n ln 2          1 ulp
  *     log   n ln 2 + f - f^2/2 + f^3 P(f),  f = m - 1           1 ulp
  *     erf   x + x P(x^2) below 0.9, 1 - exp(P(x)) above         2 ulp
  *     tanh  x + x^3 P(x^2) below 0.625, 1 - 2/(exp(2x)+1)       2 ulp
  * NaN stays NaN; exp and log have the limits of C. Others are libm's, lane by lane. */
-#include <string.h>
-
 #include "codegen/llvm/emit.h"
+
+#include <string.h>
 
 typedef LLVMValueRef val;
 
@@ -97,8 +97,9 @@ static val emit_exp(math *m, val x)
 
 static val emit_log(math *m, val x)
 {
-    static const double p[] = {0.333333098,  -0.249999853, 0.20002273,   -0.166693568, 0.142177183,
-                               -0.123818057, 0.118778968,  -0.118078569, 0.0692589984};
+    static const double p[] = {0.333333098,  -0.249999853, 0.20002273,
+                               -0.166693568, 0.142177183,  -0.123818057,
+                               0.118778968,  -0.118078569, 0.0692589984};
     LLVMBuilderRef b = m->e->b;
     val tiny = LLVMBuildFCmp(b, LLVMRealOLT, x, num(m, 1.17549435e-38), "");
     val scaled = LLVMBuildSelect(b, tiny, LLVMBuildFMul(b, x, num(m, 8388608), ""), x, "");
@@ -106,8 +107,8 @@ static val emit_log(math *m, val x)
     /* the mantissa in [sqrt(1/2), sqrt(2)) */
     val shifted = LLVMBuildSub(b, raw, bits(m, 0x3f3504f3), "");
     val exponent = LLVMBuildAShr(b, shifted, bits(m, 23), "");
-    val mantissa = as_float(
-        m, LLVMBuildSub(b, raw, LLVMBuildShl(b, exponent, bits(m, 23), ""), ""));
+    val mantissa =
+        as_float(m, LLVMBuildSub(b, raw, LLVMBuildShl(b, exponent, bits(m, 23), ""), ""));
     val n = LLVMBuildSIToFP(b, exponent, gml_ll_vector(m->e->be->f32, m->lanes), "");
     n = LLVMBuildSelect(b, tiny, LLVMBuildFSub(b, n, num(m, 23), ""), n, "");
     val f = LLVMBuildFSub(b, mantissa, num(m, 1), "");
@@ -124,10 +125,10 @@ static val emit_log(math *m, val x)
 
 static val emit_erf(math *m, val x)
 {
-    static const double small[] = {0.128379167,   -0.376126353,    0.112837197,  -0.0268607528,
+    static const double small[] = {0.128379167,   -0.376126353,    0.112837197,   -0.0268607528,
                                    0.00520443604, -0.000818192749, 8.53884001e-05};
-    static const double large[] = {0.000169204594, -1.1294884,      -0.633400857,
-                                   -0.108220377,   0.0250806116,    -0.00415625293,
+    static const double large[] = {0.000169204594, -1.1294884,     -0.633400857,
+                                   -0.108220377,   0.0250806116,   -0.00415625293,
                                    0.000431393127, -2.08285779e-05};
     LLVMBuilderRef b = m->e->b;
     val t = absolute(m, x);

@@ -1,19 +1,20 @@
 /* codegen/llvm/module.c - the LLVM module of a program: target, passes, object, jit.
  *
- * The module is optimised lightly (it is written as vectors with invariants hoisted already) and turned
- * into one object, which is either linked into this process or handed out. */
+ * The module is optimised lightly (it is written as vectors with invariants hoisted already)
+ * and turned into one object, which is either linked into this process or handed out. */
+#include "codegen/llvm/kernel.h"
+#include "runtime/code_support.h"
+
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Orc.h>
 #include <llvm-c/Target.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "codegen/llvm/kernel.h"
-#include "runtime/code_support.h"
 
 struct gml_codegen {
     gml_backend be;
@@ -79,10 +80,9 @@ static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_
         return status;
     }
     bool fast = target && target->fast_compile;
-    cg->machine = LLVMCreateTargetMachine(
-        llvm_target, triple, cg->cpu, cg->features,
-        fast ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault, LLVMRelocPIC,
-        LLVMCodeModelDefault);
+    cg->machine = LLVMCreateTargetMachine(llvm_target, triple, cg->cpu, cg->features,
+                                          fast ? LLVMCodeGenLevelLess : LLVMCodeGenLevelDefault,
+                                          LLVMRelocPIC, LLVMCodeModelDefault);
     LLVMSetTarget(cg->be.module, triple);
     LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(cg->machine);
     LLVMSetModuleDataLayout(cg->be.module, layout);
@@ -147,16 +147,15 @@ const char *gml_codegen_cpu(const gml_codegen *cg)
 static void add_attribute(gml_backend *be, LLVMValueRef function, const char *name,
                           const char *value)
 {
-    LLVMAttributeRef attribute =
-        LLVMCreateStringAttribute(be->context, name, (unsigned)strlen(name), value,
-                                  (unsigned)strlen(value));
-    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, attribute);
+    LLVMAttributeRef attribute = LLVMCreateStringAttribute(
+        be->context, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            attribute);
 }
 
 void gml_backend_mark_function(gml_backend *be, LLVMValueRef function)
 {
-    add_attribute(be, function, "prefer-vector-width",
-                  be->vector_bytes == 64 ? "512" : "256");
+    add_attribute(be, function, "prefer-vector-width", be->vector_bytes == 64 ? "512" : "256");
     add_attribute(be, function, "min-legal-vector-width",
                   be->vector_bytes == 64 ? "512" : "256");
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
@@ -222,9 +221,9 @@ static gml_status optimise(gml_codegen *cg, gml_diags *diags)
     }
     LLVMDisposeMessage(text);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef error =
-        LLVMRunPasses(cg->be.module, "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
-                      cg->machine, options);
+    LLVMErrorRef error = LLVMRunPasses(
+        cg->be.module, "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
+        cg->machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error)
         return GML_OK;
@@ -271,7 +270,8 @@ gml_status gml_codegen_print(gml_codegen *cg, const char *form, gml_str *out, gm
     return GML_OK;
 }
 
-/* ---- code in this process ----------------------------------------------------------------- */
+/* ---- code in this process -----------------------------------------------------------------
+ */
 
 static gml_status orc_failure(LLVMErrorRef error, gml_diags *diags)
 {
@@ -296,8 +296,7 @@ static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef libra
             LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
         pairs[i].Sym.Flags.TargetFlags = 0;
     }
-    LLVMErrorRef error =
-        LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n));
+    LLVMErrorRef error = LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n));
     free(pairs);
     return error;
 }

@@ -1,13 +1,13 @@
 /* codegen/llvm/reduce.c - reductions inside an expression.
  *
- * Where the surroundings are vector code, each lane reduces for itself and the reduced axes are plain
- * loops. Where they are scalar, the last reduced axis becomes the vector axis: several accumulators of
- * whole vectors, a masked remainder, and one horizontal combination at the end. Either way the order
- * is fixed by the code, never by threads. */
-#include <string.h>
-
+ * Where the surroundings are vector code, each lane reduces for itself and the reduced axes are
+ * plain loops. Where they are scalar, the last reduced axis becomes the vector axis: several
+ * accumulators of whole vectors, a masked remainder, and one horizontal combination at the end.
+ * Either way the order is fixed by the code, never by threads. */
 #include "codegen/llvm/emit.h"
 #include "ir/scalar.h"
+
+#include <string.h>
 
 #define GML_ACCUMULATORS 4
 
@@ -26,12 +26,12 @@ LLVMValueRef gml_emit_combine(gml_emit *e, gml_reduce_op op, gml_dtype dtype, LL
         return is_float ? LLVMBuildFMul(e->b, a, b, "") : LLVMBuildMul(e->b, a, b, "");
     case GML_REDUCE_MIN:
         return gml_ll_intrinsic(
-            e, is_float ? "llvm.minimum" : (no_sign ? "llvm.umin" : "llvm.smin"), &type, 1, args,
-            2);
+            e, is_float ? "llvm.minimum" : (no_sign ? "llvm.umin" : "llvm.smin"), &type, 1,
+            args, 2);
     case GML_REDUCE_MAX:
         return gml_ll_intrinsic(
-            e, is_float ? "llvm.maximum" : (no_sign ? "llvm.umax" : "llvm.smax"), &type, 1, args,
-            2);
+            e, is_float ? "llvm.maximum" : (no_sign ? "llvm.umax" : "llvm.smax"), &type, 1,
+            args, 2);
     case GML_REDUCE_AND: return LLVMBuildAnd(e->b, a, b, "");
     case GML_REDUCE_OR: return LLVMBuildOr(e->b, a, b, "");
     }
@@ -87,7 +87,8 @@ static LLVMValueRef across(gml_emit *e, const gml_expr *expr, LLVMValueRef vecto
     return LLVMBuildExtractElement(e->b, vector, LLVMConstInt(e->be->i32, 0, 0), "");
 }
 
-/* ---- the last axis as vectors ------------------------------------------------------------- */
+/* ---- the last axis as vectors -------------------------------------------------------------
+ */
 
 static LLVMValueRef last_axis_vectors(gml_emit *e, const gml_expr *expr, LLVMValueRef acc)
 {
@@ -137,10 +138,11 @@ static LLVMValueRef last_axis_vectors(gml_emit *e, const gml_expr *expr, LLVMVal
     return combine(e, expr, acc, across(e, expr, loop.phis[0], lanes), 1);
 }
 
-/* ---- plain loops -------------------------------------------------------------------------- */
+/* ---- plain loops --------------------------------------------------------------------------
+ */
 
-static LLVMValueRef reduce_level(gml_emit *e, const gml_expr *expr, unsigned level, bool vectors,
-                                 LLVMValueRef acc)
+static LLVMValueRef reduce_level(gml_emit *e, const gml_expr *expr, unsigned level,
+                                 bool vectors, LLVMValueRef acc)
 {
     unsigned n = expr->as.reduce.n_axes;
     unsigned lanes = e->lanes > 1 && (expr->free >> e->vector->number & 1) ? e->lanes : 1;

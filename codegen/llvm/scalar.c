@@ -1,11 +1,12 @@
 /* codegen/llvm/scalar.c - scalar operators of loop IR as LLVM arithmetic.
  *
- * They mean what ir/scalar.c computes: integers wrap, division by zero gives 0, minimum and maximum
- * of floats keep NaN, casts from floats saturate to 64 bits and then wrap. */
-#include <string.h>
+ * They mean what ir/scalar.c computes: integers wrap, division by zero gives 0, minimum and
+ * maximum of floats keep NaN, casts from floats saturate to 64 bits and then wrap. */
+#include "ir/scalar.h"
 
 #include "codegen/llvm/emit.h"
-#include "ir/scalar.h"
+
+#include <string.h>
 
 static bool is_unsigned(gml_dtype dtype)
 {
@@ -37,7 +38,8 @@ static LLVMValueRef wrap(gml_emit *e, gml_dtype dtype, LLVMValueRef value)
                               : LLVMBuildAShr(e->b, high, shift, "");
 }
 
-/* ---- integers ----------------------------------------------------------------------------- */
+/* ---- integers -----------------------------------------------------------------------------
+ */
 
 typedef enum division { QUOTIENT, REMAINDER, FLOOR_QUOTIENT, FLOOR_REMAINDER } division;
 
@@ -133,9 +135,9 @@ static LLVMValueRef int_operator(gml_emit *e, gml_scalar_op op, gml_dtype dtype,
     case GML_X_NEG: return LLVMBuildNeg(e->b, a, "");
     case GML_X_ABS:
         return no_sign ? a
-                       : LLVMBuildSelect(
-                             e->b, LLVMBuildICmp(e->b, LLVMIntSLT, a, int_like(a, 0), ""),
-                             LLVMBuildNeg(e->b, a, ""), a, "");
+                       : LLVMBuildSelect(e->b,
+                                         LLVMBuildICmp(e->b, LLVMIntSLT, a, int_like(a, 0), ""),
+                                         LLVMBuildNeg(e->b, a, ""), a, "");
     case GML_X_ADD: return LLVMBuildAdd(e->b, a, b, "");
     case GML_X_SUB: return LLVMBuildSub(e->b, a, b, "");
     case GML_X_MUL: return LLVMBuildMul(e->b, a, b, "");
@@ -162,7 +164,8 @@ static LLVMValueRef int_operator(gml_emit *e, gml_scalar_op op, gml_dtype dtype,
     }
 }
 
-/* ---- floats ------------------------------------------------------------------------------- */
+/* ---- floats -------------------------------------------------------------------------------
+ */
 
 static LLVMValueRef float_intrinsic(gml_emit *e, const char *name, LLVMValueRef const *args,
                                     unsigned n)
@@ -172,9 +175,10 @@ static LLVMValueRef float_intrinsic(gml_emit *e, const char *name, LLVMValueRef 
 }
 
 static const char *const float_intrinsics[GML_SCALAR_COUNT] = {
-    [GML_X_ABS] = "llvm.fabs",      [GML_X_MIN] = "llvm.minimum", [GML_X_MAX] = "llvm.maximum",
-    [GML_X_FLOOR] = "llvm.floor",   [GML_X_CEIL] = "llvm.ceil",   [GML_X_ROUND] = "llvm.roundeven",
-    [GML_X_TRUNC] = "llvm.trunc",   [GML_X_SQRT] = "llvm.sqrt",
+    [GML_X_ABS] = "llvm.fabs",    [GML_X_MIN] = "llvm.minimum",
+    [GML_X_MAX] = "llvm.maximum", [GML_X_FLOOR] = "llvm.floor",
+    [GML_X_CEIL] = "llvm.ceil",   [GML_X_ROUND] = "llvm.roundeven",
+    [GML_X_TRUNC] = "llvm.trunc", [GML_X_SQRT] = "llvm.sqrt",
 };
 
 /* libm's name for doubles; floats have an f behind. */
@@ -226,8 +230,8 @@ static LLVMValueRef float_operator(gml_emit *e, const gml_expr *expr, gml_dtype 
     case GML_X_GE: return LLVMBuildFCmp(e->b, LLVMRealOGE, a, b, "");
     case GML_X_ISNAN: return LLVMBuildFCmp(e->b, LLVMRealUNO, a, a, "");
     case GML_X_ISINF: {
-        LLVMValueRef inf = LLVMConstReal(dtype == GML_F64 ? e->be->f64 : e->be->f32,
-                                         __builtin_inf());
+        LLVMValueRef inf =
+            LLVMConstReal(dtype == GML_F64 ? e->be->f64 : e->be->f32, __builtin_inf());
         return LLVMBuildFCmp(e->b, LLVMRealOEQ, float_intrinsic(e, "llvm.fabs", &a, 1),
                              gml_ll_splat(e, inf, lanes), "");
     }
@@ -241,7 +245,8 @@ static LLVMValueRef float_operator(gml_emit *e, const gml_expr *expr, gml_dtype 
     return own ? own : libm_call(e, op, dtype == GML_F64, args, lanes);
 }
 
-/* ---- casts -------------------------------------------------------------------------------- */
+/* ---- casts --------------------------------------------------------------------------------
+ */
 
 static LLVMValueRef int_to_int(gml_emit *e, gml_dtype to, gml_dtype from, LLVMValueRef value,
                                unsigned lanes)
@@ -270,8 +275,8 @@ static LLVMValueRef float_to_int(gml_emit *e, gml_dtype to, unsigned flags, LLVM
     bool clamp = (flags & GML_CAST_CLAMP) && gml_dtype_bits(to) >= 8;
     LLVMTypeRef wide = gml_emit_type(e, clamp ? to : GML_I64, lanes);
     LLVMTypeRef types[2] = {wide, LLVMTypeOf(value)};
-    const char *name = no_sign || (clamp && is_unsigned(to)) ? "llvm.fptoui.sat"
-                                                             : "llvm.fptosi.sat";
+    const char *name =
+        no_sign || (clamp && is_unsigned(to)) ? "llvm.fptoui.sat" : "llvm.fptosi.sat";
     LLVMValueRef whole = gml_ll_intrinsic(e, name, types, 2, &value, 1);
     if (clamp)
         return whole;
@@ -285,8 +290,8 @@ static LLVMValueRef float_to_int(gml_emit *e, gml_dtype to, unsigned flags, LLVM
     return int_to_int(e, to, GML_I64, whole, lanes);
 }
 
-static LLVMValueRef to_small_float(gml_emit *e, gml_dtype to, unsigned flags, LLVMValueRef value,
-                                   bool from_double, unsigned lanes)
+static LLVMValueRef to_small_float(gml_emit *e, gml_dtype to, unsigned flags,
+                                   LLVMValueRef value, bool from_double, unsigned lanes)
 {
     LLVMTypeRef f64 = gml_ll_vector(e->be->f64, lanes);
     if (!from_double && (to == GML_F16 || to == GML_BF16))
@@ -334,7 +339,8 @@ static LLVMValueRef bitcast(gml_emit *e, gml_dtype to, gml_dtype from, LLVMValue
     return gml_emit_from_bits(e, to, gml_emit_to_bits(e, from, value, lanes), lanes);
 }
 
-/* ---- the front ---------------------------------------------------------------------------- */
+/* ---- the front ----------------------------------------------------------------------------
+ */
 
 LLVMValueRef gml_emit_scalar(gml_emit *e, const gml_expr *expr, LLVMValueRef const *args,
                              unsigned lanes)

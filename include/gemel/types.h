@@ -1,6 +1,8 @@
-/* gemel/types.h - the vocabulary every part of gemel shares: statuses, element types, tensor views.
+/* gemel/types.h - the vocabulary every part of gemel shares: statuses, element types, tensor
+ * views.
  *
- * A `gml_tensor` is a view: it owns nothing. Whoever hands one out says how long its memory lives.
+ * A `gml_tensor` is a view: it owns nothing. Whoever hands one out says how long its memory
+ * lives.
  */
 #ifndef GEMEL_TYPES_H
 #define GEMEL_TYPES_H
@@ -14,11 +16,11 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define GML_MUST_CHECK __attribute__((warn_unused_result))
-#define GML_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#    define GML_MUST_CHECK        __attribute__((warn_unused_result))
+#    define GML_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
-#define GML_MUST_CHECK
-#define GML_PRINTF(fmt, args)
+#    define GML_MUST_CHECK
+#    define GML_PRINTF(fmt, args)
 #endif
 
 /* code, exit status of the command line, what it says */
@@ -96,12 +98,12 @@ typedef enum gml_dtype {
 #define X(name, number, text, bits, bytes, class) GML_##name = number,
     GML_DTYPE_MAP(X)
 #undef X
-    GML_DTYPE_COUNT
+        GML_DTYPE_COUNT
 } gml_dtype;
 
 /* All of these accept any value of the enum and answer for GML_NONE too. */
 const char *gml_dtype_name(gml_dtype dtype);
-size_t gml_dtype_size(gml_dtype dtype); /* bytes of one element in memory */
+size_t gml_dtype_size(gml_dtype dtype);   /* bytes of one element in memory */
 unsigned gml_dtype_bits(gml_dtype dtype); /* bits of one element in a file */
 gml_dtype_class gml_dtype_get_class(gml_dtype dtype);
 /* GML_NONE when no type has that spelling. */
@@ -115,8 +117,8 @@ typedef struct gml_string {
     size_t len;
 } gml_string;
 
-/* A dense row-major tensor somewhere in memory. `data` may have any alignment when it points into
- * a model file, and is aligned to 64 bytes when gemel allocated it. */
+/* A dense row-major tensor somewhere in memory. `data` may have any alignment when it points
+ * into a model file, and is aligned to 64 bytes when gemel allocated it. */
 typedef struct gml_tensor {
     gml_dtype dtype;
     int rank; /* 0 to GML_MAX_RANK */
@@ -124,8 +126,8 @@ typedef struct gml_tensor {
     void *data; /* may be NULL when there is no element */
 } gml_tensor;
 
-/* Elements of `tensor`: 1 for a scalar, 0 when a dimension is 0 or less, INT64_MAX when the product
- * does not fit. */
+/* Elements of `tensor`: 1 for a scalar, 0 when a dimension is 0 or less, INT64_MAX when the
+ * product does not fit. */
 int64_t gml_tensor_numel(const gml_tensor *tensor);
 
 #ifdef __cplusplus

@@ -1,7 +1,7 @@
 /* ir/ops/fused.c - gemel.Fused: a region that becomes one kernel.
  *
- * The region's parameters stand for the operands; its nodes are lowered in place, where their elements
- * are needed, so nothing inside is stored. Made by passes/fuse.c. */
+ * The region's parameters stand for the operands; its nodes are lowered in place, where their
+ * elements are needed, so nothing inside is stored. Made by passes/fuse.c. */
 #include "ir/op.h"
 
 static const gml_attr_spec attrs[] = {

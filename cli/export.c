@@ -1,0 +1,248 @@
+/* cli/export.c - gemel export: the networks of models/ as ONNX files. */
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "models/models.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GML_DEFAULT_OPSET   20 /* the oldest that has a word for GELU: most runtimes read it */
+#define GML_MANY_PARAMETERS 10000000 /* from here on progress is shown */
+
+typedef struct request {
+    gml_network_options options;
+    uint64_t seed;
+    const char *output;
+    unsigned given; /* of the options that not every network reads */
+    bool external_data;
+    bool json;
+    bool list;
+} request;
+
+static const gml_cli_option options[] = {
+    {"output", "FILE", "the file to write", 'o'},
+    {"variant", "NAME", "which of the network's variants (--list names them)"},
+    {"batch", "N", "batch size, or a name for one that is open (1)"},
+    {"sequence", "N", "tokens in a sequence, or a name"},
+    {"image-size", "N", "width and height of the input"},
+    {"no-head", NULL, "without the layers that serve one task"},
+    {"features", "NAME", "of vit without head: cls (default) or tokens"},
+    {"seed", "N", "of the random weights (0)"},
+    {"opset", "N", "ONNX operator set, 17 to 27 (20)"},
+    {"external-data", NULL, "weights beside the model, in FILE.data"},
+    {"list", NULL, "name the networks and their variants"},
+    {"json", NULL, "report as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const gml_cli cli = {
+    options,
+    "gemel export NAME -o FILE [options], or gemel export --list",
+    "Writes a network with random weights as an ONNX model. The weights bear the names that "
+    "the\n"
+    "framework's implementation gives them; the same seed gives the same file on every "
+    "machine.",
+};
+
+/* A number, or a name for a size that is open. */
+static bool read_extent(const char *text, gml_extent *out_extent)
+{
+    int64_t value = 0;
+    *out_extent = (gml_extent){0};
+    if (gml_cli_int(text, &value)) {
+        out_extent->value = value;
+        return value > 0;
+    }
+    for (const char *at = text; *at != '\0'; at++)
+        if (!isalnum((unsigned char)*at) && *at != '_')
+            return false;
+    out_extent->name = text;
+    return *text != '\0' && !isdigit((unsigned char)*text);
+}
+
+static bool handle_number(request *r, const char *name, const char *value)
+{
+    int64_t n = 0;
+    if (!gml_cli_int(value, &n) || n < 0)
+        return false;
+    if (strcmp(name, "seed") == 0) {
+        r->seed = (uint64_t)n;
+        return true;
+    }
+    if (strcmp(name, "opset") == 0) {
+        r->options.opset = n;
+        return n >= 17 && n <= GML_BUILDER_OPSET;
+    }
+    r->given |= GML_NETWORK_IMAGE_SIZE;
+    r->options.image_size = n;
+    return n > 0 && n <= 1 << 16;
+}
+
+static bool handle_flag(request *r, const char *name)
+{
+    if (strcmp(name, "no-head") == 0) {
+        r->given |= GML_NETWORK_NO_HEAD;
+        r->options.no_head = true;
+    } else if (strcmp(name, "external-data") == 0) {
+        r->external_data = true;
+    } else if (strcmp(name, "list") == 0) {
+        r->list = true;
+    } else {
+        r->json = true;
+    }
+    return true;
+}
+
+static bool handle(void *context, const char *name, const char *value)
+{
+    request *r = context;
+    if (value == NULL)
+        return handle_flag(r, name);
+    if (strcmp(name, "output") == 0) {
+        r->output = value;
+        return *value != '\0';
+    }
+    if (strcmp(name, "variant") == 0) {
+        r->options.variant = value;
+        return true;
+    }
+    if (strcmp(name, "batch") == 0)
+        return read_extent(value, &r->options.batch);
+    if (strcmp(name, "sequence") == 0) {
+        r->given |= GML_NETWORK_SEQUENCE;
+        return read_extent(value, &r->options.sequence);
+    }
+    if (strcmp(name, "features") == 0) {
+        r->given |= GML_NETWORK_FEATURES;
+        r->options.features = value;
+        return strcmp(value, "cls") == 0 || strcmp(value, "tokens") == 0;
+    }
+    return handle_number(r, name, value);
+}
+
+/* ---- the list ---------------------------------------------------------------------------- */
+
+static int print_json(json_t *json)
+{
+    int failed = json_dumpf(json, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(json);
+    return failed != 0 ? 5 : 0;
+}
+
+static int list_networks(bool as_json)
+{
+    size_t count = 0;
+    const gml_network *networks = gml_network_table(&count);
+    json_t *array = as_json ? json_array() : NULL;
+    for (size_t i = 0; i < count; i++) {
+        const gml_network *network = &networks[i];
+        if (as_json)
+            json_array_append_new(array,
+                                  json_pack("{s:s, s:s, s:s}", "name", network->name, "doc",
+                                            network->doc, "variants", network->variants));
+        else
+            printf("%-10s %s%s%s\n", network->name, network->doc,
+                   *network->variants != '\0' ? "; variants: " : "", network->variants);
+    }
+    return as_json ? print_json(array) : 0;
+}
+
+/* ---- one network ------------------------------------------------------------------------- */
+
+/* What is wrong with the request for `network`, or NULL. */
+static const char *find_fault(const request *r, const gml_network *network)
+{
+    unsigned unread = r->given & ~network->options;
+    if (!gml_network_has_variant(network, r->options.variant))
+        return "it has no such variant; --list names them";
+    if (unread & GML_NETWORK_SEQUENCE)
+        return "it has no sequence";
+    if (unread & GML_NETWORK_IMAGE_SIZE)
+        return "it has no images";
+    if (unread & GML_NETWORK_NO_HEAD)
+        return "it has no head";
+    if (unread & GML_NETWORK_FEATURES)
+        return "it has no features";
+    if ((r->given & GML_NETWORK_FEATURES) && !r->options.no_head)
+        return "--features goes with --no-head";
+    return NULL;
+}
+
+static int64_t file_size(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return -1;
+    int64_t size = fseek(file, 0, SEEK_END) == 0 ? (int64_t)ftell(file) : -1;
+    fclose(file);
+    return size;
+}
+
+static int report(const request *r, const gml_network *network, uint64_t parameters)
+{
+    int64_t bytes = file_size(r->output);
+    const char *variant = r->options.variant;
+    char first[16] = "";
+    if (variant == NULL) {
+        snprintf(first, sizeof first, "%.*s", (int)strcspn(network->variants, " "),
+                 network->variants);
+        variant = first;
+    }
+    if (r->json)
+        return print_json(json_pack(
+            "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", network->name, "variant", variant,
+            "file", r->output, "bytes", (json_int_t)bytes, "parameters", (json_int_t)parameters,
+            "opset", (json_int_t)r->options.opset, "seed", (json_int_t)r->seed));
+    printf("%s: %s%s%s, %" PRIu64 " parameters, %.1f MB\n", r->output, network->name,
+           *variant != '\0' ? " " : "", variant, parameters, (double)bytes / 1e6);
+    return 0;
+}
+
+static int export_network(const request *r, const gml_network *network)
+{
+    gml_builder *builder = gml_builder_create(network->name, r->options.opset, r->seed);
+    network->build(builder, &r->options);
+    uint64_t parameters = gml_builder_parameters(builder);
+    gml_cli_progress progress = {0};
+    gml_save_options save = {.external_data = r->external_data};
+    if (parameters >= GML_MANY_PARAMETERS) {
+        save.progress = gml_cli_progress_show;
+        save.progress_context = &progress;
+    }
+    gml_status status = gml_builder_save(builder, r->output, &save);
+    gml_cli_progress_end(&progress);
+    if (status != GML_OK)
+        fputs(gml_builder_message(builder), stderr);
+    gml_builder_destroy(builder);
+    return status == GML_OK ? report(r, network, parameters) : gml_status_exit(status);
+}
+
+int gml_verb_export(int argc, char **argv)
+{
+    request r = {.options = {.batch = {.value = 1}, .opset = GML_DEFAULT_OPSET}};
+    int n = gml_cli_parse(&cli, argc, argv, handle, &r);
+    if (n < 0)
+        return -1 - n;
+    if (r.list && n == 0)
+        return list_networks(r.json);
+    if (n != 1 || r.output == NULL) {
+        fputs("gemel: export needs one network and -o FILE; --help says more\n", stderr);
+        return 2;
+    }
+    const gml_network *network = gml_network_find(argv[1]);
+    if (network == NULL) {
+        fprintf(stderr, "gemel: there is no network '%s'; 'gemel export --list' names them\n",
+                argv[1]);
+        return 2;
+    }
+    const char *fault = find_fault(&r, network);
+    if (fault != NULL) {
+        fprintf(stderr, "gemel: export %s: %s\n", network->name, fault);
+        return 2;
+    }
+    return export_network(&r, network);
+}

@@ -1,0 +1,388 @@
+/* runtime/artifact_read.c - bytes to a program.
+ *
+ * The checksum finds accidents; it does not make an image trustworthy. So everything is checked again
+ * while reading, then the whole program by gml_program_check, and places in memory are planned
+ * afresh rather than believed. */
+#include "runtime/artifact_reader.h"
+
+#include <string.h>
+
+#include "runtime/cpu.h"
+#include "runtime/plan.h"
+
+/* Operators in one size; bounds the recursion over it. */
+#define GML_MAX_DIM_SIZE 1024
+
+static gml_program *read_program(gml_reader *r, int depth);
+
+/* ---- Sizes and slots -------------------------------------------------------------------- */
+
+/* The size of an operand of expression `number`, 0 when it is none. */
+static uint32_t operand_size(const gml_dim_pool *pool, gml_dim dim, size_t number)
+{
+    if (gml_dim_is_const(dim))
+        return 1;
+    return dim < 0 && gml_dim_index(dim) < number ? pool->exprs.items[gml_dim_index(dim)].size
+                                                  : 0;
+}
+
+/* Kernels know sizes by their number, so the pool is filled as it was, not simplified again. */
+static void read_dims(gml_reader *r, gml_dim_pool *pool)
+{
+    uint32_t count = gml_read_count(r, 8);
+    for (size_t i = 0; i < count && r->status == GML_OK; i++) {
+        uint32_t op = gml_read_u32(r);
+        if (op == GML_DIM_SYMBOL) {
+            const char *name = gml_read_name(r);
+            if (r->status == GML_OK && gml_dim_index(gml_dim_symbol(pool, name)) != i)
+                gml_reader_refuse(r, "a symbol is there twice");
+            continue;
+        }
+        gml_dim_expr expr = {.op = (gml_dim_op)op, .a = gml_read_i64(r), .b = gml_read_i64(r)};
+        uint32_t a = operand_size(pool, expr.a, i);
+        uint32_t b = operand_size(pool, expr.b, i);
+        expr.size = 1 + a + b;
+        if (op > GML_DIM_MAX || a == 0 || b == 0 || expr.size > GML_MAX_DIM_SIZE)
+            gml_reader_refuse(r, "a size");
+        if (r->status == GML_OK)
+            gml_push(r->arena, &pool->exprs, expr);
+    }
+}
+
+static void read_slot(gml_reader *r, gml_slot *slot)
+{
+    uint32_t kind = gml_read_u32(r);
+    uint32_t dtype = gml_read_u32(r);
+    int32_t rank = (int32_t)gml_read_u32(r);
+    slot->name = gml_read_text(r);
+    if (kind > GML_SLOT_VALUE || dtype >= GML_DTYPE_COUNT || rank < GML_NO_RANK ||
+        rank > GML_MAX_RANK) {
+        gml_reader_refuse(r, "type of a value");
+        return;
+    }
+    slot->kind = (gml_slot_kind)kind;
+    slot->dtype = (gml_dtype)dtype;
+    slot->rank = rank;
+    gml_tensor tensor = {.dtype = slot->dtype, .rank = rank};
+    for (int i = 0; i < rank; i++)
+        tensor.dims[i] = gml_read_i64(r);
+    slot->dims = gml_arena_copy(r->arena, tensor.dims, sizeof tensor.dims);
+    if (slot->kind != GML_SLOT_CONSTANT)
+        return;
+    gml_read_elements(r, &tensor);
+    slot->data = tensor.data;
+}
+
+/* ---- Steps ------------------------------------------------------------------------------ */
+
+static void read_kernel(gml_reader *r, gml_step *step)
+{
+    step->n_phases = gml_read_count(r, 12);
+    gml_phase *phases = gml_new_array(r->arena, gml_phase, step->n_phases);
+    for (uint32_t i = 0; i < step->n_phases && r->status == GML_OK; i++) {
+        phases[i].symbol = gml_read_name(r);
+        phases[i].extent = gml_read_i64(r);
+        const gml_artifact_phase *row = gml_map_find(&r->phases, phases[i].symbol);
+        if (row != NULL)
+            phases[i].run = row->run;
+        else if (r->status == GML_OK)
+            r->status = gml_fail(r->diags, GML_E_INVALID, r->loc,
+                                 "the artifact has no function %s", phases[i].symbol);
+    }
+    step->phases = phases;
+    step->n_temporaries = gml_read_count(r, 8);
+    gml_dim *temporaries = gml_new_array(r->arena, gml_dim, step->n_temporaries);
+    for (uint32_t i = 0; i < step->n_temporaries; i++)
+        temporaries[i] = gml_read_i64(r);
+    step->temporaries = temporaries;
+    step->scratch = gml_read_i64(r);
+    step->flops = gml_read_i64(r);
+    step->bytes = gml_read_i64(r);
+}
+
+static void read_regions(gml_reader *r, gml_step *step, int depth)
+{
+    uint32_t count = gml_read_count(r, 8);
+    gml_region *regions = gml_new_array(r->arena, gml_region, count);
+    step->regions = regions;
+    for (uint32_t i = 0; i < count && r->status == GML_OK; i++) {
+        regions[i].n_params = gml_read_u32(r);
+        regions[i].captures = gml_read_numbers(r, &regions[i].n_captures);
+        gml_arena *arena = r->arena;
+        regions[i].program = read_program(r, depth + 1);
+        r->arena = arena;
+        /* Counted once it is there: releasing the program releases it. */
+        if (regions[i].program != NULL)
+            step->n_regions = i + 1;
+    }
+}
+
+static void read_dtypes(gml_reader *r, gml_step *step)
+{
+    if (gml_read_u32(r) == 0 || r->status != GML_OK)
+        return;
+    gml_dtype *dtypes = gml_new_array(r->arena, gml_dtype, step->n_outputs);
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
+        uint32_t dtype = gml_read_u32(r);
+        if (dtype >= GML_DTYPE_COUNT)
+            gml_reader_refuse(r, "type of a result");
+        dtypes[i] = (gml_dtype)dtype;
+    }
+    step->output_dtypes = dtypes;
+}
+
+static void read_host(gml_reader *r, gml_step *step, int depth)
+{
+    step->host_name = gml_read_name(r);
+    const gml_artifact_host *row = gml_map_find(&r->hosts, step->host_name);
+    if (row != NULL)
+        step->host = row->run;
+    else if (r->status == GML_OK)
+        r->status = gml_fail(r->diags, GML_E_INVALID, r->loc,
+                             "the artifact has no host operator %s", step->host_name);
+    step->attrs = gml_read_attrs(r, &step->n_attrs);
+    read_dtypes(r, step);
+    read_regions(r, step, depth);
+}
+
+/* `step` is in the program already, so that its regions are released with it. */
+static void read_step(gml_reader *r, gml_step *step, int depth)
+{
+    uint32_t kind = gml_read_u32(r);
+    if (kind > GML_STEP_HOST)
+        gml_reader_refuse(r, "kind of a step");
+    step->kind = (gml_step_kind)kind;
+    step->name = gml_read_text(r);
+    step->node = gml_read_text(r);
+    step->op = gml_read_text(r);
+    step->inputs = gml_read_numbers(r, &step->n_inputs);
+    step->outputs = gml_read_numbers(r, &step->n_outputs);
+    if (r->status != GML_OK)
+        return;
+    if (step->kind == GML_STEP_KERNEL)
+        read_kernel(r, step);
+    else
+        read_host(r, step, depth);
+}
+
+/* ---- Programs --------------------------------------------------------------------------- */
+
+static uint32_t *read_list(gml_reader *r, uint32_t *out_count, const char ***out_names)
+{
+    const uint32_t *numbers = gml_read_numbers(r, out_count);
+    if (gml_read_u32(r) != 0) {
+        *out_names = gml_new_array(r->arena, const char *, *out_count);
+        for (uint32_t i = 0; i < *out_count && r->status == GML_OK; i++)
+            (*out_names)[i] = gml_read_text(r);
+    }
+    return gml_arena_copy(r->arena, numbers, *out_count * sizeof *numbers);
+}
+
+static void fill_program(gml_reader *r, gml_program *program, int depth)
+{
+    read_dims(r, &program->dims);
+    uint32_t n_slots = gml_read_count(r, 16);
+    for (uint32_t i = 0; i < n_slots && r->status == GML_OK; i++) {
+        gml_slot slot = {0};
+        read_slot(r, &slot);
+        gml_push(r->arena, &program->slots, slot);
+    }
+    program->inputs = read_list(r, &program->n_inputs, &program->input_names);
+    program->outputs = read_list(r, &program->n_outputs, &program->output_names);
+    uint32_t n_steps = gml_read_count(r, 24);
+    for (uint32_t i = 0; i < n_steps && r->status == GML_OK; i++) {
+        gml_push(r->arena, &program->steps, (gml_step){0});
+        read_step(r, &program->steps.items[i], depth);
+    }
+}
+
+/* NULL after a fault. Leaves r->arena the program's. */
+static gml_program *read_program(gml_reader *r, int depth)
+{
+    if (depth > GML_MAX_REGION_DEPTH)
+        gml_reader_refuse(r, "regions nest too deeply");
+    if (r->status != GML_OK)
+        return NULL;
+    gml_program *program = gml_program_create();
+    if (program == NULL) {
+        r->status = gml_fail(r->diags, GML_E_MEMORY, r->loc, "no memory for the program");
+        return NULL;
+    }
+    r->arena = &program->arena;
+    fill_program(r, program, depth);
+    if (r->status == GML_OK)
+        r->status = gml_program_plan(program, r->diags);
+    if (r->status == GML_OK)
+        return program;
+    gml_program_release(program);
+    return NULL;
+}
+
+/* ---- Files ------------------------------------------------------------------------------ */
+
+typedef struct mappings {
+    gml_file *files;
+    uint32_t count;
+} mappings;
+
+static void unmap_all(void *context)
+{
+    mappings *m = context;
+    for (uint32_t i = 0; i < m->count; i++)
+        gml_file_unmap(&m->files[i]);
+}
+
+static bool is_plain_name(const char *name)
+{
+    return name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0;
+}
+
+static void map_file(gml_reader *r, gml_file *file)
+{
+    const char *name = gml_read_name(r);
+    uint64_t size = gml_read_u64(r);
+    uint64_t checksum = gml_read_u64(r);
+    if (r->status == GML_OK && !is_plain_name(name))
+        gml_reader_refuse(r, "name of a file");
+    if (r->status != GML_OK)
+        return;
+    const char *path = name;
+    if (r->symbols->folder != NULL)
+        path = gml_arena_printf(r->arena, "%s/%s", r->symbols->folder, name);
+    r->status = gml_file_map(path, file, r->diags);
+    if (r->status != GML_OK)
+        return;
+    if (file->size != size || gml_head_checksum(file) != checksum) {
+        r->status = gml_fail(r->diags, GML_E_INVALID, r->loc,
+                             "%s is not the file that the artifact was compiled with", path);
+        gml_note(r->diags, "it has %zu bytes; %llu are expected", file->size,
+                 (unsigned long long)size);
+    }
+}
+
+static void map_files(gml_reader *r, mappings *m)
+{
+    uint32_t count = gml_read_count(r, 20);
+    m->files = gml_new_array(r->arena, gml_file, count);
+    for (uint32_t i = 0; i < count && r->status == GML_OK; i++) {
+        gml_file file = {0};
+        map_file(r, &file);
+        if (file.data != NULL)
+            m->files[m->count++] = file;
+    }
+    r->files = m->files;
+    r->n_files = m->count;
+}
+
+/* ---- The image -------------------------------------------------------------------------- */
+
+static gml_status damaged(const gml_reader *r, const char *what)
+{
+    return gml_fail(r->diags, GML_E_INVALID, r->loc, "the artifact is damaged: %s", what);
+}
+
+/* Header, checksums, and the bounds of description and constants. */
+static gml_status open_image(gml_reader *r, size_t len)
+{
+    const unsigned char *image = r->image;
+    if (len < GML_HEADER_SIZE || memcmp(image, GML_MAGIC, 8) != 0)
+        return gml_fail(r->diags, GML_E_INVALID, r->loc, "this is no artifact of gemel");
+    uint64_t version = gml_load_number(image + GML_AT_VERSION, 4);
+    if (version != GML_ABI_VERSION)
+        return gml_fail(r->diags, GML_E_UNSUPPORTED, r->loc,
+                        "the artifact has version %llu, this runtime reads version %d",
+                        (unsigned long long)version, GML_ABI_VERSION);
+    uint64_t description = gml_load_number(image + GML_AT_DESCRIPTION, 8);
+    uint64_t constants = gml_load_number(image + GML_AT_CONSTANTS, 8);
+    uint64_t size = gml_load_number(image + GML_AT_CONSTANTS_SIZE, 8);
+    if (gml_load_number(image + GML_AT_SIZE, 8) != len)
+        return damaged(r, "its size is not the one it had");
+    if (description > len - GML_HEADER_SIZE || constants < GML_HEADER_SIZE + description ||
+        constants > len || size != len - constants)
+        return damaged(r, "its parts do not fit");
+    if (gml_load_number(image + GML_AT_CHECKSUM, 8) !=
+        gml_image_checksum(image, (size_t)description))
+        return damaged(r, "the checksum does not fit");
+    for (size_t i = GML_HEADER_SIZE + (size_t)description; i < constants; i++) {
+        if (image[i] != 0)
+            return damaged(r, "the checksum does not fit");
+    }
+    if (!r->symbols->trust_constants &&
+        gml_load_number(image + GML_AT_CONSTANTS_CHECKSUM, 8) !=
+            gml_hash_bytes(image + constants, (size_t)size, 0))
+        return damaged(r, "the checksum of its constants does not fit");
+    r->at = image + GML_HEADER_SIZE;
+    r->end = r->at + description;
+    r->constants = image + constants;
+    r->constants_size = size;
+    return GML_OK;
+}
+
+static void check_features(gml_reader *r)
+{
+    uint32_t count = gml_read_count(r, 4);
+    for (uint32_t i = 0; i < count && r->status == GML_OK; i++) {
+        const char *feature = gml_read_name(r);
+        if (r->status == GML_OK && !gml_cpu_has(feature)) {
+            r->status = gml_fail(r->diags, GML_E_UNSUPPORTED, r->loc,
+                                 "the artifact needs a processor with %s", feature);
+            gml_note(r->diags, "compile it for this machine, or for an older one");
+        }
+    }
+}
+
+static void fill_tables(gml_reader *r, gml_arena *arena)
+{
+    union {
+        const void *from;
+        void *to;
+    } row;
+    gml_map_init(&r->phases, arena);
+    gml_map_init(&r->hosts, arena);
+    for (size_t i = 0; i < r->symbols->n_phases; i++) {
+        row.from = &r->symbols->phases[i];
+        (void)gml_map_set(&r->phases, r->symbols->phases[i].name, row.to);
+    }
+    for (size_t i = 0; i < r->symbols->n_hosts; i++) {
+        row.from = &r->symbols->hosts[i];
+        (void)gml_map_set(&r->hosts, r->symbols->hosts[i].name, row.to);
+    }
+}
+
+/* The mappings move into the program's arena and are released with it. */
+static void adopt(gml_program *program, const mappings *m)
+{
+    mappings *kept = gml_arena_copy(&program->arena, m, sizeof *m);
+    kept->files = gml_arena_copy(&program->arena, m->files, m->count * sizeof *m->files);
+    program->context = kept;
+    program->release = unmap_all;
+}
+
+gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_symbols *symbols,
+                             gml_program **out_program, gml_diags *diags)
+{
+    gml_reader r = {
+        .image = bytes, .symbols = symbols, .loc = {.file = symbols->name}, .diags = diags};
+    GML_TRY(open_image(&r, len));
+    gml_arena arena;
+    gml_arena_init(&arena);
+    r.arena = &arena;
+    mappings m = {0};
+    fill_tables(&r, &arena);
+    check_features(&r);
+    map_files(&r, &m);
+    gml_program *program = read_program(&r, 0);
+    if (r.status == GML_OK && r.at != r.end)
+        gml_reader_refuse(&r, "there is more than the program");
+    if (r.status == GML_OK) {
+        adopt(program, &m);
+        *out_program = program;
+    } else {
+        unmap_all(&m);
+        if (program != NULL)
+            gml_program_release(program);
+    }
+    gml_arena_reset(&arena);
+    return r.status;
+}
