@@ -123,7 +123,8 @@ static uint64_t constant_inputs(const gml_kernel *kernel, const gml_node *node,
 }
 
 /* Slots for the constants that are packed ahead; they are filled when the code exists. */
-static void add_packs(frame *f, const gml_code *code, uint32_t *inputs, uint32_t *n_inputs)
+static void add_packs(frame *f, const gml_code *code, const void *const *data, uint32_t *inputs,
+                      uint32_t *n_inputs)
 {
     gml_program_builder *b = f->builder;
     for (unsigned i = 0; i < code->n_packs; i++) {
@@ -135,7 +136,7 @@ static void add_packs(frame *f, const gml_code *code, uint32_t *inputs, uint32_t
             *n_inputs = pack->input + 1;
             gml_push(&f->program->arena, &f->program->slots, slot);
         }
-        gml_pending_pack pending = {f->program, *pack, inputs, *n_inputs};
+        gml_pending_pack pending = {f->program, *pack, inputs[pack->input], data, *n_inputs};
         gml_push(b->scratch, &b->packs, pending);
     }
 }
@@ -158,9 +159,15 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
     copy_code(f, &code, step);
     uint32_t *inputs = gml_new_array(arena, uint32_t, n_inputs + code.n_packs + 1);
     uint32_t *outputs = gml_new_array(arena, uint32_t, node->n_results + 1);
-    for (uint32_t i = 0; i < n_inputs; i++)
-        GML_TRY(find_slot(f, node->operands[numbers[i]], node->loc, &inputs[i]));
-    add_packs(f, &code, inputs, &n_inputs);
+    const void **data = gml_new_array(b->scratch, const void *, n_inputs + code.n_packs + 1);
+    for (uint32_t i = 0; i < n_inputs; i++) {
+        const gml_value *operand = node->operands[numbers[i]];
+        data[i] = operand->constant ? operand->constant->data : NULL;
+        inputs[i] = GML_NO_SLOT;
+        if (i >= 64 || !(code.unread >> i & 1))
+            GML_TRY(find_slot(f, operand, node->loc, &inputs[i]));
+    }
+    add_packs(f, &code, data, inputs, &n_inputs);
     for (uint32_t r = 0; r < node->n_results; r++)
         outputs[r] = add_slot(f, &node->results[r], GML_SLOT_ARENA);
     step->kind = GML_STEP_KERNEL;
@@ -381,7 +388,7 @@ static void copy_dims(const gml_dim_pool *from, gml_program *program)
 static gml_status run_pack(gml_program_builder *b, const gml_pending_pack *pending,
                            const gml_jit *jit)
 {
-    gml_slot *slot = &pending->program->slots.items[pending->inputs[pending->pack.input]];
+    gml_slot *slot = &pending->program->slots.items[pending->slot];
     gml_phase_fn run = gml_jit_find(jit, pending->pack.symbol);
     if (!run || !gml_dim_is_const(pending->pack.bytes) ||
         !gml_dim_is_const(pending->pack.extent))
@@ -400,9 +407,11 @@ static gml_status run_pack(gml_program_builder *b, const gml_pending_pack *pendi
     } data;
     void **mems = gml_new_array(b->scratch, void *, pending->n_inputs + 1);
     for (uint32_t i = 0; i < pending->n_inputs; i++) {
-        data.in = pending->program->slots.items[pending->inputs[i]].data;
+        data.in = pending->data[i];
         mems[i] = data.out;
     }
+    data.in = slot->data;
+    mems[pending->pack.input] = data.out;
     run(mems, NULL, 0, pending->pack.extent, NULL);
     return GML_OK;
 }

@@ -14,7 +14,8 @@
 typedef struct gml_pending_pack {
     gml_program *program;
     gml_code_pack pack;
-    const uint32_t *inputs; /* slots of the kernel's inputs */
+    uint32_t slot;           /* of what is packed */
+    const void *const *data; /* of the kernel's constant inputs */
     uint32_t n_inputs;
 } gml_pending_pack;
 

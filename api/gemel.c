@@ -3,12 +3,12 @@
 
 #include "gemel/gemel.h"
 
+#include "api/names.h"
+#include "api/session.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "api/names.h"
-#include "api/session.h"
 
 #define GML_TEXT(x)  #x
 #define GML_VALUE(x) GML_TEXT(x)
@@ -19,7 +19,8 @@ const char *gml_version(void)
         GML_VERSION_PATCH);
 }
 
-/* ---- errors ------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------
+ */
 
 static pthread_key_t error_key;
 static bool has_error_key;
@@ -79,7 +80,8 @@ static gml_status fail_usage(const char *text)
     return end(&c, gml_fail(begin(&c), GML_E_USAGE, (gml_loc){0}, "%s", text));
 }
 
-/* ---- models ------------------------------------------------------------------------------- */
+/* ---- models -------------------------------------------------------------------------------
+ */
 
 static gml_status convert(const gml_model_options *options, gml_arena *arena,
                           gml_open_options *out, gml_diags *diags)
@@ -172,8 +174,7 @@ static gml_status find_port(const gml_model *model, bool is_input, const char *n
     for (size_t i = 0; i < n; i++)
         names[i] = ports[i].name;
     gml_loc loc = {.file = gml_model_source(model)->path};
-    return end(&c,
-               gml_name_fail(diags, loc, is_input ? "input" : "output", name, names, n));
+    return end(&c, gml_name_fail(diags, loc, is_input ? "input" : "output", name, names, n));
 }
 
 gml_status gml_model_find_input(const gml_model *model, const char *name, size_t *out_index)
@@ -186,7 +187,8 @@ gml_status gml_model_find_output(const gml_model *model, const char *name, size_
     return find_port(model, false, name, out_index);
 }
 
-/* ---- sessions: inputs --------------------------------------------------------------------- */
+/* ---- sessions: inputs ---------------------------------------------------------------------
+ */
 
 gml_status gml_session_create(gml_model *model, gml_session **out_session)
 {
@@ -300,7 +302,8 @@ gml_status gml_session_bind_items(gml_session *session, size_t index, const gml_
     return put_input(session, index, &value);
 }
 
-/* ---- sessions: running and outputs -------------------------------------------------------- */
+/* ---- sessions: running and outputs --------------------------------------------------------
+ */
 
 gml_status gml_session_bind_output(gml_session *session, size_t index, const gml_tensor *tensor)
 {

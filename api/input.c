@@ -1,13 +1,13 @@
 /* api/input.c - values for a model's inputs, from files. */
 #include "api/input.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "api/names.h"
 #include "frontend/npy.h"
 #include "frontend/tensor_file.h"
 #include "runtime/host.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 void gml_inputs_init(gml_inputs *inputs, const gml_model *model, gml_arena *arena)
 {
@@ -23,7 +23,8 @@ void gml_inputs_reset(gml_inputs *inputs)
         gml_rvalue_reset(&inputs->values[i]);
 }
 
-/* ---- one value of a file ------------------------------------------------------------------ */
+/* ---- one value of a file ------------------------------------------------------------------
+ */
 
 /* The values of a map come as a sequence of numbers and are kept as one tensor. */
 static gml_status join_scalars(const gml_file_value *list, gml_arena *arena, gml_rvalue *out,
@@ -41,8 +42,9 @@ static gml_status join_scalars(const gml_file_value *list, gml_arena *arena, gml
                             "a map whose values are no numbers or texts");
         memcpy(data + i * size, item->tensor.data, size);
     }
-    *out = (gml_rvalue){.kind = GML_RVALUE_TENSOR,
-                        .tensor = {.dtype = dtype, .rank = 1, .dims = {(int64_t)n}, .data = data}};
+    *out =
+        (gml_rvalue){.kind = GML_RVALUE_TENSOR,
+                     .tensor = {.dtype = dtype, .rank = 1, .dims = {(int64_t)n}, .data = data}};
     return GML_OK;
 }
 
@@ -96,8 +98,9 @@ static gml_status narrow(const gml_tensor *from, gml_dtype dtype, gml_arena *are
         gml_host_put(out, i, value);
         double stored = gml_host_get_float(out, i);
         if (stored != value && !(stored != stored && value != value))
-            return gml_fail(diags, GML_E_RANGE, loc, "element %lld, %g, is no number of type %s",
-                            (long long)i, value, gml_dtype_name(dtype));
+            return gml_fail(diags, GML_E_RANGE, loc,
+                            "element %lld, %g, is no number of type %s", (long long)i, value,
+                            gml_dtype_name(dtype));
     }
     return GML_OK;
 }
@@ -114,13 +117,15 @@ static gml_status set_array(gml_inputs *inputs, size_t index, const gml_tensor *
     const gml_type *type = declared_type(inputs, index);
     *out = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = *array};
     out->is_optional = type->kind == GML_TYPE_OPTIONAL;
-    if (type->kind == GML_TYPE_TENSOR && type->dtype != array->dtype && lacks_numpy(type->dtype) &&
-        array->dtype != GML_STRING && gml_dtype_get_class(array->dtype) != GML_CLASS_COMPLEX)
+    if (type->kind == GML_TYPE_TENSOR && type->dtype != array->dtype &&
+        lacks_numpy(type->dtype) && array->dtype != GML_STRING &&
+        gml_dtype_get_class(array->dtype) != GML_CLASS_COMPLEX)
         return narrow(array, type->dtype, inputs->arena, &out->tensor, diags, loc);
     return GML_OK;
 }
 
-/* ---- files -------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------
+ */
 
 static bool starts_with(const gml_file *file, const char *magic, size_t len)
 {
@@ -141,8 +146,8 @@ static gml_status pick(const gml_npz *npz, const char *name, gml_tensor *out, gm
                     npz->list.count, name);
 }
 
-static gml_status parse(gml_inputs *inputs, size_t index, const gml_file *file,
-                        gml_rvalue *out, gml_diags *diags, gml_loc loc)
+static gml_status parse(gml_inputs *inputs, size_t index, const gml_file *file, gml_rvalue *out,
+                        gml_diags *diags, gml_loc loc)
 {
     gml_arena *arena = inputs->arena;
     gml_tensor array = {0};

@@ -1,8 +1,8 @@
 /* api/input_random.c - random values for inputs that nobody gave. */
-#include <string.h>
-
 #include "api/input.h"
 #include "runtime/host.h"
+
+#include <string.h>
 
 /* Sizes of the open dimensions, by their number in the module's pool; 0: not known yet. */
 typedef struct sizes {

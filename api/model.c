@@ -3,13 +3,13 @@
 
 #include "api/model.h"
 
+#include "api/pipeline.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include "api/pipeline.h"
 
 typedef struct kept_program {
     gml_program *program; /* NULL: a free place */
@@ -30,7 +30,8 @@ struct gml_model {
     uint64_t clock;
 };
 
-/* ---- the interface ------------------------------------------------------------------------ */
+/* ---- the interface ------------------------------------------------------------------------
+ */
 
 static gml_port_kind port_kind(const gml_type *type)
 {
@@ -85,7 +86,8 @@ static void make_ports(gml_model *model)
         model->outputs[r] = make_port(source, outputs[r], &graph->results[r]->type);
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------
+ */
 
 static gml_status no_memory(gml_diags *diags)
 {
@@ -198,7 +200,8 @@ int gml_model_threads(const gml_model *model)
     return n < 1 ? 1 : (n > 256 ? 256 : (int)n);
 }
 
-/* ---- do values fit? ----------------------------------------------------------------------- */
+/* ---- do values fit? -----------------------------------------------------------------------
+ */
 
 static gml_status check_tensor(const gml_model *model, const gml_tensor *tensor,
                                const gml_type *type, gml_loc loc, gml_diags *diags)
@@ -252,12 +255,14 @@ static gml_status check_value(const gml_model *model, const gml_rvalue *value,
 gml_status gml_model_check_input(const gml_model *model, size_t index, const gml_rvalue *value,
                                  gml_diags *diags)
 {
-    gml_loc loc = {.file = model->source.path, .node = model->inputs[index].name, .op = "input"};
+    gml_loc loc = {
+        .file = model->source.path, .node = model->inputs[index].name, .op = "input"};
     return check_value(model, value, &model->source.module->main->params[index]->type, loc,
                        diags);
 }
 
-/* ---- programs ----------------------------------------------------------------------------- */
+/* ---- programs -----------------------------------------------------------------------------
+ */
 
 static void sign_tensor(const gml_tensor *tensor, bool with_elements, gml_str *key)
 {
@@ -265,7 +270,8 @@ static void sign_tensor(const gml_tensor *tensor, bool with_elements, gml_str *k
     gml_str_append(key, &tensor->dtype, sizeof tensor->dtype);
     gml_str_append(key, &tensor->rank, sizeof tensor->rank);
     gml_str_append(key, tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims);
-    if (with_elements && tensor->dtype != GML_STRING && gml_tensor_bytes(tensor, &bytes) && bytes)
+    if (with_elements && tensor->dtype != GML_STRING && gml_tensor_bytes(tensor, &bytes) &&
+        bytes)
         gml_str_append(key, tensor->data, bytes);
 }
 

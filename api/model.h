@@ -1,7 +1,7 @@
 /* api/model.h - the programs of a model. Private to api/.
  *
- * A program is made for a signature: the inputs' types and shapes, and the elements of those inputs that
- * decide shapes. The GML_MODEL_PROGRAMS used last are kept.
+ * A program is made for a signature: the inputs' types and shapes, and the elements of those
+ * inputs that decide shapes. The GML_MODEL_PROGRAMS used last are kept.
  */
 #ifndef GML_API_MODEL_H
 #define GML_API_MODEL_H
@@ -16,8 +16,8 @@ int gml_model_threads(const gml_model *model);
 
 /* Replaces the contents of `key` by the signature of these inputs. */
 void gml_model_signature(const gml_model *model, const gml_rvalue *inputs, gml_str *key);
-/* The program for `key`, the signature of `inputs`, compiled if need be. The caller gets a reference. Any
- * thread; one compiles at a time. */
+/* The program for `key`, the signature of `inputs`, compiled if need be. The caller gets a
+ * reference. Any thread; one compiles at a time. */
 GML_MUST_CHECK gml_status gml_model_find_program(gml_model *model, const gml_rvalue *inputs,
                                                  const gml_str *key, gml_program **out_program,
                                                  gml_diags *diags);

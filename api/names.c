@@ -1,13 +1,13 @@
 /* api/names.c - faults in names, with what was probably meant. */
 #include "api/names.h"
 
-#include <string.h>
-
 #include "base/str.h"
+
+#include <string.h>
 
 /* Longer names are compared by their beginning. */
 #define GML_MAX_COMPARED 63
-#define GML_MAX_LISTED 32
+#define GML_MAX_LISTED   32
 
 static size_t least(size_t a, size_t b)
 {

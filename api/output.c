@@ -3,15 +3,15 @@
 
 #include "api/output.h"
 
+#include "frontend/npy.h"
+#include "frontend/tensor_file.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include "frontend/npy.h"
-#include "frontend/tensor_file.h"
 
 static gml_status fail_errno(gml_diags *diags, const char *path, const char *what)
 {
@@ -37,7 +37,8 @@ gml_status gml_output_open(gml_output_folder *folder, const char *path, gml_diag
     return GML_OK;
 }
 
-/* ---- one value ---------------------------------------------------------------------------- */
+/* ---- one value ----------------------------------------------------------------------------
+ */
 
 static bool has_numpy_type(const gml_rvalue *value)
 {
@@ -136,7 +137,8 @@ static gml_status write_one(gml_output_folder *folder, size_t index, const gml_r
     return gml_value_file_write(path, &message, diags);
 }
 
-/* ---- all of them -------------------------------------------------------------------------- */
+/* ---- all of them --------------------------------------------------------------------------
+ */
 
 /* A message names the place where the file was to be, not the hidden one. */
 static void show_final_paths(gml_output_folder *folder, gml_diags *diags)

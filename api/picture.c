@@ -1,9 +1,9 @@
 /* api/picture.c - a picture file becomes a model's input. */
 #include "api/picture.h"
 
-#include <string.h>
-
 #include "runtime/host.h"
+
+#include <string.h>
 
 #define GML_MAX_RESIZED ((int64_t)1 << 28) /* pixels, also between the two directions */
 
@@ -13,7 +13,8 @@ bool gml_picture_is(const void *bytes, size_t len)
         const char *magic;
         size_t len, offset;
     } known[] = {
-        {"\xff\xd8\xff", 3, 0}, {"\x89PNG\r\n\x1a\n", 8, 0}, {"WEBP", 4, 8}, {"BM", 2, 0},
+        {"\xff\xd8\xff", 3, 0}, {"\x89PNG\r\n\x1a\n", 8, 0},
+        {"WEBP", 4, 8},         {"BM", 2, 0},
         {"II*\0", 4, 0},        {"MM\0*", 4, 0},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -23,7 +24,8 @@ bool gml_picture_is(const void *bytes, size_t len)
     return false;
 }
 
-/* ---- what the input wants ----------------------------------------------------------------- */
+/* ---- what the input wants -----------------------------------------------------------------
+ */
 
 typedef struct layout {
     int channels; /* 1 or 3 */
@@ -57,7 +59,8 @@ static bool takes_dtype(gml_dtype dtype)
     return dtype == GML_U8 || gml_dtype_get_class(dtype) == GML_CLASS_FLOAT;
 }
 
-/* ---- pixels ------------------------------------------------------------------------------- */
+/* ---- pixels -------------------------------------------------------------------------------
+ */
 
 /* Runs the ImageDecoder operator; `out` is u8 (height, width, channels). */
 static gml_status decode(const void *bytes, size_t len, int channels, gml_rvalue *out,
@@ -68,9 +71,8 @@ static gml_status decode(const void *bytes, size_t len, int channels, gml_rvalue
         void *out;
     } data = {.in = bytes}; /* a view for reading */
     const char *format = channels == 1 ? "Grayscale" : "RGB";
-    gml_attr attr = {.name = "pixel_format",
-                     .kind = GML_ATTR_STRING,
-                     .as.s = {format, strlen(format)}};
+    gml_attr attr = {
+        .name = "pixel_format", .kind = GML_ATTR_STRING, .as.s = {format, strlen(format)}};
     gml_rvalue input = {.kind = GML_RVALUE_TENSOR,
                         .tensor = {.dtype = GML_U8, .rank = 1, .data = data.out}};
     gml_dtype dtype = GML_U8;

@@ -1,11 +1,12 @@
 /* api/picture.h - a picture file becomes a model's input.
  *
- * Decoded by the ImageDecoder operator's own decoders (JPEG, PNG, WebP, BMP, TIFF, …), resized to the
- * height and width that the input wants as Pillow's bilinear filter does (antialiased, bit for bit),
- * then scaled to 0..1 and normalised as (x - mean) / std. An input of 8-bit elements gets the bytes.
+ * Decoded by the ImageDecoder operator's own decoders (JPEG, PNG, WebP, BMP, TIFF, …), resized
+ * to the height and width that the input wants as Pillow's bilinear filter does (antialiased,
+ * bit for bit), then scaled to 0..1 and normalised as (x - mean) / std. An input of 8-bit
+ * elements gets the bytes.
  *
- * Inputs are [N,C,H,W] or [N,H,W,C] (C before H where both fit), [C,H,W] or [H,W,C], with 3 channels or
- * 1 (luma), N 1 or open. Open H and W take the picture's own size.
+ * Inputs are [N,C,H,W] or [N,H,W,C] (C before H where both fit), [C,H,W] or [H,W,C], with 3
+ * channels or 1 (luma), N 1 or open. Open H and W take the picture's own size.
  */
 #ifndef GML_API_PICTURE_H
 #define GML_API_PICTURE_H

@@ -2,9 +2,9 @@
  *
  * Each output pixel is a weighted mean of the input pixels under a triangle of half-width
  * max(1, scale), where scale is input size over output size: so shrinking looks at every pixel
- * (antialiasing), and enlarging interpolates between two. The filter is separable: rows first, rounded
- * to 8 bits, then columns. Weights are fixed-point numbers with 22 bits after the point, which is what
- * makes the result equal to Pillow's to the bit. */
+ * (antialiasing), and enlarging interpolates between two. The filter is separable: rows first,
+ * rounded to 8 bits, then columns. Weights are fixed-point numbers with 22 bits after the
+ * point, which is what makes the result equal to Pillow's to the bit. */
 #include "api/picture.h"
 
 #include <math.h>

@@ -93,6 +93,8 @@ static gml_status build(gml_program_builder *builder, const gml_compile_options 
     GML_TRY(gml_build_program(builder, builder->module->main, NULL, 0, out_program));
     if (dumps(options, "llvm") || dumps(options, "asm"))
         GML_TRY(gml_codegen_print(builder->codegen, options->dump, options->passes.out, diags));
+    if (options->object)
+        GML_TRY(gml_codegen_object(builder->codegen, options->object, diags));
     GML_TRY(gml_codegen_jit(builder->codegen, &b->jit, diags));
     gml_status status = gml_link_program(builder, b->jit);
     b->buffers = builder->buffers.items;

@@ -20,6 +20,7 @@ typedef struct gml_compile_options {
     /* Elements of graph inputs that decide shapes, by parameter number; NULL: none are known.
      * The program is then for these elements only. Entries may be NULL. */
     const gml_tensor *const *known_inputs;
+    gml_str *object; /* gets the kernels' code as an ELF object; NULL: not wanted */
     const char
         *dump; /* "ir", "loops", "llvm" or "asm": printed into passes.out; NULL: nothing */
 } gml_compile_options;

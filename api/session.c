@@ -1,11 +1,11 @@
 /* api/session.c - one execution context of a model. */
 #include "api/session.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "api/eager.h"
 #include "api/model.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 struct gml_session {
     gml_model *model;
@@ -48,7 +48,8 @@ gml_status gml_session_open(gml_model *model, gml_session **out_session, gml_dia
     }
     if (n_threads > 1 && !session->pool) {
         gml_session_destroy(session);
-        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "cannot start %d threads", n_threads);
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "cannot start %d threads",
+                        n_threads);
     }
     *out_session = session;
     return GML_OK;
@@ -94,10 +95,11 @@ gml_model *gml_session_model(const gml_session *session)
     return session->model;
 }
 
-/* ---- ref ---------------------------------------------------------------------------------- */
+/* ---- ref ----------------------------------------------------------------------------------
+ */
 
-/* Results of the interpreter may view the model's constants or the inputs; nobody shall write to the one
- * or see the other change. */
+/* Results of the interpreter may view the model's constants or the inputs; nobody shall write
+ * to the one or see the other change. */
 static gml_status own(gml_rvalue *value)
 {
     gml_tensor view = value->tensor;
@@ -124,7 +126,8 @@ static gml_status interpret(gml_session *session, const gml_rvalue *inputs, gml_
     return GML_OK;
 }
 
-/* ---- cpu ---------------------------------------------------------------------------------- */
+/* ---- cpu ----------------------------------------------------------------------------------
+ */
 
 static gml_status prepare(gml_session *session, const gml_rvalue *inputs, gml_diags *diags)
 {

@@ -1,9 +1,9 @@
 /* api/session.h - a model that runs more than once: what is behind the handles of gemel.h.
  *
- * The seam between the public API (api/gemel.c), the command line and the compiler: values go in, values
- * come out; when and for what to compile is decided here. On the cpu a program is compiled for the inputs'
- * exact shapes, and for the elements that shapes depend on; programs are kept by that signature. On
- * ref the graph is interpreted.
+ * The seam between the public API (api/gemel.c), the command line and the compiler: values go
+ * in, values come out; when and for what to compile is decided here. On the cpu a program is
+ * compiled for the inputs' exact shapes, and for the elements that shapes depend on; programs
+ * are kept by that signature. On ref the graph is interpreted.
  *
  * A model may be used by several threads, a session by one at a time.
  */
@@ -27,7 +27,8 @@ typedef struct gml_open_options {
 GML_MUST_CHECK gml_status gml_model_open(const char *path, const gml_open_options *options,
                                          gml_model **out_model, gml_diags *diags);
 /* The same for borrowed bytes, which outlive the model. */
-GML_MUST_CHECK gml_status gml_model_open_bytes(const void *bytes, size_t len, const char *folder,
+GML_MUST_CHECK gml_status gml_model_open_bytes(const void *bytes, size_t len,
+                                               const char *folder,
                                                const gml_open_options *options,
                                                gml_model **out_model, gml_diags *diags);
 const gml_module *gml_model_module(const gml_model *model);
@@ -36,19 +37,21 @@ const gml_source *gml_model_source(const gml_model *model);
 const gml_port *gml_model_inputs(const gml_model *model);
 const gml_port *gml_model_outputs(const gml_model *model);
 
-/* Does `value` fit input `index`? Reports GML_E_TYPE, GML_E_SHAPE, or GML_E_USAGE when it is missing. */
+/* Does `value` fit input `index`? Reports GML_E_TYPE, GML_E_SHAPE, or GML_E_USAGE when it is
+ * missing. */
 GML_MUST_CHECK gml_status gml_model_check_input(const gml_model *model, size_t index,
                                                 const gml_rvalue *value, gml_diags *diags);
 
 GML_MUST_CHECK gml_status gml_session_open(gml_model *model, gml_session **out_session,
                                            gml_diags *diags);
-/* Runs on borrowed inputs, one for each of the graph's, all of them checked. `outputs` have been
- * initialised: what comes in as a tensor of the right type and shape is written in place, all others are
- * set to values that are valid until the session's next run. */
+/* Runs on borrowed inputs, one for each of the graph's, all of them checked. `outputs` have
+ * been initialised: what comes in as a tensor of the right type and shape is written in place,
+ * all others are set to values that are valid until the session's next run. */
 GML_MUST_CHECK gml_status gml_session_execute(gml_session *session, const gml_rvalue *inputs,
                                               gml_rvalue *outputs, gml_diags *diags);
 
-/* The public functions' share of a session: its inputs and outputs. gml_session_destroy (gemel.h) frees it. */
+/* The public functions' share of a session: its inputs and outputs. gml_session_destroy
+ * (gemel.h) frees it. */
 typedef struct gml_session_ports {
     gml_rvalue *inputs;
     gml_rvalue *outputs;

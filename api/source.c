@@ -1,14 +1,15 @@
 /* api/source.c - a model's bytes, from which modules are made as often as needed. */
 #include "api/source.h"
 
-#include <inttypes.h>
-#include <string.h>
-
 #include "api/names.h"
 #include "ir/op.h"
 #include "ir/text.h"
 
-/* ---- text of types and names -------------------------------------------------------------- */
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- text of types and names --------------------------------------------------------------
+ */
 
 const char *gml_type_text(const gml_module *module, const gml_type *type, gml_arena *arena)
 {
@@ -49,7 +50,8 @@ const char **gml_output_names(const gml_module *module, gml_arena *arena)
     return names;
 }
 
-/* ---- importing ---------------------------------------------------------------------------- */
+/* ---- importing ----------------------------------------------------------------------------
+ */
 
 /* Textual IR says what it is; a protobuf message cannot begin so. */
 static bool is_text(const gml_source *source)
@@ -105,7 +107,8 @@ gml_status gml_source_import(const gml_source *source, bool infer, gml_module **
     return gml_onnx_parse(source->bytes, source->len, &options, out_module, diags);
 }
 
-/* ---- opening ------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------
+ */
 
 typedef gml_vec(const char *) name_list;
 
@@ -174,7 +177,8 @@ static gml_status import_declared(gml_source *source, const gml_onnx_dim *dims, 
     source->dims = gml_new_array(&source->arena, gml_onnx_dim, n_dims);
     source->n_dims = n_dims;
     for (size_t i = 0; i < n_dims; i++) {
-        source->dims[i].name = gml_arena_text(&source->arena, dims[i].name, strlen(dims[i].name));
+        source->dims[i].name =
+            gml_arena_text(&source->arena, dims[i].name, strlen(dims[i].name));
         source->dims[i].value = dims[i].value;
     }
     GML_TRY(check_dims(source, diags));
@@ -213,8 +217,9 @@ gml_status gml_source_open(gml_source *source, const char *path, const gml_onnx_
     return finish_open(source, dims, n_dims, diags);
 }
 
-gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len, const char *folder,
-                           const gml_onnx_dim *dims, size_t n_dims, gml_diags *diags)
+gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
+                           const char *folder, const gml_onnx_dim *dims, size_t n_dims,
+                           gml_diags *diags)
 {
     *source = (gml_source){.file = {.data = ""}};
     gml_arena_init(&source->arena);

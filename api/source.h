@@ -1,11 +1,11 @@
 /* api/source.h - a model's bytes, from which modules are made as often as needed.
  *
- * Compiling consumes a module, so whoever compiles for several shapes imports several times. The bytes stay
- * where they are (a mapped file, or the caller's memory) and must outlive every module made from them:
- * constants point into them.
+ * Compiling consumes a module, so whoever compiles for several shapes imports several times.
+ * The bytes stay where they are (a mapped file, or the caller's memory) and must outlive every
+ * module made from them: constants point into them.
  *
- * `module` is the graph as the file declares it, without inference: interface, operators, constants. It
- * never changes after opening and may be read by any thread.
+ * `module` is the graph as the file declares it, without inference: interface, operators,
+ * constants. It never changes after opening and may be read by any thread.
  */
 #ifndef GML_API_SOURCE_H
 #define GML_API_SOURCE_H
@@ -25,8 +25,9 @@ typedef struct gml_source {
     gml_module *module;
 } gml_source;
 
-/* Reports every fault of the model that needs no shapes, and sizes for dimensions that no input or output
- * has. After a failure there is nothing to close. `source` must not move afterwards. */
+/* Reports every fault of the model that needs no shapes, and sizes for dimensions that no input
+ * or output has. After a failure there is nothing to close. `source` must not move afterwards.
+ */
 GML_MUST_CHECK gml_status gml_source_open(gml_source *source, const char *path,
                                           const gml_onnx_dim *dims, size_t n_dims,
                                           gml_diags *diags);
@@ -36,8 +37,8 @@ GML_MUST_CHECK gml_status gml_source_wrap(gml_source *source, const void *bytes,
                                           size_t n_dims, gml_diags *diags);
 void gml_source_close(gml_source *source);
 
-/* A fresh module, the caller's. With `infer` all types are inferred (and faults of shape found). Any
- * thread. */
+/* A fresh module, the caller's. With `infer` all types are inferred (and faults of shape
+ * found). Any thread. */
 GML_MUST_CHECK gml_status gml_source_import(const gml_source *source, bool infer,
                                             gml_module **out_module, gml_diags *diags);
 

@@ -45,6 +45,9 @@ bool gml_cli_double(const char *text, double *out_value);
 
 int gml_verb_check(int argc, char **argv);
 int gml_verb_bench(int argc, char **argv);
+int gml_verb_compile(int argc, char **argv);
 int gml_verb_export(int argc, char **argv);
+int gml_verb_info(int argc, char **argv);
+int gml_verb_run(int argc, char **argv);
 
 #endif

@@ -6,8 +6,11 @@
 
 static const gml_verb verbs[] = {
     {"bench", "measure a model, whole and kernel by kernel", gml_verb_bench},
+    {"compile", "make a shared library and a C header of a model", gml_verb_compile},
     {"check", "run ONNX test directories and compare", gml_verb_check},
     {"export", "write a network as an ONNX model", gml_verb_export},
+    {"info", "say what a model is: interface, operators, size", gml_verb_info},
+    {"run", "run a model once on files or random inputs", gml_verb_run},
 };
 
 static void print_help(FILE *out)

@@ -1,7 +1,7 @@
 /* examples/run_model.c - one inference: run_model MODEL.onnx, whose input is one f32[1,3]. */
-#include <stdio.h>
-
 #include "gemel/gemel.h"
+
+#include <stdio.h>
 
 int main(int argc, char **argv)
 {

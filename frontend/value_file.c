@@ -1,11 +1,11 @@
 /* frontend/value_file.c - writes sequences, optionals and maps as their messages. */
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/file.h"
 #include "frontend/tensor.h"
 #include "frontend/tensor_file.h"
 #include "onnx.pb-c.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 /* Deeper values are made by nobody but a bug. */
 #define GML_MAX_VALUE_DEPTH 16
@@ -24,7 +24,8 @@ static int32_t element_number(gml_file_value_kind kind)
 
 static ProtobufCMessage *make_message(const gml_file_value *value, gml_arena *arena, int depth);
 
-static ProtobufCMessage *make_tensor(const gml_tensor *tensor, const char *name, gml_arena *arena)
+static ProtobufCMessage *make_tensor(const gml_tensor *tensor, const char *name,
+                                     gml_arena *arena)
 {
     Onnx__TensorProto *proto = gml_new(arena, Onnx__TensorProto);
     gml_tensor_write(tensor, arena, proto);

@@ -124,8 +124,8 @@ gml_type gml_type_freshen(gml_infer *cx, const gml_type *type)
         return *type;
     gml_dim dims[GML_MAX_RANK];
     for (int d = 0; d < type->rank; d++)
-        dims[d] = gml_dim_is_const(type->dims[d]) ? type->dims[d]
-                                                  : gml_dim_fresh(cx->dims, "item");
+        dims[d] =
+            gml_dim_is_const(type->dims[d]) ? type->dims[d] : gml_dim_fresh(cx->dims, "item");
     return gml_type_tensor(cx->arena, type->dtype, type->rank, dims);
 }
 

@@ -1,13 +1,14 @@
 /* ir/infer_region.c - types of values that a body carries from one iteration to the next.
  *
- * The type must hold in every iteration, so it is a fixed point: start from the type before the first
- * one, infer the body, and replace each size that comes back different by a fresh symbol (a rank that
- * differs becomes unknown), until nothing changes. A size that is already such a symbol stands for
- * anything and stays. Every round generalises something; after a few rounds everything is made
- * general at once. Deeply nested bodies start there, so that nesting does not multiply rounds. */
-#include <string.h>
-
+ * The type must hold in every iteration, so it is a fixed point: start from the type before the
+ * first one, infer the body, and replace each size that comes back different by a fresh symbol
+ * (a rank that differs becomes unknown), until nothing changes. A size that is already such a
+ * symbol stands for anything and stays. Every round generalises something; after a few rounds
+ * everything is made general at once. Deeply nested bodies start there, so that nesting does
+ * not multiply rounds. */
 #include "ir/infer_host.h"
+
+#include <string.h>
 
 #define GML_LOOP_ROUNDS 6
 #define GML_LOOP_DEPTH  3
@@ -15,8 +16,7 @@
 /* What an earlier round knew may no longer hold. */
 static void forget_values(gml_graph *region)
 {
-    gml_for_each_node(node, region)
-    {
+    gml_for_each_node(node, region) {
         for (uint32_t i = 0; i < node->n_attrs; i++) {
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
                 forget_values(node->attrs[i].as.graph);
@@ -68,8 +68,8 @@ static bool is_newer(gml_dim dim, size_t mark)
 static bool allows(const gml_type *type, const gml_type *given, size_t mark)
 {
     if (type->kind == GML_TYPE_OPTIONAL)
-        return allows(type->element,
-                      given->kind == GML_TYPE_OPTIONAL ? given->element : given, mark);
+        return allows(type->element, given->kind == GML_TYPE_OPTIONAL ? given->element : given,
+                      mark);
     if (type->kind != given->kind || type->dtype != given->dtype)
         return false;
     if (type->kind == GML_TYPE_SEQUENCE)
@@ -146,7 +146,8 @@ gml_status gml_region_infer_loop(gml_infer *cx, gml_graph *body, const gml_type 
 gml_status gml_infer_carried(gml_infer *cx, unsigned i, const gml_type *initial,
                              const gml_type *given)
 {
-    /* An optional that the body replaces by its element: the result is declared as the element. */
+    /* An optional that the body replaces by its element: the result is declared as the element.
+     */
     if (initial->kind == GML_TYPE_OPTIONAL && given->kind != GML_TYPE_OPTIONAL)
         return gml_infer_set_type(cx, i, *given);
     gml_type merged;

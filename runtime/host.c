@@ -1,11 +1,11 @@
 #include "runtime/host.h"
 
+#include "base/half.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "base/half.h"
 
 gml_status gml_host_fail(gml_host_call *call, gml_status status, const char *format, ...)
 {

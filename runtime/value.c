@@ -127,8 +127,7 @@ gml_status gml_rvalue_sequence(gml_rvalue *out_value, size_t n_items)
         if (items == NULL)
             return GML_E_MEMORY;
     }
-    *out_value =
-        (gml_rvalue){.kind = GML_RVALUE_SEQUENCE, .items = items, .n_items = n_items};
+    *out_value = (gml_rvalue){.kind = GML_RVALUE_SEQUENCE, .items = items, .n_items = n_items};
     return GML_OK;
 }
 

@@ -34,6 +34,8 @@ typedef struct plan {
     gml_dim *temporaries;
     unsigned n_temporaries;
     gml_dim scratch;
+    uint64_t read; /* inputs that some phase reads */
+    bool ahead;    /* what is looked at packs a constant */
 } plan;
 
 /* ---- locals -------------------------------------------------------------------------------
@@ -52,6 +54,9 @@ static void note_load(plan *p, const gml_expr *expr, unsigned phase)
             note_load(p, expr->as.load.index[d], phase);
         if (expr->as.load.pred)
             note_load(p, expr->as.load.pred, phase);
+        if (expr->as.load.mem->role == GML_MEM_INPUT && expr->as.load.mem->number < 64 &&
+            !p->ahead)
+            p->read |= UINT64_C(1) << expr->as.load.mem->number;
         if (expr->as.load.mem->role == GML_MEM_LOCAL) {
             home *h = &p->homes[expr->as.load.mem->number];
             h->shared = h->shared || h->stored_in != phase;
@@ -73,6 +78,8 @@ static void note_stmts(plan *p, const gml_stmt *list, unsigned phase, bool only_
             continue;
         }
         note_load(p, list->as.store.value, phase);
+        for (int d = 0; d < list->as.store.mem->rank; d++)
+            note_load(p, list->as.store.index[d], phase);
         if (list->as.store.mem->role == GML_MEM_LOCAL)
             p->homes[list->as.store.mem->number].stored_in = phase;
     }
@@ -122,7 +129,10 @@ static void settle_locals(plan *p)
     p->temporaries = gml_new_array(kernel->arena, gml_dim, kernel->locals.count + 1);
     for (size_t i = 0; i < p->works.count; i++) {
         const work *w = &p->works.items[i];
+        p->ahead = w->ahead;
         note_stmts(p, w->stmt, (unsigned)i + 1, true);
+        if (w->gemm)
+            note_load(p, w->gemm->a, (unsigned)i + 1);
         if (w->gemm && w->gemm->a_mem)
             p->homes[w->gemm->a_mem->number].shared = true;
         if (w->gemm && w->gemm->b_mem->role == GML_MEM_LOCAL)
@@ -392,6 +402,7 @@ gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symb
     code.temporaries = p.temporaries;
     code.n_temporaries = p.n_temporaries;
     code.scratch = p.scratch;
+    code.unread = ~p.read;
     *out_code = code;
     return e.status;
 }

@@ -82,9 +82,14 @@ static LLVMValueRef across(gml_emit *e, const gml_expr *expr, LLVMValueRef vecto
             LLVMBuildShuffleVector(e->b, vector, poison, LLVMConstVector(low, lanes), "");
         LLVMValueRef b =
             LLVMBuildShuffleVector(e->b, vector, poison, LLVMConstVector(high, lanes), "");
+        if (lanes == 1) {
+            LLVMValueRef zero = LLVMConstInt(e->be->i32, 0, 0);
+            return combine(e, expr, LLVMBuildExtractElement(e->b, a, zero, ""),
+                           LLVMBuildExtractElement(e->b, b, zero, ""), 1);
+        }
         vector = combine(e, expr, a, b, lanes);
     }
-    return LLVMBuildExtractElement(e->b, vector, LLVMConstInt(e->be->i32, 0, 0), "");
+    return vector;
 }
 
 /* ---- the last axis as vectors -------------------------------------------------------------

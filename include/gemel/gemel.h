@@ -7,25 +7,24 @@
  *     gml_tensor x = {.dtype = GML_F32, .rank = 2, .dims = {1, 3}, .data = values};
  *     if (gml_model_load("model.onnx", &model) != GML_OK ||
  *         gml_session_create(model, &session) != GML_OK ||
- *         gml_session_set_input(session, "x", &x) != GML_OK || gml_session_run(session) != GML_OK ||
- *         gml_session_get_output(session, "y", &y) != GML_OK)
- *         fputs(gml_error_text(), stderr);
- *     gml_session_destroy(session);
- *     gml_model_release(model);
+ *         gml_session_set_input(session, "x", &x) != GML_OK || gml_session_run(session) !=
+ * GML_OK || gml_session_get_output(session, "y", &y) != GML_OK) fputs(gml_error_text(),
+ * stderr); gml_session_destroy(session); gml_model_release(model);
  *
- * From simple to advanced: the first part is all that most programs need; then options, memory without
- * copies, and values other than tensors.
+ * From simple to advanced: the first part is all that most programs need; then options, memory
+ * without copies, and values other than tensors.
  *
- * Who owns what: a gml_model and a gml_session belong to the caller. What a function hands out (names,
- * tensors) is borrowed, and it says for how long. No function keeps a pointer into the caller's memory
- * but those called `bind` and gml_model_wrap.
+ * Who owns what: a gml_model and a gml_session belong to the caller. What a function hands out
+ * (names, tensors) is borrowed, and it says for how long. No function keeps a pointer into the
+ * caller's memory but those called `bind` and gml_model_wrap.
  *
- * Failures: every function that can fail returns a gml_status (gemel/types.h) and leaves its results
- * as they were; gml_error_text says what is wrong, with the node or the file. Nothing prints, nothing
- * exits, but that a process without memory for the compiler's own tables is aborted.
+ * Failures: every function that can fail returns a gml_status (gemel/types.h) and leaves its
+ * results as they were; gml_error_text says what is wrong, with the node or the file. Nothing
+ * prints, nothing exits, but that a process without memory for the compiler's own tables is
+ * aborted.
  *
- * Threads: a model may be used by any number of threads at once, a session by one at a time. Several
- * sessions of one model share what was compiled.
+ * Threads: a model may be used by any number of threads at once, a session by one at a time.
+ * Several sessions of one model share what was compiled.
  */
 #ifndef GEMEL_GEMEL_H
 #define GEMEL_GEMEL_H
@@ -43,13 +42,14 @@ extern "C" {
 /* "0.1.0": of the library that is linked. Never NULL. */
 const char *gml_version(void);
 
-/* ---- simple ------------------------------------------------------------------------------- */
+/* ---- simple -------------------------------------------------------------------------------
+ */
 
 typedef struct gml_model gml_model;
 typedef struct gml_session gml_session;
 
-/* Loads an .onnx file (or textual IR, .gir) with default options. The file stays mapped while the model
- * lives: weights are never copied. */
+/* Loads an .onnx file (or textual IR, .gir) with default options. The file stays mapped while
+ * the model lives: weights are never copied. */
 GML_MUST_CHECK gml_status gml_model_load(const char *path, gml_model **out_model);
 /* Models are refcounted; their sessions hold a reference. Both accept NULL. */
 gml_model *gml_model_retain(gml_model *model);
@@ -59,21 +59,24 @@ void gml_model_release(gml_model *model);
 GML_MUST_CHECK gml_status gml_session_create(gml_model *model, gml_session **out_session);
 void gml_session_destroy(gml_session *session); /* accepts NULL */
 
-/* Gives the input called `name` a value; its elements are copied. It stays set for later runs. */
+/* Gives the input called `name` a value; its elements are copied. It stays set for later runs.
+ */
 GML_MUST_CHECK gml_status gml_session_set_input(gml_session *session, const char *name,
                                                 const gml_tensor *tensor);
-/* Runs the model. Every input that is not optional must have a value. The first run, and the first with
- * other shapes than before, compiles; the sixteen programs used last are kept for all sessions. */
+/* Runs the model. Every input that is not optional must have a value. The first run, and the
+ * first with other shapes than before, compiles; the sixteen programs used last are kept for
+ * all sessions. */
 GML_MUST_CHECK gml_status gml_session_run(gml_session *session);
 /* The result called `name`: a view of the session's memory, valid until its next run. */
 GML_MUST_CHECK gml_status gml_session_get_output(const gml_session *session, const char *name,
                                                  gml_tensor *out_tensor);
 
-/* What the last call that failed on this thread had to say: one line a fault, "FILE: NODE (OP): text\n",
- * with indented notes. Never NULL; valid until the next failure on this thread. */
+/* What the last call that failed on this thread had to say: one line a fault, "FILE: NODE (OP):
+ * text\n", with indented notes. Never NULL; valid until the next failure on this thread. */
 const char *gml_error_text(void);
 
-/* ---- explicit: options -------------------------------------------------------------------- */
+/* ---- explicit: options --------------------------------------------------------------------
+ */
 
 /* The size of a dimension that the model leaves open: {"batch", 8}. */
 typedef struct gml_dim_size {
@@ -84,21 +87,23 @@ typedef struct gml_dim_size {
 /* All zero is the default. Everything is copied. */
 typedef struct gml_model_options {
     const char *device; /* "cpu" (NULL): compiled; "ref": the interpreter, slow */
-    int n_threads;      /* of a session's run, its caller included, up to 256; 0: one a processor */
+    int n_threads; /* of a session's run, its caller included, up to 256; 0: one a processor */
     const gml_dim_size *dims;
     size_t n_dims;
-    bool fast_compile;  /* spend less on compiling, for programs that run once */
+    bool fast_compile; /* spend less on compiling, for programs that run once */
 } gml_model_options;
 
-GML_MUST_CHECK gml_status gml_model_load_with(const char *path, const gml_model_options *options,
+GML_MUST_CHECK gml_status gml_model_load_with(const char *path,
+                                              const gml_model_options *options,
                                               gml_model **out_model);
-/* The same for the `len` bytes of a file, which are not copied and must outlive the model. `folder` is
- * where external data lies (NULL: there can be none). `options` may be NULL. */
+/* The same for the `len` bytes of a file, which are not copied and must outlive the model.
+ * `folder` is where external data lies (NULL: there can be none). `options` may be NULL. */
 GML_MUST_CHECK gml_status gml_model_wrap(const void *bytes, size_t len, const char *folder,
                                          const gml_model_options *options,
                                          gml_model **out_model);
 
-/* ---- explicit: inputs and outputs --------------------------------------------------------- */
+/* ---- explicit: inputs and outputs ---------------------------------------------------------
+ */
 
 typedef enum gml_port_kind {
     GML_PORT_TENSOR,
@@ -108,16 +113,16 @@ typedef enum gml_port_kind {
 } gml_port_kind;
 
 #define GML_PORT_RANK_UNKNOWN (-1)
-#define GML_PORT_DIM_UNKNOWN (-1)
+#define GML_PORT_DIM_UNKNOWN  (-1)
 
 /* An input or output as the model declares it. Strings belong to the model. */
 typedef struct gml_port {
     const char *name;
     const char *type; /* "f32[batch,3,224,224]", "seq(i64[?])" */
     gml_port_kind kind;
-    gml_dtype dtype;  /* of the elements; GML_NONE when the model does not say */
-    int rank;         /* or GML_PORT_RANK_UNKNOWN */
-    int64_t dims[GML_MAX_RANK];          /* or GML_PORT_DIM_UNKNOWN */
+    gml_dtype dtype;            /* of the elements; GML_NONE when the model does not say */
+    int rank;                   /* or GML_PORT_RANK_UNKNOWN */
+    int64_t dims[GML_MAX_RANK]; /* or GML_PORT_DIM_UNKNOWN */
     const char *dim_names[GML_MAX_RANK]; /* of an open dimension: its name; else NULL */
 } gml_port;
 
@@ -126,34 +131,39 @@ size_t gml_model_n_outputs(const gml_model *model);
 /* Valid while the model lives; NULL when `index` is too large. */
 const gml_port *gml_model_input(const gml_model *model, size_t index);
 const gml_port *gml_model_output(const gml_model *model, size_t index);
-/* The index of an input or output; GML_E_USAGE, with the names there are, when none is called so. */
+/* The index of an input or output; GML_E_USAGE, with the names there are, when none is called
+ * so. */
 GML_MUST_CHECK gml_status gml_model_find_input(const gml_model *model, const char *name,
                                                size_t *out_index);
 GML_MUST_CHECK gml_status gml_model_find_output(const gml_model *model, const char *name,
                                                 size_t *out_index);
 
-/* ---- explicit: memory without copies ------------------------------------------------------ */
+/* ---- explicit: memory without copies ------------------------------------------------------
+ */
 
-/* The input is read where it lies, at every run until it is bound or set again: the memory must stay and
- * may change between runs. Any alignment will do, 64 bytes is best. NULL takes the value away. */
+/* The input is read where it lies, at every run until it is bound or set again: the memory must
+ * stay and may change between runs. Any alignment will do, 64 bytes is best. NULL takes the
+ * value away. */
 GML_MUST_CHECK gml_status gml_session_bind_input(gml_session *session, size_t index,
                                                  const gml_tensor *tensor);
-/* The result is put into `tensor`'s memory at every run, which fails with GML_E_SHAPE or GML_E_TYPE when
- * it has another shape or type. It is computed there, without a copy, when the memory is aligned to 64
- * bytes and is no input's. NULL unbinds. Not for strings, sequences and optionals. */
+/* The result is put into `tensor`'s memory at every run, which fails with GML_E_SHAPE or
+ * GML_E_TYPE when it has another shape or type. It is computed there, without a copy, when the
+ * memory is aligned to 64 bytes and is no input's. NULL unbinds. Not for strings, sequences and
+ * optionals. */
 GML_MUST_CHECK gml_status gml_session_bind_output(gml_session *session, size_t index,
                                                   const gml_tensor *tensor);
 /* gml_session_get_output by index. */
 GML_MUST_CHECK gml_status gml_session_output(const gml_session *session, size_t index,
                                              gml_tensor *out_tensor);
 
-/* ---- advanced: sequences and optionals ---------------------------------------------------- */
+/* ---- advanced: sequences and optionals ----------------------------------------------------
+ */
 
 /* A sequence of `n_items` tensors, read where they lie as above; the array itself is copied. */
 GML_MUST_CHECK gml_status gml_session_bind_items(gml_session *session, size_t index,
                                                  const gml_tensor *items, size_t n_items);
-/* How many tensors a result has: 1 for a tensor, any number for a sequence, 0 for an optional without
- * value. gml_session_output_item hands them out, valid until the next run. */
+/* How many tensors a result has: 1 for a tensor, any number for a sequence, 0 for an optional
+ * without value. gml_session_output_item hands them out, valid until the next run. */
 GML_MUST_CHECK gml_status gml_session_count_items(const gml_session *session, size_t index,
                                                   size_t *out_count);
 GML_MUST_CHECK gml_status gml_session_output_item(const gml_session *session, size_t index,

@@ -2,12 +2,12 @@
  *
  * Text that is no number is an error, and so is an integer outside its type. Fractions become
  * integers towards zero. */
+#include "base/half.h"
+#include "runtime/host/text_util.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-#include "base/half.h"
-#include "runtime/host/text_util.h"
 
 static gml_status to_strings(gml_host_call *call, gml_scratch *scratch, const gml_tensor *x)
 {
@@ -89,8 +89,8 @@ static gml_status put_number(gml_host_call *call, const gml_tensor *y, int64_t i
         number.is_negative = number.i < 0;
     }
     if (!fits(y->dtype, &number))
-        return gml_host_fail(call, GML_E_RANGE, "string %" PRId64 ", '%.*s', does not fit %s", i,
-                             shown, text.data, gml_dtype_name(y->dtype));
+        return gml_host_fail(call, GML_E_RANGE, "string %" PRId64 ", '%.*s', does not fit %s",
+                             i, shown, text.data, gml_dtype_name(y->dtype));
     gml_host_put_int(y, i, number.i);
     return GML_OK;
 }

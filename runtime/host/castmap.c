@@ -1,10 +1,10 @@
-/* runtime/host/castmap.c - the values of a map from integers as a row: DENSE puts them in the order of
- * their keys, SPARSE at the positions that the keys say, up to max_map. */
-#include <inttypes.h>
-#include <string.h>
-
+/* runtime/host/castmap.c - the values of a map from integers as a row: DENSE puts them in the
+ * order of their keys, SPARSE at the positions that the keys say, up to max_map. */
 #include "runtime/host/map_util.h"
 #include "runtime/host/text_util.h"
+
+#include <inttypes.h>
+#include <string.h>
 
 typedef struct caster {
     const gml_tensor *values;

@@ -12,8 +12,7 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     bool is_there = gml_host_attr_vector(call, "cats_strings", &strings) &&
                     gml_host_attr_vector(call, "cats_int64s", &ints);
     if (!is_there || strings.dims[0] != ints.dims[0])
-        return gml_host_fail(call, GML_E_INVALID,
-                             "cats_strings and cats_int64s are no pairs");
+        return gml_host_fail(call, GML_E_INVALID, "cats_strings and cats_int64s are no pairs");
     bool from_string = x->dtype == GML_STRING;
     GML_TRY(gml_lookup_init(&lookup, call, from_string ? &strings : &ints, scratch));
     gml_string fallback = gml_host_string(call, "default_string");

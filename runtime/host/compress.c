@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/host_util.h"
+
+#include <inttypes.h>
 
 /* Keeps the slices of `x`, seen as (outer, size, inner), where `condition` holds. */
 static void gather_slices(const gml_tensor *x, const gml_tensor *condition, int64_t outer,

@@ -4,8 +4,8 @@
 
 #include "runtime/host/scatter_util.h"
 
-/* Operands (x, axis), attributes exclusive and reverse; ADD or MUL. Every step rounds to the element
- * type, integers wrap around. */
+/* Operands (x, axis), attributes exclusive and reverse; ADD or MUL. Every step rounds to the
+ * element type, integers wrap around. */
 gml_status gml_host_cumulate(gml_host_call *call, gml_combine combine);
 
 #endif

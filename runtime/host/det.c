@@ -1,8 +1,9 @@
-/* runtime/host/det.c - determinants by Gaussian elimination with partial pivoting, in double. */
+/* runtime/host/det.c - determinants by Gaussian elimination with partial pivoting, in double.
+ */
+#include "runtime/host/host_util.h"
+
 #include <inttypes.h>
 #include <math.h>
-
-#include "runtime/host/host_util.h"
 
 /* Destroys the n by n matrix `a`. */
 static double determinant(double *a, int64_t n)
@@ -43,7 +44,7 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     int64_t count = gml_tensor_numel(y);
     if (n != 0 && n > INT64_MAX / n)
         return gml_host_no_memory(call);
-    double *a = count == 0 ? NULL : gml_scratch_array(scratch, double, n * n);
+    double *a = count == 0 ? NULL : gml_scratch_array(scratch, double, n *n);
     if (a == NULL && count != 0)
         return gml_host_no_memory(call);
     for (int64_t i = 0; i < count; i++) {

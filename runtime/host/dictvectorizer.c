@@ -1,6 +1,6 @@
-#include <string.h>
-
 #include "runtime/host/map_util.h"
+
+#include <string.h>
 
 /* The values of the vocabulary's keys, in its order; 0 or "" for keys that the map lacks. */
 static gml_status run(gml_host_call *call, gml_scratch *scratch)

@@ -142,9 +142,9 @@ gml_status gml_host_own_strings(gml_host_call *call, gml_rvalue *value)
     if (value->kind != GML_RVALUE_TENSOR || value->tensor.dtype != GML_STRING)
         return GML_OK;
     gml_rvalue owned = {0};
-    GML_TRY(result_status(call, gml_rvalue_strings(&owned, value->tensor.rank,
-                                                   value->tensor.dims,
-                                                   gml_strings_of(&value->tensor))));
+    GML_TRY(
+        result_status(call, gml_rvalue_strings(&owned, value->tensor.rank, value->tensor.dims,
+                                               gml_strings_of(&value->tensor))));
     gml_rvalue_reset(value);
     *value = owned;
     return GML_OK;

@@ -1,10 +1,12 @@
-/* runtime/host/host_util.h - what every host operator needs: temporaries, operands, results, indices.
+/* runtime/host/host_util.h - what every host operator needs: temporaries, operands, results,
+ * indices.
  *
- * Temporaries come from a gml_scratch and die together when the operator returns. They go through
- * gml_buffer_create, so that tests can make any of them fail.
+ * Temporaries come from a gml_scratch and die together when the operator returns. They go
+ * through gml_buffer_create, so that tests can make any of them fail.
  *
  *     static gml_status run(gml_host_call *call, gml_scratch *scratch) { ... }
- *     gml_status gml_host_topk(gml_host_call *call) { return gml_host_with_scratch(call, run); }
+ *     gml_status gml_host_topk(gml_host_call *call) { return gml_host_with_scratch(call, run);
+ * }
  *
  * Results that were set before a failure are the caller's to reset. No global state.
  */
@@ -62,7 +64,8 @@ gml_status gml_host_own_strings(gml_host_call *call, gml_rvalue *value);
 
 /* Normalises `axis` into 0..rank-1; fails when outside -rank..rank-1. */
 gml_status gml_host_axis(gml_host_call *call, int64_t axis, int rank, int *out_axis);
-/* Normalises `index` into 0..size-1, counting negative ones from the end; fails when outside. */
+/* Normalises `index` into 0..size-1, counting negative ones from the end; fails when outside.
+ */
 gml_status gml_host_index(gml_host_call *call, int64_t index, int64_t size, int64_t *out_index);
 /* Product of dims[from..to-1], INT64_MAX when it does not fit. */
 int64_t gml_dims_product(const gml_tensor *tensor, int from, int to);

@@ -1,8 +1,8 @@
-/* runtime/host/image_bmp.c - Windows bitmaps: 1, 4 and 8 bits with a palette, 16, 24 and 32 bits with or
- * without masks. Run-length compression is refused. */
-#include <string.h>
-
+/* runtime/host/image_bmp.c - Windows bitmaps: 1, 4 and 8 bits with a palette, 16, 24 and 32
+ * bits with or without masks. Run-length compression is refused. */
 #include "runtime/host/image_util.h"
+
+#include <string.h>
 
 typedef struct bitmap {
     const uint8_t *bytes;

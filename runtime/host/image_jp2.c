@@ -2,10 +2,9 @@
 
 #ifdef GML_HAVE_JP2
 
-#include <stdio.h>
-#include <string.h>
-
-#include <openjpeg.h>
+#    include <openjpeg.h>
+#    include <stdio.h>
+#    include <string.h>
 
 typedef struct reader {
     gml_image *image;

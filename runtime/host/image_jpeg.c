@@ -2,10 +2,11 @@
 
 #ifdef GML_HAVE_JPEG
 
-#include <setjmp.h>
-#include <stdio.h>
+#    include <setjmp.h>
+#    include <stdio.h>
 
-#include <jpeglib.h>
+/* needs stdio.h before it and does not say so */
+#    include <jpeglib.h>
 
 typedef struct reader {
     struct jpeg_error_mgr errors; /* first: the library hands out its address */
@@ -26,7 +27,8 @@ static void on_message(j_common_ptr info, int level)
     (void)level;
 }
 
-/* CMYK as Adobe writes it, inverted: what is left of each colour times what is left of white. */
+/* CMYK as Adobe writes it, inverted: what is left of each colour times what is left of white.
+ */
 static void convert_cmyk(const uint8_t *cmyk, int64_t count, uint8_t *rgb)
 {
     for (int64_t i = 0; i < count; i++) {

@@ -2,15 +2,14 @@
 
 #ifdef GML_HAVE_PNG
 
-#include <setjmp.h>
-#include <string.h>
-
-#include <png.h>
+#    include <png.h>
+#    include <setjmp.h>
+#    include <string.h>
 
 typedef struct reader {
     gml_image *image;
     size_t at;
-    const char *why;
+    char why[80]; /* the library's own text is gone after the jump */
     png_structp png;
     png_infop info;
 } reader;
@@ -18,7 +17,7 @@ typedef struct reader {
 static void on_error(png_structp png, png_const_charp text)
 {
     reader *r = png_get_error_ptr(png);
-    r->why = text;
+    snprintf(r->why, sizeof r->why, "%s", text);
     png_longjmp(png, 1);
 }
 

@@ -1,10 +1,11 @@
-/* runtime/host/image_pnm.c - portable bitmaps, greymaps and pixmaps, P1 to P6: text or binary. */
+/* runtime/host/image_pnm.c - portable bitmaps, greymaps and pixmaps, P1 to P6: text or binary.
+ */
 #include "runtime/host/image_util.h"
 
 typedef struct pnm {
     const uint8_t *bytes;
     size_t size, at;
-    int kind; /* 1 to 6 */
+    int kind;      /* 1 to 6 */
     int64_t limit; /* the value of white */
 } pnm;
 
@@ -23,7 +24,8 @@ static void skip_blanks(pnm *p)
     }
 }
 
-/* A decimal number of at most nine digits, or one digit when `single`; -1 when there is none. */
+/* A decimal number of at most nine digits, or one digit when `single`; -1 when there is none.
+ */
 static int64_t read_number(pnm *p, bool single)
 {
     int64_t value = 0;

@@ -2,11 +2,10 @@
 
 #ifdef GML_HAVE_TIFF
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <tiffio.h>
+#    include <stdarg.h>
+#    include <stdio.h>
+#    include <string.h>
+#    include <tiffio.h>
 
 typedef struct reader {
     gml_image *image;
@@ -110,8 +109,8 @@ gml_status gml_image_tiff(gml_image *image)
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, 1 << 30);
     TIFF *tiff = TIFFClientOpenExt("picture", "rm", &r, read_bytes, write_bytes, seek,
                                    close_file, size_of, NULL, NULL, options);
-    gml_status status = tiff != NULL ? read_image(image, tiff, &r)
-                                     : gml_image_fail(image, "TIFF", r.why);
+    gml_status status =
+        tiff != NULL ? read_image(image, tiff, &r) : gml_image_fail(image, "TIFF", r.why);
     if (tiff != NULL)
         TIFFClose(tiff);
     TIFFOpenOptionsFree(options);

@@ -1,11 +1,11 @@
 /* runtime/host/image_util.h - decoders of pictures, one a format.
  *
- * Each gets the bytes of a whole file and fills an image of 8-bit RGB, rows from the top. Alpha is
- * dropped, grey becomes three equal channels, no colour profile and no orientation is applied. A
- * picture of more than GML_MAX_PIXELS is refused before memory is taken for it.
+ * Each gets the bytes of a whole file and fills an image of 8-bit RGB, rows from the top. Alpha
+ * is dropped, grey becomes three equal channels, no colour profile and no orientation is
+ * applied. A picture of more than GML_MAX_PIXELS is refused before memory is taken for it.
  *
- * The decoders of JPEG, PNG, WebP, TIFF and JPEG 2000 are there when the build found their library;
- * else they answer GML_E_UNSUPPORTED. */
+ * The decoders of JPEG, PNG, WebP, TIFF and JPEG 2000 are there when the build found their
+ * library; else they answer GML_E_UNSUPPORTED. */
 #ifndef GML_RUNTIME_HOST_IMAGE_UTIL_H
 #define GML_RUNTIME_HOST_IMAGE_UTIL_H
 

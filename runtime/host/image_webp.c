@@ -2,7 +2,7 @@
 
 #ifdef GML_HAVE_WEBP
 
-#include <webp/decode.h>
+#    include <webp/decode.h>
 
 gml_status gml_image_webp(gml_image *image)
 {

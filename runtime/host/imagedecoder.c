@@ -1,8 +1,9 @@
-/* runtime/host/imagedecoder.c - encoded pictures to pixels: the format is told by the first bytes. */
+/* runtime/host/imagedecoder.c - encoded pictures to pixels: the format is told by the first
+ * bytes. */
+#include "runtime/host/image_util.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-#include "runtime/host/image_util.h"
 
 typedef struct format {
     const char *magic;
@@ -33,7 +34,8 @@ gml_status gml_image_alloc(gml_image *image, int64_t width, int64_t height)
 {
     if (width < 1 || height < 1 || width > GML_MAX_PIXELS / height)
         return gml_host_fail(image->call, GML_E_RANGE,
-                             "the picture has %" PRId64 " by %" PRId64 " pixels", width, height);
+                             "the picture has %" PRId64 " by %" PRId64 " pixels", width,
+                             height);
     image->pixels = gml_scratch_array(image->scratch, uint8_t, 3 * width * height);
     if (image->pixels == NULL)
         return gml_host_no_memory(image->call);

@@ -1,6 +1,6 @@
-#include <math.h>
-
 #include "runtime/host/ml_util.h"
+
+#include <math.h>
 
 /* Replaces one value (or NaN) by the feature's own, or by the only one given. */
 gml_status gml_host_imputer(gml_host_call *call)

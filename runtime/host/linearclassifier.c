@@ -1,8 +1,8 @@
 /* runtime/host/linearclassifier.c - one linear score per class. With two classes and one set of
  * coefficients, the classes score -s and s; with one score otherwise, a threshold decides. */
-#include <inttypes.h>
-
 #include "runtime/host/ml_util.h"
+
+#include <inttypes.h>
 
 typedef struct linear {
     gml_features f;
@@ -71,8 +71,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
         return gml_host_no_memory(call);
     const gml_tensor *z = NULL; /* (rows, scores) */
     if (call->n_outputs > 1)
-        GML_TRY(gml_host_alloc(call, 1, GML_F32, 2, (const int64_t[]){l.f.rows, l.n_results},
-                               &z));
+        GML_TRY(
+            gml_host_alloc(call, 1, GML_F32, 2, (const int64_t[]){l.f.rows, l.n_results}, &z));
     for (int64_t row = 0; row < l.f.rows; row++) {
         score_row(&l, row, scores);
         picked[row] = pick(&l, scores);

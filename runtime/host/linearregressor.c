@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/ml_util.h"
+
+#include <inttypes.h>
 
 static gml_status run(gml_host_call *call, gml_scratch *scratch)
 {
@@ -15,7 +15,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     GML_TRY(gml_host_transform(call, &transform));
     int64_t n = 0;
     if (targets < 1 || __builtin_mul_overflow(targets, f.width, &n) ||
-        (uint64_t)n != n_coefficients || (n_intercepts != 0 && n_intercepts != (uint64_t)targets))
+        (uint64_t)n != n_coefficients ||
+        (n_intercepts != 0 && n_intercepts != (uint64_t)targets))
         return gml_host_fail(call, GML_E_INVALID,
                              "%zu coefficients and %zu intercepts for %" PRId64
                              " targets and %" PRId64 " features",

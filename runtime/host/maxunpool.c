@@ -1,11 +1,11 @@
 /* runtime/host/maxunpool.c - puts pooled elements back where MaxPool found them.
  *
- * Indices count in the shape that kernel, strides and pads imply; an explicit output shape places
- * that block at the origin of a larger tensor. */
+ * Indices count in the shape that kernel, strides and pads imply; an explicit output shape
+ * places that block at the origin of a larger tensor. */
+#include "runtime/host/host_util.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-#include "runtime/host/host_util.h"
 
 /* Spatial size before pooling: (size - 1) * stride - pads + kernel. */
 static gml_status infer_dims(gml_host_call *call, const gml_tensor *x, int64_t *dims)

@@ -1,13 +1,13 @@
 /* runtime/host/melweightmatrix.c - triangles that add spectrogram bins up to mel bands.
  *
- * Band edges lie at equal steps of the mel scale, 2595 log10(1 + f / 700), and are rounded down to
- * bins of the spectrum. Column b rises from 0 at edge b to 1 at edge b + 1 and falls to 0 at
+ * Band edges lie at equal steps of the mel scale, 2595 log10(1 + f / 700), and are rounded down
+ * to bins of the spectrum. Column b rises from 0 at edge b to 1 at edge b + 1 and falls to 0 at
  * edge b + 2. */
+#include "runtime/host/host_util.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-#include "runtime/host/host_util.h"
 
 static double mel_of(double hertz)
 {
@@ -46,8 +46,7 @@ static gml_status read_operands(gml_host_call *call, mel *m)
     if (m->n_bands < 1 || m->n_bands > limit || m->dft_length < 1 || m->dft_length > limit ||
         m->sample_rate < 1)
         return gml_host_fail(call, GML_E_RANGE,
-                             "%" PRId64 " bands, DFT length %" PRId64
-                             ", sample rate %" PRId64,
+                             "%" PRId64 " bands, DFT length %" PRId64 ", sample rate %" PRId64,
                              m->n_bands, m->dft_length, m->sample_rate);
     if (!(m->lowest >= 0 && m->lowest <= m->highest && m->highest <= (double)m->sample_rate))
         return gml_host_fail(call, GML_E_RANGE, "the band edges %g to %g Hz", m->lowest,
@@ -61,8 +60,8 @@ gml_status gml_host_melweightmatrix(gml_host_call *call)
     GML_TRY(read_operands(call, &m));
     int64_t n_bins = m.dft_length / 2 + 1;
     const gml_tensor *y = NULL; /* (n_bins, n_bands) */
-    GML_TRY(gml_host_alloc(call, 0, (gml_dtype)gml_host_int(call, "output_datatype", GML_F32), 2,
-                           (const int64_t[]){n_bins, m.n_bands}, &y));
+    GML_TRY(gml_host_alloc(call, 0, (gml_dtype)gml_host_int(call, "output_datatype", GML_F32),
+                           2, (const int64_t[]){n_bins, m.n_bands}, &y));
     memset(y->data, 0, (size_t)gml_tensor_numel(y) * gml_dtype_size(y->dtype));
     for (int64_t band = 0; band < m.n_bands; band++) {
         int64_t low = edge(&m, band);
@@ -71,11 +70,9 @@ gml_status gml_host_melweightmatrix(gml_host_call *call)
         if (low == centre && centre < n_bins)
             gml_host_put(y, centre * m.n_bands + band, 1);
         for (int64_t i = low; low != centre && i <= centre && i < n_bins; i++)
-            gml_host_put(y, i * m.n_bands + band,
-                         (double)(i - low) / (double)(centre - low));
+            gml_host_put(y, i * m.n_bands + band, (double)(i - low) / (double)(centre - low));
         for (int64_t i = centre; centre != high && i < high && i < n_bins; i++)
-            gml_host_put(y, i * m.n_bands + band,
-                         (double)(high - i) / (double)(high - centre));
+            gml_host_put(y, i * m.n_bands + band, (double)(high - i) / (double)(high - centre));
     }
     return GML_OK;
 }

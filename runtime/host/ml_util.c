@@ -46,7 +46,8 @@ static int compare_keys(const void *context, int64_t a, int64_t b)
     if (lookup->numbers == NULL)
         return gml_string_compare(gml_strings_of(&lookup->keys)[a],
                                   gml_strings_of(&lookup->keys)[b]);
-    return (lookup->numbers[a] > lookup->numbers[b]) - (lookup->numbers[a] < lookup->numbers[b]);
+    return (lookup->numbers[a] > lookup->numbers[b]) -
+           (lookup->numbers[a] < lookup->numbers[b]);
 }
 
 gml_status gml_lookup_init(gml_lookup *lookup, gml_host_call *call, const gml_tensor *keys,
@@ -96,9 +97,9 @@ int64_t gml_lookup_find(const gml_lookup *lookup, const gml_tensor *x, int64_t i
     if (low == lookup->count)
         return -1;
     int64_t key = lookup->order[low];
-    bool is_equal = is_string ? gml_string_equal(gml_strings_of(&lookup->keys)[key],
-                                                 gml_strings_of(x)[i])
-                              : lookup->numbers[key] == number;
+    bool is_equal =
+        is_string ? gml_string_equal(gml_strings_of(&lookup->keys)[key], gml_strings_of(x)[i])
+                  : lookup->numbers[key] == number;
     return is_equal ? key : -1;
 }
 
@@ -116,7 +117,8 @@ gml_status gml_host_features(gml_host_call *call, gml_features *out_features)
 
 gml_status gml_host_transform(gml_host_call *call, gml_transform *out_transform)
 {
-    static const char *const names[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT"};
+    static const char *const names[] = {"NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO",
+                                        "PROBIT"};
     *out_transform = GML_TRANSFORM_NONE;
     if (gml_host_attr(call, "post_transform") == NULL)
         return GML_OK;
@@ -218,7 +220,8 @@ gml_status gml_host_set_labels(gml_host_call *call, const gml_labels *labels,
     for (int64_t i = 0; i < rows; i++) {
         int64_t label = numbers[i] < 0 ? 0 : numbers[i];
         if (labels->count > 0 && numbers[i] >= 0)
-            label = numbers[i] < labels->count ? gml_host_get_int(&labels->names, numbers[i]) : 0;
+            label =
+                numbers[i] < labels->count ? gml_host_get_int(&labels->names, numbers[i]) : 0;
         gml_host_put_int(y, i, label);
     }
     return GML_OK;

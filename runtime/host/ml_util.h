@@ -1,5 +1,5 @@
-/* runtime/host/ml_util.h - what the ai.onnx.ml operators share: lists as tensors, look-up of keys,
- * feature matrices, class labels, transforms of scores. */
+/* runtime/host/ml_util.h - what the ai.onnx.ml operators share: lists as tensors, look-up of
+ * keys, feature matrices, class labels, transforms of scores. */
 #ifndef GML_RUNTIME_HOST_ML_UTIL_H
 #define GML_RUNTIME_HOST_ML_UTIL_H
 
@@ -28,11 +28,11 @@ typedef struct gml_features {
 gml_status gml_host_features(gml_host_call *call, gml_features *out_features);
 
 typedef enum gml_transform { /* the numbers of TreeEnsemble's attribute */
-    GML_TRANSFORM_NONE,
-    GML_TRANSFORM_SOFTMAX,
-    GML_TRANSFORM_LOGISTIC,
-    GML_TRANSFORM_SOFTMAX_ZERO, /* softmax of what is not zero */
-    GML_TRANSFORM_PROBIT,
+                             GML_TRANSFORM_NONE,
+                             GML_TRANSFORM_SOFTMAX,
+                             GML_TRANSFORM_LOGISTIC,
+                             GML_TRANSFORM_SOFTMAX_ZERO, /* softmax of what is not zero */
+                             GML_TRANSFORM_PROBIT,
 } gml_transform;
 /* The string attribute `post_transform`. */
 gml_status gml_host_transform(gml_host_call *call, gml_transform *out_transform);

@@ -1,8 +1,8 @@
 /* runtime/host/multinomial.c - draws classes by their unnormalised log probabilities. */
+#include "runtime/host/random_util.h"
+
 #include <inttypes.h>
 #include <math.h>
-
-#include "runtime/host/random_util.h"
 
 /* Running sums of exp(x - max) of one row; false when no class has a probability. */
 static bool accumulate(const gml_tensor *x, int64_t row, int64_t n, double *sums)

@@ -1,16 +1,16 @@
-/* runtime/host/nonmaxsuppression.c - keeps boxes in the order of their scores, dropping those that
- * overlap one already kept. Of equal scores the lower index comes first. */
-#include <inttypes.h>
-
+/* runtime/host/nonmaxsuppression.c - keeps boxes in the order of their scores, dropping those
+ * that overlap one already kept. Of equal scores the lower index comes first. */
 #include "runtime/host/order_util.h"
+
+#include <inttypes.h>
 
 typedef struct box {
     float x0, y0, x1, y1;
 } box;
 
 typedef struct suppression {
-    const box *boxes;       /* of one batch */
-    const uint64_t *keys;   /* per box: order of its score */
+    const box *boxes;     /* of one batch */
+    const uint64_t *keys; /* per box: order of its score */
     float iou_threshold;
     int64_t max_per_class;
 } suppression;
@@ -85,8 +85,8 @@ typedef struct buffers {
 
 static gml_status select_boxes(gml_host_call *call, suppression *s, buffers *b)
 {
-    const gml_tensor *boxes = &call->inputs[0].tensor;   /* (batch, n, 4) */
-    const gml_tensor *scores = &call->inputs[1].tensor;  /* (batch, class, n) */
+    const gml_tensor *boxes = &call->inputs[0].tensor;  /* (batch, n, 4) */
+    const gml_tensor *scores = &call->inputs[1].tensor; /* (batch, class, n) */
     int64_t n = boxes->dims[1];
     bool has_threshold = gml_host_has(call, 4);
     float score_threshold = 0;
@@ -123,8 +123,9 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     GML_TRY(gml_host_require(call, 1, &scores));
     if (boxes->rank != 3 || scores->rank != 3 || boxes->dims[2] != 4 ||
         boxes->dims[0] != scores->dims[0] || boxes->dims[1] != scores->dims[2])
-        return gml_host_fail(call, GML_E_SHAPE, "boxes are (batch, n, 4), scores (batch, class, "
-                                                "n); these do not fit each other");
+        return gml_host_fail(call, GML_E_SHAPE,
+                             "boxes are (batch, n, 4), scores (batch, class, "
+                             "n); these do not fit each other");
     suppression s = {0};
     GML_TRY(gml_host_scalar_int(call, 2, 0, &s.max_per_class));
     GML_TRY(read_float(call, 3, &s.iou_threshold));

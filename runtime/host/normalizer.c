@@ -1,9 +1,9 @@
-#include <math.h>
-
 #include "runtime/host/ml_util.h"
 
-/* Divides each row by its norm: the largest absolute value, their sum, or the root of the sum of
- * squares. Rows of zeros stay. */
+#include <math.h>
+
+/* Divides each row by its norm: the largest absolute value, their sum, or the root of the sum
+ * of squares. Rows of zeros stay. */
 gml_status gml_host_normalizer(gml_host_call *call)
 {
     gml_features features = {0};

@@ -1,7 +1,7 @@
+#include "runtime/host/ml_util.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-#include "runtime/host/ml_util.h"
 
 /* Integers and floats are looked up as integers. */
 static int64_t find(const gml_lookup *lookup, const gml_tensor *x, int64_t i)

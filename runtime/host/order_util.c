@@ -31,8 +31,8 @@ static void merge(const int64_t *from, int64_t *to, int64_t middle, int64_t coun
     int64_t left = 0;
     int64_t right = middle;
     for (int64_t i = 0; i < count; i++) {
-        bool takes_left = right >= count ||
-                          (left < middle && order(context, from[left], from[right]) <= 0);
+        bool takes_left =
+            right >= count || (left < middle && order(context, from[left], from[right]) <= 0);
         to[i] = takes_left ? from[left++] : from[right++];
     }
 }

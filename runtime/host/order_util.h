@@ -1,6 +1,7 @@
 /* runtime/host/order_util.h - sorting: any element type as an unsigned key, and a stable sort.
  *
- * Keys keep the order of the elements: -0 and 0 are one key, NaN is above infinity and one key. */
+ * Keys keep the order of the elements: -0 and 0 are one key, NaN is above infinity and one key.
+ */
 #ifndef GML_RUNTIME_HOST_ORDER_UTIL_H
 #define GML_RUNTIME_HOST_ORDER_UTIL_H
 

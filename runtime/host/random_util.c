@@ -1,10 +1,10 @@
 #include "runtime/host/random_util.h"
 
+#include "base/map.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-#include "base/map.h"
 
 gml_random gml_random_of(const gml_host_call *call)
 {

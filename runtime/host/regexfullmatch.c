@@ -1,13 +1,12 @@
 /* runtime/host/regexfullmatch.c - whether a pattern matches the whole of each string.
  *
- * Patterns are RE2's; PCRE2 reads all of that syntax but \C, with these settings meaning the same: classes
- * are ASCII, `$` is the very end, `.` is anything but a line feed. Backtracking is bounded, so that
- * a hostile pattern is an error and not a hang. */
+ * Patterns are RE2's; PCRE2 reads all of that syntax but \C, with these settings meaning the
+ * same: classes are ASCII, `$` is the very end, `.` is anything but a line feed. Backtracking
+ * is bounded, so that a hostile pattern is an error and not a hang. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <inttypes.h>
-
 #include "runtime/host/host_util.h"
 
+#include <inttypes.h>
 #include <pcre2.h>
 
 #define GML_MATCH_LIMIT 10000000u /* steps per string */

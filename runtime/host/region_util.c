@@ -46,8 +46,8 @@ gml_status gml_region_run(gml_region *region)
 {
     reset_all(region->results, region->n_results);
     gml_status status =
-        region->call->run_region(region->call, region->number, region->params,
-                                 region->n_params, region->results, region->n_results);
+        region->call->run_region(region->call, region->number, region->params, region->n_params,
+                                 region->results, region->n_results);
     reset_all(region->params, region->n_params);
     return status;
 }

@@ -38,7 +38,8 @@ gml_status gml_stacks_init(gml_stacks *stacks, gml_host_call *call, size_t n_lis
 void gml_stacks_reset(gml_stacks *stacks);
 /* Takes `values`, one per list. */
 gml_status gml_stacks_push(gml_stacks *stacks, gml_host_call *call, gml_rvalue *values);
-/* Result `result` becomes list `k`, joined; without items, an empty tensor of the inferred shape. */
+/* Result `result` becomes list `k`, joined; without items, an empty tensor of the inferred
+ * shape. */
 gml_status gml_stacks_join(const gml_stacks *stacks, gml_host_call *call, size_t k,
                            unsigned result, const gml_join *join);
 

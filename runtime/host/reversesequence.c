@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/host_util.h"
+
+#include <inttypes.h>
 
 /* The first sequence_lens[b] steps of batch entry b are reversed, the rest is copied. */
 gml_status gml_host_reversesequence(gml_host_call *call)

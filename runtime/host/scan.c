@@ -1,8 +1,8 @@
-/* runtime/host/scan.c - Scan: operands (states…, scanned tensors…); the body takes (states…, one slice
- * of each scanned tensor) and gives (states…, one slice of each scan output). */
-#include <inttypes.h>
-
+/* runtime/host/scan.c - Scan: operands (states…, scanned tensors…); the body takes (states…,
+ * one slice of each scanned tensor) and gives (states…, one slice of each scan output). */
 #include "runtime/host/region_util.h"
+
+#include <inttypes.h>
 
 typedef struct scan {
     gml_region body;
@@ -51,7 +51,8 @@ static gml_status find_length(gml_host_call *call, scan *s)
         int64_t length = call->inputs[s->n_states + k].tensor.dims[axis];
         if (k > 0 && length != s->length)
             return gml_host_fail(call, GML_E_SHAPE,
-                                 "scanned tensor %zu has %" PRId64 " slices, the first %" PRId64,
+                                 "scanned tensor %zu has %" PRId64
+                                 " slices, the first %" PRId64,
                                  k, length, s->length);
         s->length = length;
     }

@@ -63,9 +63,9 @@ void gml_combine_element(gml_combine combine, const gml_tensor *to, int64_t i,
         gml_host_copy(to, i, from, j, 1);
     } else if (gml_dtype_get_class(to->dtype) == GML_CLASS_FLOAT) {
         /* Sums and products in double round once: an f32 result is that of f32 arithmetic. */
-        gml_host_put(to, i,
-                     combine_floats(combine, gml_host_get_float(to, i),
-                                    gml_host_get_float(from, j)));
+        gml_host_put(
+            to, i,
+            combine_floats(combine, gml_host_get_float(to, i), gml_host_get_float(from, j)));
     } else {
         bool is_unsigned = gml_dtype_get_class(to->dtype) == GML_CLASS_UNSIGNED;
         gml_host_put_int(to, i,

@@ -12,8 +12,8 @@ typedef enum gml_combine {
     GML_COMBINE_MAX,
 } gml_combine;
 
-/* The attribute `reduction`: "none" (also when absent), "add", "mul", "min", "max". Strings and complex
- * numbers have "none" only. */
+/* The attribute `reduction`: "none" (also when absent), "add", "mul", "min", "max". Strings and
+ * complex numbers have "none" only. */
 gml_status gml_combine_of(gml_host_call *call, gml_dtype dtype, gml_combine *out_combine);
 /* to[i] = combine(to[i], from[j]); the element types are the same. */
 void gml_combine_element(gml_combine combine, const gml_tensor *to, int64_t i,

@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/scatter_util.h"
+
+#include <inttypes.h>
 
 static gml_status check_shapes(gml_host_call *call, const gml_tensor *data,
                                const gml_tensor *indices, const gml_tensor *updates, int axis)

@@ -1,8 +1,9 @@
-#include <inttypes.h>
-
 #include "runtime/host/scatter_util.h"
 
-/* updates: indices.shape[:-1] + data.shape[depth:], where an index tuple has `depth` entries. */
+#include <inttypes.h>
+
+/* updates: indices.shape[:-1] + data.shape[depth:], where an index tuple has `depth` entries.
+ */
 static gml_status check_shapes(gml_host_call *call, const gml_tensor *data,
                                const gml_tensor *indices, const gml_tensor *updates)
 {
@@ -14,11 +15,11 @@ static gml_status check_shapes(gml_host_call *call, const gml_tensor *data,
                              "index tuples have %" PRId64 " entries, data has rank %d", depth,
                              data->rank);
     int n_outer = indices->rank - 1;
-    bool fits = updates->rank == n_outer + data->rank - (int)depth &&
-                updates->dtype == data->dtype;
+    bool fits =
+        updates->rank == n_outer + data->rank - (int)depth && updates->dtype == data->dtype;
     for (int i = 0; fits && i < updates->rank; i++)
-        fits = updates->dims[i] == (i < n_outer ? indices->dims[i]
-                                                : data->dims[i - n_outer + (int)depth]);
+        fits = updates->dims[i] ==
+               (i < n_outer ? indices->dims[i] : data->dims[i - n_outer + (int)depth]);
     if (!fits)
         return gml_host_fail(call, GML_E_SHAPE,
                              "updates do not have the shape that data and indices ask for");

@@ -6,8 +6,8 @@
 
 /* Operand `k`, which must be a sequence. */
 gml_status gml_host_sequence(gml_host_call *call, unsigned k, const gml_rvalue **out_sequence);
-/* Operand `k` (a scalar; `fallback` when absent) as a position of 0 to `size` - 1, counted from the
- * end when negative. */
+/* Operand `k` (a scalar; `fallback` when absent) as a position of 0 to `size` - 1, counted from
+ * the end when negative. */
 gml_status gml_host_position(gml_host_call *call, unsigned k, int64_t fallback, int64_t size,
                              int64_t *out_position);
 

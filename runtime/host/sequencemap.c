@@ -1,5 +1,5 @@
-/* runtime/host/sequencemap.c - runs the body once per item; operands that are sequences give one item
- * each, tensors are passed whole. Every result of the body becomes a sequence. */
+/* runtime/host/sequencemap.c - runs the body once per item; operands that are sequences give
+ * one item each, tensors are passed whole. Every result of the body becomes a sequence. */
 #include "runtime/host/region_util.h"
 
 static gml_status check_operands(gml_host_call *call, size_t count)

@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/sequence_util.h"
+
+#include <inttypes.h>
 
 /* Fills `sizes` (one per part) when it is not NULL. Returns the number of parts. */
 static gml_status split_sizes(gml_host_call *call, const gml_tensor *split, int64_t size,

@@ -1,6 +1,6 @@
-#include <string.h>
-
 #include "runtime/host/broadcast_util.h"
+
+#include <string.h>
 
 static gml_status run(gml_host_call *call, gml_scratch *scratch)
 {

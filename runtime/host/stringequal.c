@@ -13,8 +13,9 @@ gml_status gml_host_stringequal(gml_host_call *call)
     GML_TRY(gml_host_broadcast(call, x, y, &shape));
     GML_TRY(gml_host_alloc(call, 0, GML_BOOL, shape.rank, shape.dims, &z));
     for (int64_t i = 0; i < gml_tensor_numel(z); i++)
-        gml_host_put_int(z, i,
-                         gml_string_equal(gml_strings_of(x)[gml_broadcast_index(&shape, i, x)],
-                                          gml_strings_of(y)[gml_broadcast_index(&shape, i, y)]));
+        gml_host_put_int(
+            z, i,
+            gml_string_equal(gml_strings_of(x)[gml_broadcast_index(&shape, i, x)],
+                             gml_strings_of(y)[gml_broadcast_index(&shape, i, y)]));
     return GML_OK;
 }

@@ -1,11 +1,10 @@
 /* runtime/host/stringnormalizer.c - drops stop words and changes case.
  *
- * Case is changed code point by code point as Unicode's simple mappings say; `locale` is not read. When
- * words are compared without case, both sides are in lower case. */
-#include <string.h>
-
+ * Case is changed code point by code point as Unicode's simple mappings say; `locale` is not
+ * read. When words are compared without case, both sides are in lower case. */
 #include "runtime/host/text_util.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 typedef enum letter_case { GML_CASE_AS_IS, GML_CASE_LOWER, GML_CASE_UPPER } letter_case;
@@ -59,8 +58,8 @@ typedef struct stop_words {
 static gml_status read_stop_words(gml_host_call *call, gml_scratch *scratch, stop_words *stop)
 {
     const gml_string *words = gml_host_attr_strings(call, "stopwords", &stop->count);
-    stop->compare_as = gml_host_int(call, "is_case_sensitive", 0) != 0 ? GML_CASE_AS_IS
-                                                                       : GML_CASE_LOWER;
+    stop->compare_as =
+        gml_host_int(call, "is_case_sensitive", 0) != 0 ? GML_CASE_AS_IS : GML_CASE_LOWER;
     stop->words = gml_scratch_array(scratch, gml_string, stop->count);
     if (stop->words == NULL)
         return gml_host_no_memory(call);

@@ -1,10 +1,10 @@
 /* runtime/host/stringsplit.c - each string's parts between delimiters, as Python's str.split.
  *
- * Without a delimiter parts are what stands between runs of white space, none of them empty. Rows of
- * the first result are filled up with empty strings. */
-#include <string.h>
-
+ * Without a delimiter parts are what stands between runs of white space, none of them empty.
+ * Rows of the first result are filled up with empty strings. */
 #include "runtime/host/text_util.h"
+
+#include <string.h>
 
 typedef struct splitter {
     gml_string delimiter; /* empty: white space */
@@ -118,8 +118,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     for (int64_t i = 0; i < n; i++) {
         size_t before = s.parts.count;
         gml_string text = gml_strings_of(x)[i];
-        bool is_done = s.delimiter.len == 0 ? split_at_space(&s, text)
-                                            : split_at_delimiter(&s, text);
+        bool is_done =
+            s.delimiter.len == 0 ? split_at_space(&s, text) : split_at_delimiter(&s, text);
         if (!is_done)
             return gml_host_no_memory(call);
         counts[i] = (int64_t)(s.parts.count - before);

@@ -22,8 +22,8 @@ typedef struct gml_svm {
     gml_transform transform;
 } gml_svm;
 
-/* Reads what regressor and classifier share. `n_vectors` support vectors are expected; with none, the
- * kernel is linear and the coefficients are the weights. */
+/* Reads what regressor and classifier share. `n_vectors` support vectors are expected; with
+ * none, the kernel is linear and the coefficients are the weights. */
 gml_status gml_svm_init(gml_svm *svm, gml_host_call *call, size_t n_vectors);
 /* The kernel of row `row` of the features with `vector` (width entries). */
 double gml_svm_apply(const gml_svm *svm, int64_t row, const float *vector);

@@ -1,15 +1,15 @@
 /* runtime/host/svmclassifier.c - classification by support vectors or by linear weights.
  *
- * With support vectors every pair of classes has a score, s = sum of coefficient * kernel + rho, that
- * votes for one of the two. With `prob_a` the pairs' scores become pairwise probabilities
- * r(i, j) = 1 / (1 + exp(a s + b)), and the class probabilities p minimise
- * sum over i, j of (r(j, i) p(i) - r(i, j) p(j))^2 with sum p = 1 (Wu, Lin and Weng, 2004; their
+ * With support vectors every pair of classes has a score, s = sum of coefficient * kernel +
+ * rho, that votes for one of the two. With `prob_a` the pairs' scores become pairwise
+ * probabilities r(i, j) = 1 / (1 + exp(a s + b)), and the class probabilities p minimise sum
+ * over i, j of (r(j, i) p(i) - r(i, j) p(j))^2 with sum p = 1 (Wu, Lin and Weng, 2004; their
  * second method), found by iteration on one p at a time. */
+#include "runtime/host/svm_util.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-
-#include "runtime/host/svm_util.h"
 
 typedef struct classifier {
     gml_svm svm;
@@ -20,12 +20,12 @@ typedef struct classifier {
     int64_t n_pairs;
     int64_t n_scores; /* before the transform */
     bool all_positive;
-    double *kernels;  /* per support vector */
-    double *pairs;    /* per pair */
-    double *scores;   /* per class, and one spare */
-    double *votes;    /* per class */
-    double *matrix;   /* (classes, classes): r, then Q */
-    double *product;  /* per class: Q p */
+    double *kernels; /* per support vector */
+    double *pairs;   /* per pair */
+    double *scores;  /* per class, and one spare */
+    double *votes;   /* per class */
+    double *matrix;  /* (classes, classes): r, then Q */
+    double *product; /* per class: Q p */
     double *quadratic;
 } classifier;
 
@@ -186,10 +186,9 @@ static gml_status check_sizes(gml_host_call *call, classifier *c)
                           svm->n_rho >= (uint64_t)c->n_pairs &&
                           (c->prob_a == NULL || (n_a >= (uint64_t)c->n_pairs && n_b >= n_a));
     if (!fits)
-        return gml_host_fail(call, GML_E_INVALID,
-                             "coefficients, rho or probabilities do not fit %" PRId64
-                             " classes",
-                             c->n_classes);
+        return gml_host_fail(
+            call, GML_E_INVALID,
+            "coefficients, rho or probabilities do not fit %" PRId64 " classes", c->n_classes);
     c->n_scores = svm->n_vectors == 0 || c->prob_a != NULL ? c->n_classes : c->n_pairs;
     c->all_positive = true;
     for (size_t i = 0; i < svm->n_coefficients; i++)
@@ -244,8 +243,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     if (picked == NULL || !alloc_buffers(&c, scratch))
         return gml_host_no_memory(call);
     const gml_tensor *z = NULL;
-    bool splits = c.n_scores == 1 && c.labels.count == 2 &&
-                  c.svm.transform != GML_TRANSFORM_PROBIT;
+    bool splits =
+        c.n_scores == 1 && c.labels.count == 2 && c.svm.transform != GML_TRANSFORM_PROBIT;
     int64_t dims[2] = {rows, splits ? 2 : c.n_scores};
     if (call->n_outputs > 1)
         GML_TRY(gml_host_alloc(call, 1, GML_F32, 2, dims, &z));

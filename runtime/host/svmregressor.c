@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/svm_util.h"
+
+#include <inttypes.h>
 
 static double score(const gml_svm *svm, int64_t row)
 {

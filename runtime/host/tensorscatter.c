@@ -1,8 +1,8 @@
-/* runtime/host/tensorscatter.c - writes new rows into a cache along one axis, each batch entry at a
- * position of its own; `circular` wraps around the end. */
-#include <inttypes.h>
-
+/* runtime/host/tensorscatter.c - writes new rows into a cache along one axis, each batch entry
+ * at a position of its own; `circular` wraps around the end. */
 #include "runtime/host/host_util.h"
+
+#include <inttypes.h>
 
 typedef struct cache {
     const gml_tensor *past, *update, *starts;

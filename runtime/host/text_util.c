@@ -1,13 +1,12 @@
 #include "runtime/host/text_util.h"
 
+#include "base/half.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/half.h"
-
 #include <utf8proc.h>
 
 static double round_to(gml_dtype dtype, double value)
@@ -161,7 +160,8 @@ static bool parse_digits(gml_string text, gml_number *number)
     return text.len > 0;
 }
 
-/* True when `text` is digits[.digits][e[+-]digits], with at least one digit before the exponent. */
+/* True when `text` is digits[.digits][e[+-]digits], with at least one digit before the
+ * exponent. */
 static bool is_decimal(gml_string text)
 {
     size_t i = 0;

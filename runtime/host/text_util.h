@@ -1,8 +1,8 @@
 /* runtime/host/text_util.h - numbers as text, UTF-8, and growing lists of strings.
  *
- * A number is written with the fewest digits that read back as the same element: positional from
- * 1e-4 to below 1e16, with an exponent of at least two digits otherwise; "nan", "inf", "-inf",
- * "True", "False". Independent of the locale. */
+ * A number is written with the fewest digits that read back as the same element: positional
+ * from 1e-4 to below 1e16, with an exponent of at least two digits otherwise; "nan", "inf",
+ * "-inf", "True", "False". Independent of the locale. */
 #ifndef GML_RUNTIME_HOST_TEXT_UTIL_H
 #define GML_RUNTIME_HOST_TEXT_UTIL_H
 
@@ -20,8 +20,8 @@ typedef struct gml_number {
     bool is_negative;
     double f;
 } gml_number;
-/* A number around which white space may stand: decimal, with or without exponent, "inf", "infinity",
- * "nan" in any case. False when it is none. */
+/* A number around which white space may stand: decimal, with or without exponent, "inf",
+ * "infinity", "nan" in any case. False when it is none. */
 bool gml_number_parse(gml_string text, gml_number *out_number);
 
 /* The length of the UTF-8 sequence at `text` and its code point; a byte that begins none is a

@@ -1,10 +1,11 @@
 /* runtime/host/tfidfvectorizer.c - counts the n-grams of a pool in each row, weighted or not.
  *
- * The pool's n-grams are sorted; every window of the row (n items, `skip` apart) is looked up by
- * bisection. Items are compared as integers or as strings. A window of one item has no skips. */
-#include <inttypes.h>
-
+ * The pool's n-grams are sorted; every window of the row (n items, `skip` apart) is looked up
+ * by bisection. Items are compared as integers or as strings. A window of one item has no
+ * skips. */
 #include "runtime/host/order_util.h"
+
+#include <inttypes.h>
 
 typedef struct items {
     const int64_t *ints; /* or NULL */
@@ -25,7 +26,7 @@ typedef struct vectorizer {
     double *weights; /* per column */
     int64_t n_columns;
     int64_t min_length, max_length, max_skip;
-    bool counts;  /* TF, TFIDF: how often; else: whether */
+    bool counts; /* TF, TFIDF: how often; else: whether */
     bool weighted;
 } vectorizer;
 

@@ -1,10 +1,10 @@
 /* runtime/host/topk.c - the k largest or smallest elements along an axis.
  *
- * One pass over a lane keeps the best k in a heap whose root is the worst of them: n log k steps.
- * Of equal elements the one with the lower index is better, so the answer is unique. */
-#include <inttypes.h>
-
+ * One pass over a lane keeps the best k in a heap whose root is the worst of them: n log k
+ * steps. Of equal elements the one with the lower index is better, so the answer is unique. */
 #include "runtime/host/order_util.h"
+
+#include <inttypes.h>
 
 typedef struct top_k {
     const uint64_t *keys; /* of one lane; smaller is better */

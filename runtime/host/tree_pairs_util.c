@@ -1,9 +1,9 @@
-/* runtime/host/tree_pairs_util.c - trees whose nodes are named by pairs (tree, node): sorted once, then
- * found by bisection. */
+/* runtime/host/tree_pairs_util.c - trees whose nodes are named by pairs (tree, node): sorted
+ * once, then found by bisection. */
+#include "runtime/host/tree_util.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-
-#include "runtime/host/tree_util.h"
 
 typedef struct pairs {
     const int64_t *trees, *nodes;
@@ -62,7 +62,8 @@ static bool parse_mode(gml_string text, gml_tree_mode *out_mode)
     return false;
 }
 
-/* An attribute with `count` numbers: NAME or NAME_as_tensor. False when it has another length. */
+/* An attribute with `count` numbers: NAME or NAME_as_tensor. False when it has another length.
+ */
 static bool find_numbers(gml_host_call *call, const char *name, int64_t count, gml_tensor *out)
 {
     char as_tensor[64];
@@ -81,9 +82,8 @@ typedef struct node_lists {
 
 static gml_status read_lists(gml_host_call *call, pairs *p, node_lists *lists)
 {
-    static const char *const names[] = {"nodes_treeids",     "nodes_nodeids",
-                                        "nodes_featureids",  "nodes_truenodeids",
-                                        "nodes_falsenodeids"};
+    static const char *const names[] = {"nodes_treeids", "nodes_nodeids", "nodes_featureids",
+                                        "nodes_truenodeids", "nodes_falsenodeids"};
     const int64_t **ints[] = {&p->trees, &p->nodes, &lists->features, &lists->yes, &lists->no};
     size_t n = 0;
     size_t count = 0;
@@ -109,8 +109,8 @@ static gml_status fill_nodes(gml_forest *forest, gml_host_call *call, const pair
     for (int64_t i = 0; i < p->count; i++) {
         gml_tree_node *node = &forest->nodes[i];
         if (!parse_mode(lists->modes[i], &node->mode))
-            return gml_host_fail(call, GML_E_INVALID, "the mode of node %" PRId64 " is not known",
-                                 i);
+            return gml_host_fail(call, GML_E_INVALID,
+                                 "the mode of node %" PRId64 " is not known", i);
         if (node->mode == GML_TREE_LEAF)
             continue;
         node->feature = lists->features[i];
@@ -163,8 +163,9 @@ static gml_status read_weights(gml_host_call *call, const char *prefix, weight_l
     lists->count = (int64_t)n[0];
     if (n[1] != n[0] || n[2] != n[0] ||
         !find_numbers(call, name, lists->count, &lists->weights))
-        return gml_host_fail(call, GML_E_INVALID, "the lists of the leaves' weights have "
-                                                  "different lengths");
+        return gml_host_fail(call, GML_E_INVALID,
+                             "the lists of the leaves' weights have "
+                             "different lengths");
     return GML_OK;
 }
 

@@ -72,7 +72,8 @@ gml_status gml_forest_score(const gml_forest *forest, gml_host_call *call,
                        &is_hit[weight->target]);
         }
     }
-    for (int64_t t = 0; forest->aggregate == GML_AGGREGATE_AVERAGE && t < forest->n_targets; t++)
+    for (int64_t t = 0; forest->aggregate == GML_AGGREGATE_AVERAGE && t < forest->n_targets;
+         t++)
         scores[t] /= (double)forest->n_roots;
     return GML_OK;
 }

@@ -1,8 +1,9 @@
-/* runtime/host/treeensemble.c - trees whose ids are positions in the lists of nodes and of leaves. */
+/* runtime/host/treeensemble.c - trees whose ids are positions in the lists of nodes and of
+ * leaves. */
+#include "runtime/host/tree_util.h"
+
 #include <inttypes.h>
 #include <math.h>
-
-#include "runtime/host/tree_util.h"
 
 typedef struct lists {
     const int64_t *features, *yes, *no, *yes_is_leaf, *no_is_leaf, *missing, *targets;

@@ -1,10 +1,10 @@
 /* runtime/host/treeensembleclassifier.c - classes scored by trees.
  *
- * When all weights speak of one class the ensemble is binary: that score s stands for the second
- * class, and the first gets 1 - s, or -s before a logistic or softmax. */
-#include <inttypes.h>
-
+ * When all weights speak of one class the ensemble is binary: that score s stands for the
+ * second class, and the first gets 1 - s, or -s before a logistic or softmax. */
 #include "runtime/host/tree_util.h"
+
+#include <inttypes.h>
 
 typedef struct classifier {
     gml_features f;
@@ -48,7 +48,8 @@ static gml_status score_row(gml_host_call *call, classifier *c, int64_t row)
     for (int64_t t = 0; c->base.data != NULL && t < c->forest.n_targets; t++)
         c->scores[t] += gml_host_get_float(&c->base, c->base.dims[0] == 1 ? 0 : t);
     if (c->is_binary) {
-        bool is_plain = c->transform == GML_TRANSFORM_NONE || c->transform == GML_TRANSFORM_PROBIT;
+        bool is_plain =
+            c->transform == GML_TRANSFORM_NONE || c->transform == GML_TRANSFORM_PROBIT;
         double score = c->scores[c->only_class];
         c->scores[1] = score;
         c->scores[0] = is_plain ? 1 - score : -score;
@@ -69,7 +70,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
         return gml_host_no_memory(call);
     const gml_tensor *z = NULL; /* (rows, scores) */
     if (call->n_outputs > 1)
-        GML_TRY(gml_host_alloc(call, 1, GML_F32, 2, (const int64_t[]){c.f.rows, c.n_scores}, &z));
+        GML_TRY(
+            gml_host_alloc(call, 1, GML_F32, 2, (const int64_t[]){c.f.rows, c.n_scores}, &z));
     for (int64_t row = 0; row < c.f.rows; row++) {
         GML_TRY(score_row(call, &c, row));
         picked[row] = gml_best(c.scores, c.n_scores);

@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/tree_util.h"
+
+#include <inttypes.h>
 
 static gml_status read_aggregate(gml_host_call *call, gml_aggregate *out_aggregate)
 {
@@ -28,7 +28,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     GML_TRY(gml_host_transform(call, &transform));
     bool has_base = gml_host_attr_vector(call, "base_values_as_tensor", &base) ||
                     gml_host_attr_vector(call, "base_values", &base);
-    if (forest.n_targets < 1 || (has_base && base.dims[0] != 1 && base.dims[0] != forest.n_targets))
+    if (forest.n_targets < 1 ||
+        (has_base && base.dims[0] != 1 && base.dims[0] != forest.n_targets))
         return gml_host_fail(call, GML_E_INVALID, "base_values do not fit %" PRId64 " targets",
                              forest.n_targets);
     GML_TRY(gml_forest_init_pairs(&forest, call, "target", f.width, scratch));
@@ -37,7 +38,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     if (scores == NULL || is_hit == NULL)
         return gml_host_no_memory(call);
     const gml_tensor *y = NULL; /* (rows, targets) */
-    GML_TRY(gml_host_alloc(call, 0, GML_F32, 2, (const int64_t[]){f.rows, forest.n_targets}, &y));
+    GML_TRY(
+        gml_host_alloc(call, 0, GML_F32, 2, (const int64_t[]){f.rows, forest.n_targets}, &y));
     for (int64_t row = 0; row < f.rows; row++) {
         GML_TRY(gml_forest_score(&forest, call, &f, row, scores, is_hit));
         for (int64_t t = 0; has_base && t < forest.n_targets; t++)

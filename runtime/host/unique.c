@@ -1,8 +1,8 @@
 /* runtime/host/unique.c - distinct elements, or distinct slices along an axis.
  *
- * Slices are sorted by their elements in order; runs of equal ones are the groups. Since the sort is
- * stable the first of a run is the first occurrence. Unsorted results put the groups in the order
- * of their first occurrences. */
+ * Slices are sorted by their elements in order; runs of equal ones are the groups. Since the
+ * sort is stable the first of a run is the first occurrence. Unsorted results put the groups in
+ * the order of their first occurrences. */
 #include "runtime/host/order_util.h"
 
 typedef struct slices {

@@ -1,6 +1,6 @@
-#include <inttypes.h>
-
 #include "runtime/host/ml_util.h"
+
+#include <inttypes.h>
 
 static gml_status set_map(gml_host_call *call, const gml_labels *labels, const gml_rvalue *keys,
                           const gml_features *f, int64_t row, gml_rvalue *out_map)

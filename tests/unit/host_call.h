@@ -11,13 +11,13 @@
 #ifndef GML_TESTS_UNIT_HOST_CALL_H
 #define GML_TESTS_UNIT_HOST_CALL_H
 
+#include "runtime/host.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "runtime/host.h"
 
 #include <cmocka.h>
 

@@ -1,12 +1,12 @@
 /* tests/unit/test_value.c - buffers and values: lifetimes, sizes, failures. */
+#include "runtime/host.h"
+#include "runtime/value.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-
-#include "runtime/host.h"
-#include "runtime/value.h"
 
 #include <cmocka.h>
 
@@ -62,7 +62,8 @@ static void impossible_shapes_are_refused(void **state)
     gml_rvalue value;
     const int64_t huge = (int64_t)1 << 40;
     assert_int_equal(gml_rvalue_alloc(&value, GML_F32, 2, (int64_t[]){2, -1}), GML_E_SHAPE);
-    assert_int_equal(gml_rvalue_alloc(&value, GML_F32, 2, (int64_t[]){huge, huge}), GML_E_SHAPE);
+    assert_int_equal(gml_rvalue_alloc(&value, GML_F32, 2, (int64_t[]){huge, huge}),
+                     GML_E_SHAPE);
     assert_int_equal(gml_rvalue_alloc(&value, GML_F32, GML_MAX_RANK + 1, NULL), GML_E_SHAPE);
     assert_int_equal(gml_rvalue_alloc(&value, GML_F32, 2, (int64_t[]){huge, 0}), GML_OK);
     assert_int_equal(gml_tensor_numel(&value.tensor), 0);

@@ -1,0 +1,217 @@
+/* api/artifact_link.c - a compiled program as a shared library and a C header. */
+#define _GNU_SOURCE
+
+#include "api/artifact_link.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/artifact_text.h"
+#include "runtime/artifact.h"
+
+extern char **environ;
+
+typedef struct linking {
+    const gml_program *program;
+    const gml_link_options *options;
+    gml_arena arena;
+    gml_diags *diags;
+    const char *name;   /* of the model: a C identifier */
+    const char *folder; /* temporary */
+    const char *header; /* where it goes */
+} linking;
+
+static gml_status io_fail(linking *l, const char *path, const char *what)
+{
+    return gml_fail(l->diags, GML_E_IO, (gml_loc){.file = path}, "%s: %s", what,
+                    strerror(errno));
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+/* "dir/my-net.so" names the model my_net. */
+static const char *model_name(linking *l)
+{
+    const char *slash = strrchr(l->options->output, '/');
+    const char *base = slash ? slash + 1 : l->options->output;
+    size_t len = strcspn(base, ".");
+    char *name = gml_arena_printf(&l->arena, "%s%.*s",
+                                  len == 0 || isdigit((unsigned char)base[0]) ? "m" : "",
+                                  (int)len, base);
+    for (char *at = name; *at; at++)
+        if (!isalnum((unsigned char)*at))
+            *at = '_';
+    return name;
+}
+
+static const char *header_path(linking *l)
+{
+    const char *output = l->options->output;
+    size_t len = strlen(output);
+    if (len > 3 && strcmp(output + len - 3, ".so") == 0)
+        len -= 3;
+    return gml_arena_printf(&l->arena, "%.*s.h", (int)len, output);
+}
+
+static const char *runtime_path(linking *l)
+{
+    char self[4096];
+    if (l->options->runtime)
+        return l->options->runtime;
+    ssize_t len = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (len <= 0)
+        return "libgemel_runtime.a";
+    self[len] = '\0';
+    char *slash = strrchr(self, '/');
+    *slash = '\0';
+    return gml_arena_printf(&l->arena, "%s/../lib/libgemel_runtime.a", self);
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static gml_status write_file(linking *l, const char *path, const void *bytes, size_t len)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        return io_fail(l, path, "cannot be written");
+    bool ok = fwrite(bytes, 1, len, file) == len;
+    ok = fclose(file) == 0 && ok;
+    return ok ? GML_OK : io_fail(l, path, "cannot be written");
+}
+
+static const char *temporary(linking *l, const char *name)
+{
+    return gml_arena_printf(&l->arena, "%s/%s", l->folder, name);
+}
+
+static void remove_temporaries(linking *l)
+{
+    static const char *const names[] = {"model.o", "stub.c", "image.bin", "model.so", "cc.log"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlink(temporary(l, names[i]));
+    rmdir(l->folder);
+}
+
+static gml_status write_parts(linking *l, const gml_str *object)
+{
+    gml_str image;
+    gml_str stub;
+    gml_str_init(&image);
+    gml_str_init(&stub);
+    gml_status status = gml_artifact_write(l->program, NULL, &image, l->diags);
+    if (status == GML_OK)
+        status = write_file(l, temporary(l, "image.bin"), image.text, image.len);
+    gml_str_reset(&image);
+    if (status == GML_OK)
+        status = write_file(l, temporary(l, "model.o"), object->text, object->len);
+    gml_artifact_stub(l->program, l->name, temporary(l, "image.bin"), &stub);
+    if (status == GML_OK)
+        status = write_file(l, temporary(l, "stub.c"), stub.text, stub.len);
+    gml_str_reset(&stub);
+    return status;
+}
+
+/* ---- the C compiler ----------------------------------------------------------------------- */
+
+static const char *first_line(linking *l, const char *path)
+{
+    char line[400] = "";
+    FILE *file = fopen(path, "rb");
+    if (file) {
+        size_t len = fread(line, 1, sizeof line - 1, file);
+        line[len] = '\0';
+        line[strcspn(line, "\n")] = '\0';
+        fclose(file);
+    }
+    return gml_arena_text(&l->arena, line, strlen(line));
+}
+
+static gml_status run_cc(linking *l)
+{
+    const char *log = temporary(l, "cc.log");
+    const char *args[] = {l->options->cc ? l->options->cc : "cc",
+                          "-shared",
+                          "-fPIC",
+                          "-O1",
+                          "-o",
+                          temporary(l, "model.so"),
+                          temporary(l, "stub.c"),
+                          temporary(l, "model.o"),
+                          runtime_path(l),
+                          "-Wl,--exclude-libs,ALL",
+                          "-Wl,--gc-sections",
+                          "-Wl,--as-needed",
+                          "-Wl,-z,noexecstack",
+                          "-lm",
+                          "-lpthread",
+                          NULL};
+    char **argv = gml_new_array(&l->arena, char *, sizeof args / sizeof *args);
+    for (size_t i = 0; args[i]; i++)
+        argv[i] = gml_arena_text(&l->arena, args[i], strlen(args[i]));
+    posix_spawn_file_actions_t actions;
+    pid_t pid = 0;
+    int wait_status = 0;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    int failed = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (failed)
+        return gml_fail(l->diags, GML_E_DEVICE, (gml_loc){.file = argv[0]},
+                        "the C compiler cannot be run: %s", strerror(failed));
+    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
+        continue;
+    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
+        return GML_OK;
+    return gml_fail(l->diags, GML_E_DEVICE, (gml_loc){.file = argv[0]},
+                    "the C compiler failed: %s", first_line(l, log));
+}
+
+/* The library is built beside its place, so that renaming it is one step. */
+static gml_status put_in_place(linking *l)
+{
+    gml_str header;
+    gml_str_init(&header);
+    gml_status status = gml_artifact_header(l->program, l->name, &header, l->diags);
+    const char *beside = gml_arena_printf(&l->arena, "%s.part", l->header);
+    if (status == GML_OK)
+        status = write_file(l, beside, header.text, header.len);
+    gml_str_reset(&header);
+    if (status == GML_OK && rename(beside, l->header) != 0)
+        status = io_fail(l, l->header, "cannot be written");
+    if (status == GML_OK && rename(temporary(l, "model.so"), l->options->output) != 0)
+        status = io_fail(l, l->options->output, "cannot be written");
+    if (status != GML_OK)
+        unlink(beside);
+    return status;
+}
+
+gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
+                             const gml_link_options *options, gml_diags *diags)
+{
+    linking l = {.program = program, .options = options, .diags = diags};
+    gml_arena_init(&l.arena);
+    l.name = model_name(&l);
+    l.header = header_path(&l);
+    char *folder = gml_arena_printf(&l.arena, "%s.XXXXXX", options->output);
+    gml_status status = GML_OK;
+    if (!mkdtemp(folder)) {
+        status = io_fail(&l, options->output, "cannot be written");
+    } else {
+        l.folder = folder;
+        status = write_parts(&l, object);
+        if (status == GML_OK)
+            status = run_cc(&l);
+        if (status == GML_OK)
+            status = put_in_place(&l);
+        remove_temporaries(&l);
+    }
+    gml_arena_reset(&l.arena);
+    return status;
+}

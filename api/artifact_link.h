@@ -1,0 +1,25 @@
+/* api/artifact_link.h - a compiled program as a shared library and a C header.
+ *
+ * The library holds the kernels' code, the program's image (constants included, mapped and never
+ * copied) and the parts of gemel's runtime that it uses; it exports the functions of the header. It is
+ * linked by the system's C compiler, cc. Files appear whole or not at all.
+ */
+#ifndef GML_API_ARTIFACT_LINK_H
+#define GML_API_ARTIFACT_LINK_H
+
+#include "api/pipeline.h"
+
+typedef struct gml_link_options {
+    const char *output;  /* "dir/model.so"; the header is "dir/model.h" */
+    const char *runtime; /* libgemel_runtime.a; NULL: beside this program, ../lib */
+    const char *cc;      /* NULL: "cc" */
+} gml_link_options;
+
+/* `object` is the code that gml_compile gave for `program`. */
+GML_MUST_CHECK gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
+                                            const gml_link_options *options, gml_diags *diags);
+/* The header alone. `name` is a C identifier. */
+gml_status gml_artifact_header(const gml_program *program, const char *name, gml_str *out,
+                               gml_diags *diags);
+
+#endif

@@ -1,0 +1,201 @@
+/* api/artifact_text.c - the C text around an artifact: its header, and its entry points.
+ *
+ * An artifact's functions take one pointer a tensor, typed as C can, and one int64_t for each symbolic
+ * size of the inputs. Names of tensors become C identifiers. */
+#include "api/artifact_text.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/artifact_link.h"
+#include "runtime/artifact.h"
+
+static const char *c_type(gml_dtype dtype)
+{
+    switch ((int)dtype) {
+    case GML_F32: return "float";
+    case GML_F64: return "double";
+    case GML_I8:
+    case GML_I4:
+    case GML_I2: return "int8_t";
+    case GML_I16: return "int16_t";
+    case GML_I32: return "int32_t";
+    case GML_I64: return "int64_t";
+    case GML_U16:
+    case GML_F16:
+    case GML_BF16: return "uint16_t";
+    case GML_U32: return "uint32_t";
+    case GML_U64: return "uint64_t";
+    default: return "uint8_t";
+    }
+}
+
+static void print_identifier(const char *name, const char *kind, uint32_t number, gml_str *out)
+{
+    gml_str_printf(out, "%s%u", kind, number);
+    if (!name || !*name)
+        return;
+    gml_str_putc(out, '_');
+    for (; *name; name++)
+        gml_str_putc(out, isalnum((unsigned char)*name) ? *name : '_');
+}
+
+static void print_dims(const gml_program *program, const gml_slot *slot, gml_str *out)
+{
+    gml_str_printf(out, "%s[", gml_dtype_name(slot->dtype));
+    for (int d = 0; d < slot->rank; d++) {
+        gml_str_puts(out, d ? "," : "");
+        gml_dim_print(&program->dims, slot->dims[d], out);
+    }
+    gml_str_putc(out, ']');
+}
+
+/* The symbols among the inputs' dimensions, in order of appearance: at most 32 matter. */
+typedef struct symbols {
+    gml_dim list[32];
+    unsigned count;
+} symbols;
+
+static symbols find_symbols(const gml_program *program)
+{
+    symbols s = {.count = 0};
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        const gml_slot *slot = &program->slots.items[program->inputs[i]];
+        for (int d = 0; d < slot->rank; d++) {
+            bool known = gml_dim_is_const(slot->dims[d]);
+            for (unsigned j = 0; j < s.count; j++)
+                known = known || s.list[j] == slot->dims[d];
+            if (!known && s.count < 32)
+                s.list[s.count++] = slot->dims[d];
+        }
+    }
+    return s;
+}
+
+static void print_symbol(const gml_program *program, gml_dim dim, gml_str *out)
+{
+    gml_str name;
+    gml_str_init(&name);
+    gml_dim_print(&program->dims, dim, &name);
+    gml_str_puts(out, "size_");
+    for (size_t i = 0; i < name.len; i++)
+        gml_str_putc(out, isalnum((unsigned char)name.text[i]) ? name.text[i] : '_');
+    gml_str_reset(&name);
+}
+
+static void print_signature(const gml_program *program, const char *name, gml_str *out)
+{
+    symbols s = find_symbols(program);
+    gml_str_printf(out, "int %s_run(%s *model", name, name);
+    for (unsigned i = 0; i < s.count; i++) {
+        gml_str_puts(out, ", int64_t ");
+        print_symbol(program, s.list[i], out);
+    }
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        const gml_slot *slot = &program->slots.items[program->inputs[i]];
+        gml_str_printf(out, ",\n    const %s *", c_type(slot->dtype));
+        print_identifier(program->input_names[i], "in", i, out);
+        gml_str_puts(out, " /* ");
+        print_dims(program, slot, out);
+        gml_str_puts(out, " */");
+    }
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        const gml_slot *slot = &program->slots.items[program->outputs[i]];
+        gml_str_printf(out, ",\n    %s *", c_type(slot->dtype));
+        print_identifier(program->output_names[i], "out", i, out);
+        gml_str_puts(out, " /* ");
+        print_dims(program, slot, out);
+        gml_str_puts(out, " */");
+    }
+    gml_str_puts(out, ")");
+}
+
+gml_status gml_artifact_header(const gml_program *program, const char *name, gml_str *out,
+                               gml_diags *diags)
+{
+    for (uint32_t i = 0; i < program->n_inputs + program->n_outputs; i++) {
+        bool in = i < program->n_inputs;
+        uint32_t number = in ? i : i - program->n_inputs;
+        const gml_slot *slot =
+            &program->slots.items[in ? program->inputs[number] : program->outputs[number]];
+        if (slot->dtype == GML_NONE || slot->dtype == GML_STRING || slot->rank == GML_NO_RANK)
+            return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.node = slot->name},
+                            "no C parameter can stand for this %s", in ? "input" : "output");
+    }
+    gml_str_printf(out,
+                   "/* %s.h - a model compiled by gemel. Link with the library of the same name.\n"
+                   " *\n"
+                   " * Functions return 0, or 3 bad input, 4 not supported, 5 the machine failed;\n"
+                   " * %s_error says what was wrong. Tensors are dense and row-major. A model is\n"
+                   " * one thread's at a time; several models may run at once. */\n"
+                   "#ifndef GEMEL_MODEL_%s_H\n#define GEMEL_MODEL_%s_H\n\n"
+                   "#include <stddef.h>\n#include <stdint.h>\n\n"
+                   "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+                   "typedef struct %s %s;\n\n"
+                   "/* `error` (of `size` bytes) may be NULL. */\n"
+                   "int %s_open(%s **out_model, int n_threads, char *error, size_t size);\n"
+                   "void %s_close(%s *model);\n"
+                   "const char *%s_error(const %s *model);\n",
+                   name, name, name, name, name, name, name, name, name, name, name, name);
+    print_signature(program, name, out);
+    gml_str_puts(out, ";\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    return GML_OK;
+}
+
+/* ---- the library's side ------------------------------------------------------------------- */
+
+static void print_run(const gml_program *program, const char *name, gml_str *out)
+{
+    print_signature(program, name, out);
+    gml_str_puts(out, "\n{\n    const void *inputs[] = {");
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        print_identifier(program->input_names[i], "in", i, out);
+        gml_str_puts(out, ", ");
+    }
+    gml_str_puts(out, "0};\n    void *outputs[] = {");
+    for (uint32_t i = 0; i < program->n_outputs; i++) {
+        print_identifier(program->output_names[i], "out", i, out);
+        gml_str_puts(out, ", ");
+    }
+    gml_str_puts(out, "0};\n");
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        const gml_slot *slot = &program->slots.items[program->inputs[i]];
+        gml_str_printf(out, "    const int64_t dims%u[] = {", i);
+        for (int d = 0; d < slot->rank; d++) {
+            if (gml_dim_is_const(slot->dims[d]))
+                gml_str_printf(out, "%" PRId64, slot->dims[d]);
+            else
+                print_symbol(program, slot->dims[d], out);
+            gml_str_puts(out, ", ");
+        }
+        gml_str_puts(out, "0};\n");
+    }
+    gml_str_puts(out, "    const int64_t *dims[] = {");
+    for (uint32_t i = 0; i < program->n_inputs; i++)
+        gml_str_printf(out, "dims%u, ", i);
+    gml_str_puts(out, "0};\n    return gml_embed_run(model, inputs, dims, outputs);\n}\n");
+}
+
+void gml_artifact_stub(const gml_program *program, const char *name, const char *image,
+                       gml_str *out)
+{
+    gml_artifact_print_stub(program, "gml_symbols", out);
+    gml_str_printf(out,
+                   "\n__asm__(\".section .rodata\\n.balign 4096\\ngml_image:\\n"
+                   ".incbin \\\"%s\\\"\\ngml_image_end:\\n.balign 16\\n.text\\n\");\n"
+                   "extern const char gml_image[] __attribute__((visibility(\"hidden\")));\n"
+                   "extern const char gml_image_end[] __attribute__((visibility(\"hidden\")));\n\n"
+                   "typedef struct gml_embed %s;\n"
+                   "int gml_embed_open(const void *, size_t, const void *, int, %s **, char *, size_t);\n"
+                   "void gml_embed_close(%s *);\n"
+                   "int gml_embed_run(%s *, const void *const *, const int64_t *const *, void *const *);\n"
+                   "const char *gml_embed_error(const %s *);\n\n"
+                   "int %s_open(%s **out_model, int n_threads, char *error, size_t size)\n{\n"
+                   "    return gml_embed_open(gml_image, (size_t)(gml_image_end - gml_image),\n"
+                   "                          &gml_symbols, n_threads, out_model, error, size);\n}\n\n"
+                   "void %s_close(%s *model)\n{\n    gml_embed_close(model);\n}\n\n"
+                   "const char *%s_error(const %s *model)\n{\n    return gml_embed_error(model);\n}\n\n",
+                   image, name, name, name, name, name, name, name, name, name, name, name);
+    print_run(program, name, out);
+}

@@ -1,0 +1,140 @@
+/* cli/compile.c - gemel compile: an ONNX model as a shared library and a C header. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "api/artifact_link.h"
+#include "cli/cli.h"
+
+typedef struct compile_args {
+    const char *output, *dump, *cpu, *runtime;
+    gml_onnx_dim dims[32];
+    char names[32][64];
+    size_t n_dims;
+    bool explain, json;
+    const char *off[32];
+    size_t n_off;
+} compile_args;
+
+static const gml_cli_option options[] = {
+    {"output", "FILE", "the library; its header lies beside it", 'o'},
+    {"dim", "NAME=N", "fix a symbolic size; others stay parameters of the functions"},
+    {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
+    {"off", "PASS", "leave out a pass"},
+    {"dump", "STAGE", "print loops, llvm or asm"},
+    {"explain", NULL, "why nodes were not fused"},
+    {"runtime", "FILE", "libgemel_runtime.a, where it is not ../lib beside this program"},
+    {"json", NULL, "the report as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const gml_cli cli = {
+    options,
+    "gemel compile [options] MODEL -o OUT.so",
+    "Compiles an ONNX model ahead of time. OUT.so holds code, weights and the runtime, and needs\n"
+    "only libc, libm and threads; OUT.h declares its functions:\n\n"
+    "  cc app.c OUT.so && ./a.out",
+};
+
+static bool handle_dim(compile_args *a, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    int64_t n = 0;
+    if (!equals || equals == value || (size_t)(equals - value) >= sizeof a->names[0] ||
+        a->n_dims == 32 || !gml_cli_int(equals + 1, &n) || n < 0)
+        return false;
+    char *name = a->names[a->n_dims];
+    memcpy(name, value, (size_t)(equals - value));
+    name[equals - value] = '\0';
+    a->dims[a->n_dims++] = (gml_onnx_dim){name, n};
+    return true;
+}
+
+static bool handle(void *context, const char *name, const char *value)
+{
+    compile_args *a = context;
+    if (strcmp(name, "dim") == 0)
+        return handle_dim(a, value);
+    if (strcmp(name, "off") == 0) {
+        a->off[a->n_off] = value;
+        return ++a->n_off < 31 && gml_pass_find(value);
+    }
+    if (strcmp(name, "output") == 0)
+        a->output = value;
+    else if (strcmp(name, "dump") == 0)
+        a->dump = value;
+    else if (strcmp(name, "cpu") == 0)
+        a->cpu = value;
+    else if (strcmp(name, "runtime") == 0)
+        a->runtime = value;
+    else if (strcmp(name, "explain") == 0)
+        a->explain = true;
+    else
+        a->json = true;
+    return true;
+}
+
+static void report(const compile_args *a, const gml_program *program)
+{
+    struct stat st;
+    double bytes = stat(a->output, &st) == 0 ? (double)st.st_size : 0;
+    uint32_t n_kernels = 0;
+    for (size_t i = 0; i < program->steps.count; i++)
+        n_kernels += program->steps.items[i].kind == GML_STEP_KERNEL;
+    if (a->json)
+        printf("{\"output\": \"%s\", \"bytes\": %.0f, \"steps\": %zu, \"kernels\": %u, "
+               "\"arena_bytes\": %llu}\n",
+               a->output, bytes, program->steps.count, n_kernels,
+               (unsigned long long)program->arena_size);
+    else
+        printf("%s: %.1f MB, %zu steps, %u of them kernels; needs %.1f MB to run\n", a->output,
+               bytes / 1e6, program->steps.count, n_kernels, (double)program->arena_size / 1e6);
+}
+
+static gml_status compile(const compile_args *a, const char *path, gml_str *text,
+                          gml_diags *diags)
+{
+    gml_program *program = NULL;
+    gml_str object;
+    gml_str_init(&object);
+    gml_compile_options compile_options = {.object = &object, .dump = a->dump};
+    compile_options.target.cpu = a->cpu;
+    compile_options.passes.out = text;
+    compile_options.passes.off = a->off;
+    if (a->explain)
+        compile_options.passes.explain = text;
+    gml_status status =
+        gml_compile_file(path, a->dims, a->n_dims, &compile_options, &program, diags);
+    gml_link_options link = {.output = a->output, .runtime = a->runtime};
+    if (status == GML_OK)
+        status = gml_link_artifact(program, &object, &link, diags);
+    fputs(text->text, stdout);
+    if (status == GML_OK)
+        report(a, program);
+    gml_program_release(program);
+    gml_str_reset(&object);
+    return status;
+}
+
+int gml_verb_compile(int argc, char **argv)
+{
+    compile_args a = {.output = NULL};
+    int n = gml_cli_parse(&cli, argc, argv, handle, &a);
+    if (n < 0)
+        return -1 - n;
+    if (n != 1 || !a.output) {
+        fputs("gemel: compile needs one model and -o OUT.so; --help says more\n", stderr);
+        return 2;
+    }
+    gml_arena arena;
+    gml_diags diags;
+    gml_str text;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    gml_str_init(&text);
+    gml_status status = compile(&a, argv[1], &text, &diags);
+    int exit_status = status == GML_OK ? 0 : gml_cli_fail(&diags, status);
+    gml_str_reset(&text);
+    gml_arena_reset(&arena);
+    return exit_status;
+}

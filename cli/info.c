@@ -1,0 +1,224 @@
+/* cli/info.c - gemel info: what a model is. */
+#include "api/summary.h"
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct request {
+    gml_arena arena;
+    gml_diags diags;
+    gml_vec(gml_onnx_dim) dims;
+    bool json;
+} request;
+
+static const gml_cli_option options[] = {
+    {"dim", "NAME=N", "the size of an open dimension"},
+    {"json", NULL, "report as JSON"},
+    {NULL, NULL, NULL},
+};
+
+static const gml_cli cli = {
+    options,
+    "gemel info MODEL [options]",
+    "Says what a model is: who made it, inputs and outputs, parameters, arithmetic, operators. "
+    "Every\n"
+    "operator that gemel does not know is named, with its nodes; the exit status is then 4.",
+};
+
+static bool handle(void *context, const char *name, const char *value)
+{
+    request *r = context;
+    int64_t n = 0;
+    if (strcmp(name, "json") == 0)
+        return r->json = true;
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value || !gml_cli_int(equals + 1, &n) || n < 0)
+        return false;
+    const char *dim = gml_arena_text(&r->arena, value, (size_t)(equals - value));
+    gml_push(&r->arena, &r->dims, ((gml_onnx_dim){dim, n}));
+    return true;
+}
+
+/* ---- text ---------------------------------------------------------------------------------
+ */
+
+/* 1234567 as 1.23 M. */
+static const char *short_number(request *r, double value)
+{
+    static const char *const units[] = {"", " k", " M", " G", " T", " P"};
+    size_t unit = 0;
+    while (value >= 1000 && unit + 1 < sizeof units / sizeof *units) {
+        value /= 1000;
+        unit++;
+    }
+    return gml_arena_printf(&r->arena, unit ? "%.3g%s" : "%.0f%s", value, units[unit]);
+}
+
+static const char *dim_text(request *r, const gml_module *module, gml_dim dim)
+{
+    if (gml_dim_is_const(dim))
+        return short_number(r, (double)dim);
+    gml_str str;
+    gml_str_init(&str);
+    gml_dim_print(&module->dims, dim, &str);
+    const char *text = gml_arena_text(&r->arena, str.text, str.len);
+    gml_str_reset(&str);
+    return text;
+}
+
+static void print_ports(const char *what, const gml_port *ports, size_t n)
+{
+    printf("%s\n", what);
+    for (size_t i = 0; i < n; i++)
+        printf("  %s: %s\n", ports[i].name, ports[i].type);
+}
+
+static void print_text(request *r, const gml_model *model, const gml_summary *s)
+{
+    const gml_module *module = gml_model_module(model);
+    if (module->producer && *module->producer)
+        printf("producer    %s\n", module->producer);
+    if (module->opset)
+        printf("opset       %" PRId64 "\n", module->opset);
+    printf("parameters  %" PRIu64 " (%s), %" PRIu64 " bytes of constants\n", s->n_parameters,
+           short_number(r, (double)s->n_parameters), s->constant_bytes);
+    if (s->no_cost) {
+        printf("FLOPs       unknown without the inputs: %s\n", s->no_cost);
+    } else {
+        printf("MACs        %s\n", dim_text(r, s->module, s->macs));
+        printf("FLOPs       %s\n", dim_text(r, s->module, s->flops));
+    }
+    print_ports("inputs", gml_model_inputs(model), gml_model_n_inputs(model));
+    print_ports("outputs", gml_model_outputs(model), gml_model_n_outputs(model));
+    printf("nodes       %" PRIu64 "\n", s->n_nodes);
+    for (size_t i = 0; i < s->n_ops; i++) {
+        const gml_op_count *op = &s->ops[i];
+        bool is_plain = strcmp(op->domain, "ai.onnx") == 0;
+        printf("  %6" PRIu64 " %s%s%s", op->count, is_plain ? "" : op->domain,
+               is_plain ? "" : ".", op->op);
+        if (op->macs != 0)
+            printf(", %s MACs", dim_text(r, s->module, op->macs));
+        putchar('\n');
+    }
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------
+ */
+
+/* A number, or the expression as text. */
+static json_t *json_dim(request *r, const gml_module *module, gml_dim dim)
+{
+    return gml_dim_is_const(dim) ? json_integer(dim) : json_string(dim_text(r, module, dim));
+}
+
+static json_t *json_ports(const gml_port *ports, size_t n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(
+            list, json_pack("{s:s, s:s}", "name", ports[i].name, "type", ports[i].type));
+    return list;
+}
+
+static json_t *json_ops(request *r, const gml_summary *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->n_ops; i++) {
+        json_t *op = json_pack("{s:s, s:s, s:I}", "domain", s->ops[i].domain, "op",
+                               s->ops[i].op, "count", (json_int_t)s->ops[i].count);
+        if (s->module)
+            json_object_set_new(op, "macs", json_dim(r, s->module, s->ops[i].macs));
+        json_array_append_new(list, op);
+    }
+    return list;
+}
+
+static void print_json(request *r, const gml_model *model, const gml_summary *s)
+{
+    const gml_module *module = gml_model_module(model);
+    json_t *root = json_object();
+    json_object_set_new(root, "producer",
+                        module->producer ? json_string(module->producer) : json_null());
+    json_object_set_new(root, "opset",
+                        module->opset ? json_integer(module->opset) : json_null());
+    json_object_set_new(root, "inputs",
+                        json_ports(gml_model_inputs(model), gml_model_n_inputs(model)));
+    json_object_set_new(root, "outputs",
+                        json_ports(gml_model_outputs(model), gml_model_n_outputs(model)));
+    json_object_set_new(root, "parameters", json_integer((json_int_t)s->n_parameters));
+    json_object_set_new(root, "constant_bytes", json_integer((json_int_t)s->constant_bytes));
+    json_object_set_new(root, "macs",
+                        s->module ? json_dim(r, s->module, s->macs) : json_null());
+    json_object_set_new(root, "flops",
+                        s->module ? json_dim(r, s->module, s->flops) : json_null());
+    json_object_set_new(root, "nodes", json_integer((json_int_t)s->n_nodes));
+    json_object_set_new(root, "operators", json_ops(r, s));
+    json_object_set_new(root, "unsupported", json_array());
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+}
+
+/* What cannot be read or is not supported, for programs. */
+static void print_json_faults(const request *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->diags.list.count; i++) {
+        const gml_diag *diag = &r->diags.list.items[i];
+        json_t *notes = json_array();
+        for (size_t k = 0; k < diag->notes.count; k++)
+            json_array_append_new(notes, json_string(diag->notes.items[k]));
+        json_array_append_new(list,
+                              json_pack("{s:s?, s:s?, s:s, s:o}", "node", diag->loc.node, "op",
+                                        diag->loc.op, "text", diag->text, "notes", notes));
+    }
+    json_t *root = json_pack("{s:o}", "unsupported", list);
+    json_dumpf(root, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(root);
+}
+
+/* ---- the verb -----------------------------------------------------------------------------
+ */
+
+static int describe(request *r, const char *path)
+{
+    gml_model *model = NULL;
+    gml_summary summary;
+    gml_open_options open = {.dims = r->dims.items, .n_dims = r->dims.count};
+    gml_status status = gml_model_open(path, &open, &model, &r->diags);
+    if (status != GML_OK) {
+        if (r->json && status == GML_E_UNSUPPORTED)
+            print_json_faults(r);
+        return gml_cli_fail(&r->diags, status);
+    }
+    gml_summarize(model, &r->arena, &summary);
+    if (r->json)
+        print_json(r, model, &summary);
+    else
+        print_text(r, model, &summary);
+    gml_module_destroy(summary.module);
+    gml_model_release(model);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return gml_cli_fail(&r->diags, gml_fail(&r->diags, GML_E_IO, (gml_loc){0},
+                                                "cannot write to standard output"));
+    return 0;
+}
+
+int gml_verb_info(int argc, char **argv)
+{
+    request r = {0};
+    gml_arena_init(&r.arena);
+    gml_diags_init(&r.diags, &r.arena);
+    int n = gml_cli_parse(&cli, argc, argv, handle, &r);
+    int status = n < 0 ? -1 - n : 2;
+    if (n == 1)
+        status = describe(&r, argv[1]);
+    else if (n >= 0)
+        fputs("gemel: info needs one MODEL; --help says more\n", stderr);
+    gml_arena_reset(&r.arena);
+    return status;
+}

@@ -1,0 +1,386 @@
+/* tests/unit/test_artifact.c - runtime/artifact.h, runtime/cpu.h. */
+#define _POSIX_C_SOURCE 200809L
+#include "program_util.h"
+
+#include <unistd.h>
+
+#include "runtime/artifact.h"
+#include "runtime/cpu.h"
+
+/* Knows its attributes by their values, and gives its operand back. */
+static gml_status check_attrs(gml_host_call *call)
+{
+    const gml_attr *ints = gml_host_attr(call, "ints");
+    const gml_attr *floats = gml_host_attr(call, "floats");
+    const gml_attr *strings = gml_host_attr(call, "strings");
+    const gml_attr *tensor = gml_host_attr(call, "tensor");
+    const gml_attr *tensors = gml_host_attr(call, "tensors");
+    if (gml_host_int(call, "int", 0) != -7 || gml_host_float(call, "float", 0) != 0.5f ||
+        !gml_host_string_is(call, "string", "text") || ints->count != 2 ||
+        ints->as.ints[1] != -2 || floats->count != 1 || floats->as.floats[0] != 2.5f ||
+        strings->count != 2 || strings->as.strings[1].len != 3 ||
+        memcmp(strings->as.strings[1].data, "two", 3) != 0 ||
+        gml_host_get_int(tensor->as.t, 1) != 22 || tensors->count != 1 ||
+        ((const gml_string *)tensors->as.tensors[0]->data)[0].len != 3 ||
+        call->output_dtypes[0] != GML_F32)
+        return gml_host_fail(call, GML_E_MISMATCH, "the attributes are others");
+    return gml_rvalue_copy(&call->outputs[0], &call->inputs[0]);
+}
+
+static const gml_artifact_phase phase_rows[] = {
+    {"k_add", k_add}, {"k_double", k_double}, {"k_blocks", k_blocks}, {"k_total", k_total}};
+static const gml_artifact_host host_rows[] = {{"check_attrs", check_attrs}, {"if", gml_host_if}};
+static const gml_artifact_symbols all_symbols = {
+    .phases = phase_rows, .n_phases = 4, .hosts = host_rows, .n_hosts = 2, .name = "model"};
+
+static void set_attrs(gml_program *p, gml_step *step)
+{
+    static const int64_t ints[] = {1, -2};
+    static const float floats[] = {2.5f};
+    static const gml_string strings[] = {{"one", 3}, {"two", 3}};
+    static int32_t numbers[] = {11, 22};
+    static gml_string texts[] = {{"abc", 3}};
+    static const gml_tensor tensor = {GML_I32, 1, {2}, numbers};
+    static const gml_tensor text = {GML_STRING, 1, {1}, texts};
+    static const gml_tensor *const tensors[] = {&text};
+    static const gml_attr attrs[] = {
+        {"int", GML_ATTR_INT, 0, {.i = -7}},
+        {"float", GML_ATTR_FLOAT, 0, {.f = 0.5f}},
+        {"string", GML_ATTR_STRING, 0, {.s = {"text", 4}}},
+        {"ints", GML_ATTR_INTS, 2, {.ints = ints}},
+        {"floats", GML_ATTR_FLOATS, 1, {.floats = floats}},
+        {"strings", GML_ATTR_STRINGS, 2, {.strings = strings}},
+        {"tensor", GML_ATTR_TENSOR, 0, {.t = &tensor}},
+        {"tensors", GML_ATTR_TENSORS, 1, {.tensors = tensors}},
+        {"type", GML_ATTR_TYPE, 0, {0}},
+    };
+    step->attrs = gml_arena_copy(&p->arena, attrs, sizeof attrs);
+    step->n_attrs = sizeof attrs / sizeof *attrs;
+    step->output_dtypes = gml_arena_copy(&p->arena, (gml_dtype[]){GML_F32}, sizeof(gml_dtype));
+    step->host = check_attrs;
+    step->host_name = "check_attrs";
+}
+
+/* A branch: the captured vector, doubled or not. */
+static gml_program *create_branch(bool doubles)
+{
+    gml_program *p = gml_program_create();
+    gml_dim n = gml_dim_symbol(&p->dims, "n");
+    uint32_t v = add_vector(p, GML_SLOT_INPUT, n);
+    set_inputs(p, GML_LIST(v));
+    uint32_t out = doubles ? add_map(p, k_double, "k_double", 1, &v, n) : v;
+    set_outputs(p, GML_LIST(out));
+    return p;
+}
+
+static void set_branches(gml_program *p, gml_step *step, uint32_t captured)
+{
+    gml_region regions[2] = {{.program = create_branch(true)}, {.program = create_branch(false)}};
+    gml_attr attrs[2] = {{"then_branch", GML_ATTR_GRAPH, 0, {0}},
+                         {"else_branch", GML_ATTR_GRAPH, 1, {0}}};
+    for (int i = 0; i < 2; i++) {
+        regions[i].captures = numbers_of(p, 1, &captured);
+        regions[i].n_captures = 1;
+    }
+    step->regions = gml_arena_copy(&p->arena, regions, sizeof regions);
+    step->n_regions = 2;
+    step->attrs = gml_arena_copy(&p->arena, attrs, sizeof attrs);
+    step->n_attrs = 2;
+    step->host = gml_host_if;
+    step->host_name = "if";
+}
+
+/* if (cond) 2 (x + c) else x + c, of n = 3 elements; and the sum of x. `c` is at `constant`. */
+static gml_program *create_program(const float *constant)
+{
+    static const char *input_names[] = {"x", NULL};
+    static const gml_string words[] = {{"some", 4}, {"words", 5}};
+    gml_program *p = gml_program_create();
+    gml_dim n = gml_dim_symbol(&p->dims, "n");
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, n);
+    uint32_t cond = add_slot(p, GML_SLOT_INPUT, GML_BOOL, 0, NULL);
+    uint32_t c = add_vector(p, GML_SLOT_CONSTANT, 3);
+    p->slots.items[c].data = constant;
+    p->slots.items[c].name = "c";
+    uint32_t text = add_slot(p, GML_SLOT_CONSTANT, GML_STRING, 1, (gml_dim[]){2});
+    p->slots.items[text].data = words;
+    set_inputs(p, GML_LIST(x, cond));
+    uint32_t y = add_map(p, k_add, "k_add", 2, (uint32_t[]){x, c}, n);
+    uint32_t z = add_vector(p, GML_SLOT_VALUE, n);
+    set_attrs(p, add_step(p, GML_STEP_HOST, "attrs", 1, &y, z));
+    uint32_t out = add_vector(p, GML_SLOT_VALUE, n);
+    set_branches(p, add_step(p, GML_STEP_HOST, "if", 1, &cond, out), z);
+    uint32_t sum = add_sum(p, x, n);
+    set_outputs(p, GML_LIST(out, sum, text));
+    p->input_names = input_names;
+    return p;
+}
+
+static const float three[3] = {10, 20, 30};
+
+static void check_runs(bench *b, gml_program *p)
+{
+    gml_instance *instance = NULL;
+    float x[3] = {1, 2, 3};
+    assert_ok(b, gml_instance_create(p, NULL, &instance, &b->diags));
+    for (uint8_t cond = 0; cond < 2; cond++) {
+        gml_rvalue inputs[] = {vector_view(3, x), tensor_view(GML_BOOL, 0, NULL, &cond)};
+        gml_rvalue outputs[3] = {0};
+        assert_ok(b, gml_instance_run(instance, inputs, 2, outputs, 3, &b->diags));
+        const float *y = outputs[0].tensor.data;
+        assert_true(y[0] == (cond != 0 ? 22 : 11) && y[2] == (cond != 0 ? 66 : 33));
+        assert_true(*(float *)outputs[1].tensor.data == 6);
+        assert_int_equal(((gml_string *)outputs[2].tensor.data)[1].len, 5);
+        for (int i = 0; i < 3; i++)
+            gml_rvalue_reset(&outputs[i]);
+    }
+    gml_instance_destroy(instance);
+}
+
+static void write_image(bench *b, gml_str *out)
+{
+    gml_program *p = create_program(three);
+    gml_str_init(out);
+    assert_ok(b, gml_artifact_write(p, NULL, out, &b->diags));
+    gml_program_release(p);
+}
+
+static void a_program_survives_the_round_trip(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_str first;
+    gml_str second;
+    gml_program *p = NULL;
+    write_image(&b, &first);
+    assert_ok(&b, gml_artifact_read(first.text, first.len, &all_symbols, &p, &b.diags));
+    check_runs(&b, p);
+    assert_string_equal(p->input_names[0], "x");
+    assert_null(p->input_names[1]);
+    assert_null(p->output_names);
+    gml_str_init(&second);
+    assert_ok(&b, gml_artifact_write(p, NULL, &second, &b.diags));
+    assert_int_equal(first.len, second.len);
+    assert_memory_equal(first.text, second.text, first.len);
+    gml_program_release(p);
+    gml_str_reset(&first);
+    gml_str_reset(&second);
+    bench_reset(&b);
+}
+
+static void assert_refused(const char *bytes, size_t len)
+{
+    bench b;
+    bench_init(&b);
+    gml_program *p = NULL;
+    assert_int_not_equal(gml_artifact_read(bytes, len, &all_symbols, &p, &b.diags), GML_OK);
+    assert_null(p);
+    assert_int_not_equal(b.diags.list.count, 0);
+    bench_reset(&b);
+}
+
+static void every_truncation_and_flip_is_noticed(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_str image;
+    write_image(&b, &image);
+    for (size_t len = 0; len < image.len; len++) {
+        char *cut = malloc(len + 1); /* so that reading beyond it shows */
+        memcpy(cut, image.text, len);
+        assert_refused(cut, len);
+        free(cut);
+    }
+    for (size_t i = 0; i < image.len * 8; i++) {
+        image.text[i / 8] = (char)(image.text[i / 8] ^ (1 << (i % 8)));
+        assert_refused(image.text, image.len);
+        image.text[i / 8] = (char)(image.text[i / 8] ^ (1 << (i % 8)));
+    }
+    gml_str_reset(&image);
+    bench_reset(&b);
+}
+
+/* With the checksums made right again a change may go unnoticed, but does no harm. */
+static void changes_behind_the_checksum_do_no_harm(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_str image;
+    write_image(&b, &image);
+    size_t description = (unsigned char)image.text[24] + 256u * (unsigned char)image.text[25];
+    size_t n_read = 0;
+    for (size_t i = 0; i < (64 + description) * 8; i++) {
+        gml_program *p = NULL;
+        char *copy = malloc(image.len);
+        memcpy(copy, image.text, image.len);
+        copy[i / 8] = (char)(copy[i / 8] ^ (1 << (i % 8)));
+        (void)gml_artifact_seal(copy, image.len);
+        bench c;
+        bench_init(&c);
+        gml_status status = gml_artifact_read(copy, image.len, &all_symbols, &p, &c.diags);
+        assert_true(status == GML_OK || c.diags.list.count != 0);
+        n_read += status == GML_OK;
+        gml_program_release(p);
+        bench_reset(&c);
+        free(copy);
+    }
+    assert_true(n_read > 0);
+    gml_str_reset(&image);
+    bench_reset(&b);
+}
+
+static void missing_functions_are_named(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_str image;
+    gml_program *p = NULL;
+    write_image(&b, &image);
+    gml_artifact_symbols symbols = all_symbols;
+    symbols.n_phases = 2;
+    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
+                     GML_E_INVALID);
+    assert_says(&b, "the artifact has no function k_blocks");
+    symbols = all_symbols;
+    symbols.n_hosts = 1;
+    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
+                     GML_E_INVALID);
+    assert_says(&b, "the artifact has no host operator if");
+    image.text[8]++;
+    assert_int_equal(gml_artifact_read(image.text, image.len, &all_symbols, &p, &b.diags),
+                     GML_E_UNSUPPORTED);
+    assert_says(&b, "the artifact has version");
+    gml_str_reset(&image);
+    bench_reset(&b);
+}
+
+static void constants_are_aligned_and_may_be_trusted(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_str image;
+    gml_program *p = NULL;
+    write_image(&b, &image);
+    assert_int_equal(image.len, GML_ARTIFACT_ALIGN + 64);
+    assert_memory_equal(image.text + GML_ARTIFACT_ALIGN, three, sizeof three);
+    image.text[GML_ARTIFACT_ALIGN + 20] = 1; /* in the padding */
+    gml_artifact_symbols symbols = all_symbols;
+    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
+                     GML_E_INVALID);
+    assert_says(&b, "the checksum of its constants");
+    symbols.trust_constants = true;
+    assert_ok(&b, gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags));
+    gml_program_release(p);
+    gml_str_reset(&image);
+    bench_reset(&b);
+}
+
+static void constants_may_stay_in_a_file(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    char folder[] = "/tmp/gemel-artifact-XXXXXX";
+    char path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/w.bin", folder);
+    char bytes[100] = "header";
+    memcpy(bytes + 36, three, sizeof three);
+    assert_ok(&b, gml_file_write(path, bytes, sizeof bytes, &b.diags));
+    gml_artifact_file file = {.name = "w.bin"};
+    assert_ok(&b, gml_file_map(path, &file.file, &b.diags));
+    gml_program *p = create_program((const float *)(uintptr_t)((const char *)file.file.data + 36));
+    gml_artifact_options options = {.files = &file, .n_files = 1};
+    gml_str image;
+    gml_str_init(&image);
+    assert_ok(&b, gml_artifact_write(p, &options, &image, &b.diags));
+    assert_true(image.len < GML_ARTIFACT_ALIGN);
+    gml_program_release(p);
+    gml_file_unmap(&file.file);
+    gml_artifact_symbols symbols = all_symbols;
+    symbols.folder = folder;
+    assert_ok(&b, gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags));
+    check_runs(&b, p);
+    gml_program_release(p);
+    bytes[3]++;
+    assert_ok(&b, gml_file_write(path, bytes, sizeof bytes, &b.diags));
+    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
+                     GML_E_INVALID);
+    assert_says(&b, "is not the file that the artifact was compiled with");
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags), GML_E_IO);
+    assert_int_equal(rmdir(folder), 0);
+    gml_str_reset(&image);
+    bench_reset(&b);
+}
+
+static void the_processor_is_checked(void **state)
+{
+    (void)state;
+    static const char *const features[] = {"avx9000"};
+    bench b;
+    bench_init(&b);
+    gml_program *p = create_program(three);
+    gml_artifact_options options = {.features = features, .n_features = 1};
+    gml_str image;
+    gml_str_init(&image);
+    assert_ok(&b, gml_artifact_write(p, &options, &image, &b.diags));
+    gml_program_release(p);
+    assert_int_equal(gml_artifact_read(image.text, image.len, &all_symbols, &p, &b.diags),
+                     GML_E_UNSUPPORTED);
+    assert_says(&b, "needs a processor with avx9000");
+    gml_str_reset(&image);
+    bench_reset(&b);
+#if defined(__x86_64__)
+    assert_true(gml_cpu_has("sse3"));
+    __builtin_cpu_init();
+    assert_int_equal(gml_cpu_has("avx2"), __builtin_cpu_supports("avx2") != 0);
+    assert_int_equal(gml_cpu_has("fma"), __builtin_cpu_supports("fma") != 0);
+    assert_int_equal(gml_cpu_has("avx512f"), __builtin_cpu_supports("avx512f") != 0);
+    assert_int_equal(gml_cpu_has("avx512vnni"), __builtin_cpu_supports("avx512vnni") != 0);
+#endif
+    assert_false(gml_cpu_has(""));
+}
+
+static void the_stub_lists_what_is_used(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_program *p = create_program(three);
+    gml_artifact_names names;
+    gml_artifact_find_names(p, &b.arena, &names);
+    assert_int_equal(names.n_phases, 4);
+    assert_string_equal(names.phases[0], "k_add");
+    assert_string_equal(names.phases[3], "k_total");
+    assert_int_equal(names.n_hosts, 2);
+    assert_string_equal(names.hosts[1], "if");
+    gml_str text;
+    gml_str_init(&text);
+    gml_artifact_print_stub(p, "model_symbols", &text);
+    assert_non_null(strstr(text.text, "{\"if\", gml_host_if},"));
+    assert_non_null(strstr(text.text, "model_symbols = {phases, 4, hosts, 2};"));
+    gml_str_reset(&text);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_survives_the_round_trip),
+        cmocka_unit_test(every_truncation_and_flip_is_noticed),
+        cmocka_unit_test(changes_behind_the_checksum_do_no_harm),
+        cmocka_unit_test(missing_functions_are_named),
+        cmocka_unit_test(constants_are_aligned_and_may_be_trusted),
+        cmocka_unit_test(constants_may_stay_in_a_file),
+        cmocka_unit_test(the_processor_is_checked),
+        cmocka_unit_test(the_stub_lists_what_is_used),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

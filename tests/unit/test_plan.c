@@ -1,0 +1,171 @@
+/* tests/unit/test_plan.c - runtime/plan.h, gml_program_check, gml_program_plan. */
+#include "program_util.h"
+
+#include "runtime/plan.h"
+
+static uint32_t next_random(uint32_t *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static bool clash(const gml_place *a, const gml_place *b)
+{
+    return a->first <= b->last && b->first <= a->last && a->offset < b->offset + b->size &&
+           b->offset < a->offset + a->size;
+}
+
+static void nothing_alive_together_overlaps(void **state)
+{
+    (void)state;
+    enum { GML_N = 200 };
+    gml_place places[GML_N];
+    uint32_t order[GML_N];
+    uint32_t seed = 1;
+    for (int round = 0; round < 20; round++) {
+        uint64_t size = 0;
+        uint64_t sum = 0;
+        for (uint32_t i = 0; i < GML_N; i++) {
+            uint32_t first = next_random(&seed) % 50;
+            places[i] = (gml_place){.size = next_random(&seed) % 1000,
+                                    .first = first,
+                                    .last = first + next_random(&seed) % 10,
+                                    .slot = i};
+            sum += gml_align_up(places[i].size);
+        }
+        assert_true(gml_place_all(places, GML_N, order, &size));
+        assert_true(size < sum / 2);
+        for (int i = 0; i < GML_N; i++) {
+            assert_int_equal(places[i].offset % GML_ALIGN, 0);
+            assert_true(places[i].offset + places[i].size <= size);
+            for (int j = 0; j < i; j++)
+                assert_false(clash(&places[i], &places[j]));
+        }
+    }
+}
+
+static void a_chain_needs_two_places(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_program *p = gml_program_create();
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, 100);
+    uint32_t y = x;
+    set_inputs(p, GML_LIST(x));
+    for (int i = 0; i < 6; i++)
+        y = add_map(p, k_double, "k_double", 1, &y, 100);
+    set_outputs(p, GML_LIST(y));
+    assert_ok(&b, gml_program_plan(p, &b.diags));
+    assert_true(p->is_static);
+    assert_int_equal(p->arena_size, 2 * 448);
+    for (size_t i = 1; i < p->slots.count; i++) {
+        assert_true(p->slots.items[i].planned);
+        assert_int_equal(p->slots.items[i].offset, i % 2 == 1 ? 0 : 448);
+    }
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+static void temporaries_lie_behind_and_scratch_is_the_largest(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_program *p = gml_program_create();
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, 1000);
+    set_inputs(p, GML_LIST(x));
+    uint32_t y = add_sum(p, x, 1000);
+    set_outputs(p, GML_LIST(y));
+    assert_ok(&b, gml_program_plan(p, &b.diags));
+    assert_int_equal(p->arena_size, 64 + 1024);
+    assert_int_equal(p->scratch_size, 64);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+static void symbols_make_a_program_dynamic(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_program *p = gml_program_create();
+    gml_dim n = gml_dim_symbol(&p->dims, "n");
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, n);
+    uint32_t c = add_vector(p, GML_SLOT_INPUT, 8);
+    set_inputs(p, GML_LIST(x, c));
+    uint32_t y = add_map(p, k_double, "k_double", 1, &x, n);
+    uint32_t z = add_map(p, k_double, "k_double", 1, &c, 8);
+    set_outputs(p, GML_LIST(y, z));
+    assert_ok(&b, gml_program_plan(p, &b.diags));
+    assert_false(p->is_static);
+    assert_false(p->slots.items[y].planned);
+    assert_true(p->slots.items[z].planned);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+static gml_program *create_small(uint32_t *out_x, uint32_t *out_y, gml_dim n)
+{
+    gml_program *p = gml_program_create();
+    *out_x = add_vector(p, GML_SLOT_INPUT, n);
+    set_inputs(p, 1, out_x);
+    *out_y = add_map(p, k_double, "k_double", 1, out_x, n);
+    set_outputs(p, 1, out_y);
+    return p;
+}
+
+static void refuse(gml_program *p, gml_status status, const char *text)
+{
+    bench b;
+    bench_init(&b);
+    assert_int_equal(gml_program_plan(p, &b.diags), status);
+    assert_says(&b, text);
+    bench_reset(&b);
+    gml_program_release(p);
+}
+
+static void damaged_programs_are_refused(void **state)
+{
+    (void)state;
+    uint32_t x;
+    uint32_t y;
+    gml_program *p = create_small(&x, &y, 4);
+    p->outputs[0] = 99;
+    refuse(p, GML_E_INVALID, "slot of an output");
+    p = create_small(&x, &y, 4);
+    p->inputs[0] = y;
+    refuse(p, GML_E_INVALID, "slot of an input");
+    p = create_small(&x, &y, 4);
+    p->steps.items[0].inputs = p->steps.items[0].outputs;
+    refuse(p, GML_E_INVALID, "before it is set");
+    p = create_small(&x, &y, 4);
+    (void)add_step(p, GML_STEP_KERNEL, "again", 1, &x, y);
+    refuse(p, GML_E_INVALID, "may not write");
+    p = create_small(&x, &y, 4);
+    p->slots.items[y].kind = GML_SLOT_VALUE;
+    refuse(p, GML_E_INVALID, "may not write");
+    p = create_small(&x, &y, 4);
+    p->slots.items[y].rank = 13;
+    refuse(p, GML_E_INVALID, "rank of a slot");
+    p = create_small(&x, &y, 4);
+    p->slots.items[y].dims = gml_arena_copy(&p->arena, &(gml_dim){-GML_DIM_LIMIT - 7}, 8);
+    refuse(p, GML_E_INVALID, "size of a slot");
+    p = create_small(&x, &y, 4);
+    ((gml_phase *)(uintptr_t)p->steps.items[0].phases)->run = NULL;
+    refuse(p, GML_E_INVALID, "a phase");
+    refuse(create_small(&x, &y, -4), GML_E_SHAPE, "negative size");
+    refuse(create_small(&x, &y, GML_DIM_LIMIT - 1), GML_E_SHAPE, "do not fit");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_alive_together_overlaps),
+        cmocka_unit_test(a_chain_needs_two_places),
+        cmocka_unit_test(temporaries_lie_behind_and_scratch_is_the_largest),
+        cmocka_unit_test(symbols_make_a_program_dynamic),
+        cmocka_unit_test(damaged_programs_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
