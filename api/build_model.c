@@ -30,7 +30,7 @@ struct gml_builder {
     gml_diags diags;
     gml_build build; /* holds the sticky status */
     gml_map names;   /* of values */
-    gml_map counts;  /* operator -> nodes of it without a name */
+    gml_map counts;  /* operator -> size_t: nodes of it without a name */
     gml_vec(pending_fill) fills;
     size_t n_filled; /* of them, from the front */
     gml_vec(gml_export_entry) metadata;
@@ -346,9 +346,12 @@ static const char *node_name(gml_builder *b, const gml_node_spec *spec)
 {
     if (spec->name != NULL)
         return copy_text(b, spec->name);
-    uintptr_t number = (uintptr_t)gml_map_find(&b->counts, spec->op);
-    gml_map_set(&b->counts, spec->op, (void *)(number + 1));
-    return gml_arena_printf(&b->module->arena, "%s_%zu", spec->op, (size_t)number);
+    size_t *count = gml_map_find(&b->counts, spec->op);
+    if (count == NULL) {
+        count = gml_new(&b->module->arena, size_t);
+        gml_map_set(&b->counts, spec->op, count);
+    }
+    return gml_arena_printf(&b->module->arena, "%s_%zu", spec->op, (*count)++);
 }
 
 static gml_node *add_node(gml_builder *b, const gml_op_info *op, const gml_node_spec *spec)

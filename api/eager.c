@@ -108,6 +108,10 @@ static gml_status allocate_result(const gml_value *value, gml_rvalue *out, gml_d
 {
     if (value->type.kind != GML_TYPE_TENSOR || !gml_type_is_static(&value->type))
         return gml_fail(diags, GML_E_UNSUPPORTED, loc, "the shape of a result is not known");
+    gml_dtype_class class = gml_dtype_get_class(value->type.dtype);
+    if (class == GML_CLASS_STRING || class == GML_CLASS_COMPLEX)
+        return gml_fail(diags, GML_E_UNSUPPORTED, loc,
+                        "no kernel can compute a result of this type");
     gml_status status =
         gml_rvalue_alloc(out, value->type.dtype, value->type.rank, value->type.dims);
     if (status != GML_OK)

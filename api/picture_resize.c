@@ -2,9 +2,10 @@
  *
  * Each output pixel is a weighted mean of the input pixels under a triangle of half-width
  * max(1, scale), where scale is input size over output size: so shrinking looks at every pixel
- * (antialiasing), and enlarging interpolates between two. The filter is separable: rows first,
- * rounded to 8 bits, then columns. Weights are fixed-point numbers with 22 bits after the
- * point, which is what makes the result equal to Pillow's to the bit. */
+ * (antialiasing), and enlarging interpolates between two. The filter is separable: along
+ * rows, rounded to 8 bits, then along columns; the other way round where the height shrinks by
+ * more than twice what the width does. Weights are fixed-point numbers with 22 bits after the
+ * point. Both are what makes the result equal to Pillow's to the bit. */
 #include "api/picture.h"
 
 #include <math.h>
@@ -76,10 +77,15 @@ uint8_t *gml_picture_resize(const uint8_t *pixels, const int64_t size[2], int ch
 {
     int64_t height[2] = {size[0], new_size[0]};
     int64_t width[2] = {size[1], new_size[1]};
+    bool height_first =
+        height[0] > height[1] && height[0] - height[1] > 2 * (width[0] - width[1]);
     uint8_t *out = NULL;
+    if (height_first)
+        out = resize_along(pixels, 1, height, width[0] * channels, arena);
     if (width[0] != width[1])
-        out = resize_along(pixels, size[0], width, channels, arena);
-    if (height[0] != height[1])
+        out = resize_along(out ? out : pixels, height_first ? height[1] : height[0], width,
+                           channels, arena);
+    if (!height_first && height[0] != height[1])
         out = resize_along(out ? out : pixels, 1, height, width[1] * channels, arena);
     if (!out)
         out = gml_arena_copy(arena, pixels, (size_t)(size[0] * size[1] * channels));

@@ -14,8 +14,8 @@ static void print_help(const gml_cli *cli)
         char letter[8] = "";
         if (option->letter)
             snprintf(letter, sizeof letter, "-%c, ", option->letter);
-        snprintf(head, sizeof head, "%s--%s%s%s", letter, option->name, option->value ? " " : "",
-                 option->value ? option->value : "");
+        snprintf(head, sizeof head, "%s--%s%s%s", letter, option->name,
+                 option->value ? " " : "", option->value ? option->value : "");
         printf("  %-24s %s\n", head, option->doc);
     }
     printf("  %-24s %s\n", "--help", "this text");
@@ -37,7 +37,8 @@ static const gml_cli_option *find_letter(const gml_cli *cli, char letter)
     return NULL;
 }
 
-/* The option that `text` names: "--name", "--name=VALUE", or "-o". *out_value is what stands behind '='. */
+/* The option that `text` names: "--name", "--name=VALUE", or "-o". *out_value is what stands
+ * behind '='. */
 static const gml_cli_option *read_option(const gml_cli *cli, const char *text,
                                          const char **out_value)
 {

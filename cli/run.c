@@ -169,7 +169,7 @@ static void report_json(const gml_port *ports, const gml_rvalue *outputs, size_t
         json_array_append_new(list, object);
     }
     json_t *root = json_pack("{s:o}", "outputs", list);
-    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_dumpf(root, stdout, JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(root);
 }

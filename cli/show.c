@@ -67,10 +67,10 @@ static void show_direction(const gml_tensor *tensor, int d, int64_t first, bool 
         stride *= tensor->dims[k];
     putchar('[');
     for (int64_t i = 0; i < tensor->dims[d]; i++) {
-        if (i > 0)
-            fputs(", ", stdout);
         if (i > 0 && d < tensor->rank - 1)
-            printf("\n%*s", d + 1, "");
+            printf(",\n%*s", d + 1, "");
+        else if (i > 0)
+            fputs(", ", stdout);
         if (is_short && i == GML_EDGE && tensor->dims[d] > 2 * GML_EDGE) {
             fputs("…", stdout);
             i = tensor->dims[d] - GML_EDGE - 1;

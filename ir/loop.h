@@ -136,6 +136,15 @@ struct gml_stmt {
     } as;
 };
 
+/* An element pulled once is not pulled again: two pulls would bind different axes in reductions, and
+ * so be different expressions. */
+struct gml_pulled {
+    const void *value;
+    const gml_expr *guard;
+    const gml_expr *const *index;
+    const gml_expr *expr;
+};
+
 struct gml_kernel {
     gml_arena *arena;
     gml_dim_pool *dims;
@@ -146,6 +155,7 @@ struct gml_kernel {
     uint32_t *slots;           /* hash-consing: expression id + 1 */
     size_t n_slots;
     gml_stmt *body;
+    gml_vec(struct gml_pulled) pulled; /* what ir/lower.c has pulled already */
 };
 
 gml_kernel *gml_kernel_create(gml_arena *arena, gml_dim_pool *dims, const char *name);

@@ -75,6 +75,34 @@ static const gml_value *outside(const gml_value *value)
     return value;
 }
 
+static bool same_index(const gml_value *value, const gml_expr *const *a,
+                       const gml_expr *const *b)
+{
+    for (int d = 0; d < value->type.rank; d++)
+        if (a[d] != b[d])
+            return false;
+    return true;
+}
+
+/* Lowers in place, once for each index and guard. */
+static const gml_expr *lower_once(gml_lower *x, const gml_value *value,
+                                  const gml_expr *const *index)
+{
+    gml_kernel *kernel = x->kernel;
+    for (size_t i = 0; i < kernel->pulled.count; i++) {
+        const struct gml_pulled *known = &kernel->pulled.items[i];
+        if (known->value == value && known->guard == x->guard &&
+            same_index(value, known->index, index))
+            return known->expr;
+    }
+    struct gml_pulled pulled = {value, x->guard, NULL, NULL};
+    pulled.index =
+        gml_arena_copy(kernel->arena, index, (size_t)value->type.rank * sizeof *index);
+    pulled.expr = lower_in_place(x, value, index);
+    gml_push(kernel->arena, &kernel->pulled, pulled);
+    return pulled.expr;
+}
+
 static const gml_expr *pull(gml_lower *x, const gml_value *value, const gml_expr *const *index)
 {
     value = outside(value);
@@ -85,7 +113,7 @@ static const gml_expr *pull(gml_lower *x, const gml_value *value, const gml_expr
     if (mem)
         return gml_expr_load(x->kernel, mem, index, x->guard);
     const gml_expr *known = known_element(x, value, index);
-    return known ? known : lower_in_place(x, value, index);
+    return known ? known : lower_once(x, value, index);
 }
 
 const gml_expr *gml_pull_value(gml_kernel *kernel, const gml_pull *how, const gml_value *value,

@@ -18,7 +18,7 @@ typedef struct gml_network_options {
     int64_t image_size;   /* 0: the network's own */
     bool no_head;         /* leave out what is specific to a task */
     const char *features; /* of a network without head: "cls" (NULL) or "tokens" */
-    int64_t opset;        /* decides how operators are spelled */
+    int64_t opset;        /* the builder's, which decides how operators are spelled; not 0 */
 } gml_network_options;
 
 /* Which options a network reads. */

@@ -13,7 +13,7 @@ void gml_network_superres(gml_builder *builder, const gml_network_options *optio
         {.in = 64, .out = 64, .kernel = 3, .stride = 1, .padding = 1, .has_bias = true},
         {.in = 64, .out = 32, .kernel = 3, .stride = 1, .padding = 1, .has_bias = true},
         {.in = 32,
-         .out = GML_UPSCALE * GML_UPSCALE,
+         .out = (int64_t)GML_UPSCALE * GML_UPSCALE,
          .kernel = 3,
          .stride = 1,
          .padding = 1,

@@ -1,17 +1,18 @@
 /* runtime/artifact.h - a program as bytes, without its code.
  *
- * An image is relocatable and position-independent: sizes, slots, steps, attributes, regions, and the
- * constants, page-aligned. Functions are in it by name; whoever loads it lends a table from names to
- * addresses, which the compiler writes beside the code (gml_artifact_print_stub shows it in C). So an
- * artifact links exactly the host operators it uses.
+ * An image is relocatable and position-independent: sizes, slots, steps, attributes, regions,
+ * and the constants, page-aligned. Functions are in it by name; whoever loads it lends a table
+ * from names to addresses, which the compiler writes beside the code (gml_artifact_print_stub
+ * shows it in C). So an artifact links exactly the host operators it uses.
  *
  *     gml_artifact_symbols symbols = model_symbols;
  *     symbols.folder = "/where/the/weights/are";
  *     GML_TRY(gml_artifact_read(image, size, &symbols, &program, diags));
  *
- * The same program gives the same bytes. Reading checks a checksum, the version, the machine, every
- * count, offset and name: a damaged image gives a diagnosis (GML_E_INVALID), an older or newer one, and
- * one for another processor, GML_E_UNSUPPORTED. What an image cannot be checked for is its code.
+ * The same program gives the same bytes. Reading checks a checksum, the version, the machine,
+ * every count, offset and name: a damaged image gives a diagnosis (GML_E_INVALID), an older or
+ * newer one, and one for another processor, GML_E_UNSUPPORTED. What an image cannot be checked
+ * for is its code.
  *
  * Host attributes that are types are kept by name only: no host operator reads them.
  */
@@ -40,8 +41,8 @@ typedef struct gml_artifact_options {
     size_t n_files;
 } gml_artifact_options;
 
-/* Appends the image to `out`, which must be empty; `options` may be NULL. Every phase needs its symbol
- * and every host step its host_name. */
+/* Appends the image to `out`, which must be empty; `options` may be NULL. Every phase needs its
+ * symbol and every host step its host_name. */
 gml_status gml_artifact_write(const gml_program *program, const gml_artifact_options *options,
                               gml_str *out, gml_diags *diags);
 
@@ -75,13 +76,14 @@ typedef struct gml_artifact_symbols {
     size_t n_phases;
     const gml_artifact_host *hosts;
     size_t n_hosts;
-    const char *name;     /* of the artifact, in messages; may be NULL */
-    const char *folder;   /* where its files are; NULL: the working directory */
-    bool trust_constants; /* do not read them all for their checksum: they are paged in on use */
+    const char *name;   /* of the artifact, in messages; may be NULL */
+    const char *folder; /* where its files are; NULL: the working directory */
+    bool
+        trust_constants; /* do not read them all for their checksum: they are paged in on use */
 } gml_artifact_symbols;
 
-/* Makes a planned program with one reference. `bytes` must outlive it; files are mapped as long as it
- * lives (program->release is taken for that). `*out_program` is untouched on failure. */
+/* Makes a planned program with one reference. `bytes` must outlive it; files are mapped as long
+ * as it lives (program->release is taken for that). `*out_program` is untouched on failure. */
 gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_symbols *symbols,
                              gml_program **out_program, gml_diags *diags);
 

@@ -10,9 +10,10 @@
  *  48  checksum       u64, of bytes 0..47, then the description
  *  56  checksum       u64, of the constants
  *
- * All numbers are little-endian. The description is one stream: u32 for counts, kinds and slot numbers,
- * i64 for sizes, u32 length and bytes for text (GML_NO_TEXT: none). Order: features; files (name, size,
- * checksum of the head); the program, in which regions' programs stand where they are used.
+ * All numbers are little-endian. The description is one stream: u32 for counts, kinds and slot
+ * numbers, i64 for sizes, u32 length and bytes for text (GML_NO_TEXT: none). Order: features;
+ * files (name, size, checksum of the head); the program, in which regions' programs stand where
+ * they are used.
  */
 #ifndef GML_RUNTIME_ARTIFACT_FORMAT_H
 #define GML_RUNTIME_ARTIFACT_FORMAT_H
@@ -63,7 +64,8 @@ static inline uint64_t gml_image_checksum(const unsigned char *image, size_t des
     return gml_hash_bytes(image + GML_HEADER_SIZE, description, seed);
 }
 
-/* The beginning of a file tells it from another one: a safetensors header names all its tensors. */
+/* The beginning of a file tells it from another one: a safetensors header names all its
+ * tensors. */
 static inline uint64_t gml_head_checksum(const gml_file *file)
 {
     size_t len = file->size < 65536 ? file->size : 65536;

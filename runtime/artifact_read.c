@@ -1,14 +1,13 @@
 /* runtime/artifact_read.c - bytes to a program.
  *
- * The checksum finds accidents; it does not make an image trustworthy. So everything is checked again
- * while reading, then the whole program by gml_program_check, and places in memory are planned
- * afresh rather than believed. */
+ * The checksum finds accidents; it does not make an image trustworthy. So everything is checked
+ * again while reading, then the whole program by gml_program_check, and places in memory are
+ * planned afresh rather than believed. */
 #include "runtime/artifact_reader.h"
-
-#include <string.h>
-
 #include "runtime/cpu.h"
 #include "runtime/plan.h"
+
+#include <string.h>
 
 /* Operators in one size; bounds the recursion over it. */
 #define GML_MAX_DIM_SIZE 1024
@@ -308,9 +307,8 @@ static gml_status open_image(gml_reader *r, size_t len)
         if (image[i] != 0)
             return damaged(r, "the checksum does not fit");
     }
-    if (!r->symbols->trust_constants &&
-        gml_load_number(image + GML_AT_CONSTANTS_CHECKSUM, 8) !=
-            gml_hash_bytes(image + constants, (size_t)size, 0))
+    if (!r->symbols->trust_constants && gml_load_number(image + GML_AT_CONSTANTS_CHECKSUM, 8) !=
+                                            gml_hash_bytes(image + constants, (size_t)size, 0))
         return damaged(r, "the checksum of its constants does not fit");
     r->at = image + GML_HEADER_SIZE;
     r->end = r->at + description;

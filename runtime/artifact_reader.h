@@ -1,8 +1,9 @@
-/* runtime/artifact_reader.h - a cursor over an image that cannot leave it. Private to artifact_read*.c.
+/* runtime/artifact_reader.h - a cursor over an image that cannot leave it. Private to
+ * artifact_read*.c.
  *
- * After the first fault every read gives zeros and `status` keeps the fault, so that callers test it
- * where they loop or allocate. A count is accepted only when so many elements can still follow: what is
- * allocated is in proportion to the image.
+ * After the first fault every read gives zeros and `status` keeps the fault, so that callers
+ * test it where they loop or allocate. A count is accepted only when so many elements can still
+ * follow: what is allocated is in proportion to the image.
  */
 #ifndef GML_RUNTIME_ARTIFACT_READER_H
 #define GML_RUNTIME_ARTIFACT_READER_H

@@ -1,9 +1,8 @@
 /* runtime/artifact_write.c - a program to bytes. */
 #include "runtime/artifact_format.h"
+#include "runtime/plan.h"
 
 #include <string.h>
-
-#include "runtime/plan.h"
 
 /* Elements that are in the image. */
 typedef struct blob {
@@ -319,7 +318,8 @@ static void finish(writer *w)
     size_t description = out->len - GML_HEADER_SIZE;
     size_t constants = out->len;
     if (w->blobs.count != 0)
-        constants = (constants + GML_ARTIFACT_ALIGN - 1) / GML_ARTIFACT_ALIGN * GML_ARTIFACT_ALIGN;
+        constants =
+            (constants + GML_ARTIFACT_ALIGN - 1) / GML_ARTIFACT_ALIGN * GML_ARTIFACT_ALIGN;
     for (size_t i = 0; i < w->blobs.count; i++) {
         pad_to(out, constants + w->blobs.items[i].offset);
         gml_str_append(out, w->blobs.items[i].data, w->blobs.items[i].size);
@@ -362,6 +362,7 @@ bool gml_artifact_seal(void *bytes, size_t len)
         return false;
     gml_store_number(image + GML_AT_CONSTANTS_CHECKSUM,
                      gml_hash_bytes(image + constants, (size_t)size, 0), 8);
-    gml_store_number(image + GML_AT_CHECKSUM, gml_image_checksum(image, (size_t)description), 8);
+    gml_store_number(image + GML_AT_CHECKSUM, gml_image_checksum(image, (size_t)description),
+                     8);
     return true;
 }

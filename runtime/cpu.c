@@ -1,4 +1,5 @@
-/* runtime/cpu.c - features by CPUID, and by XCR0, which tells whether the system saves the registers. */
+/* runtime/cpu.c - features by CPUID, and by XCR0, which tells whether the system saves the
+ * registers. */
 #include "runtime/cpu.h"
 
 #include <stddef.h>
@@ -11,9 +12,9 @@
 enum { GML_EAX, GML_EBX, GML_ECX, GML_EDX };
 
 /* Register sets in XCR0. */
-#define GML_AVX    0x6u
-#define GML_AVX512 0xe6u
-#define GML_AMX    0x60000u
+#    define GML_AVX    0x6u
+#    define GML_AVX512 0xe6u
+#    define GML_AMX    0x60000u
 
 typedef struct feature {
     const char *name;

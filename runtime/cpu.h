@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* True when both the processor and the operating system support the feature, named as LLVM does: "avx2",
- * "avx512f", "amx-tile". An unknown name is not supported. */
+/* True when both the processor and the operating system support the feature, named as LLVM
+ * does: "avx2", "avx512f", "amx-tile". An unknown name is not supported. */
 bool gml_cpu_has(const char *feature);
 
 #endif

@@ -6,8 +6,8 @@
 #include <stdalign.h>
 #include <time.h>
 
-/* Kernels that move and compute less than this, in bytes and operations, run on the caller alone:
- * waking another thread takes longer. */
+/* Kernels that move and compute less than this, in bytes and operations, run on the caller
+ * alone: waking another thread takes longer. */
 #define GML_SMALL_WORK 32768
 
 /* ---- Tables ----------------------------------------------------------------------------- */
@@ -94,7 +94,8 @@ static bool must_die(const gml_instance *instance, uint32_t slot)
 {
     const gml_program *program = instance->program;
     gml_slot_kind kind = program->slots.items[slot].kind;
-    bool is_owned = instance->outer != NULL && instance->live.last[slot] == program->steps.count;
+    bool is_owned =
+        instance->outer != NULL && instance->live.last[slot] == program->steps.count;
     return kind == GML_SLOT_VALUE ||
            (kind == GML_SLOT_ARENA && (!program->is_static || is_owned));
 }
@@ -127,8 +128,8 @@ static void find_inherited(gml_instance *instance)
         if (pool->exprs.items[i].op != GML_DIM_SYMBOL)
             continue;
         for (const gml_instance *outer = instance->outer; outer != NULL; outer = outer->outer) {
-            uintptr_t number =
-                (uintptr_t)gml_map_find(&outer->program->dims.symbols, pool->exprs.items[i].name);
+            uintptr_t number = (uintptr_t)gml_map_find(&outer->program->dims.symbols,
+                                                       pool->exprs.items[i].name);
             if (number == 0)
                 continue;
             instance->inherited[instance->n_inherited++] =
@@ -185,8 +186,8 @@ static gml_status create(gml_instance *shape, gml_instance **out_instance, gml_d
     return status;
 }
 
-gml_status gml_instance_create(gml_program *program, gml_pool *pool, gml_instance **out_instance,
-                               gml_diags *diags)
+gml_status gml_instance_create(gml_program *program, gml_pool *pool,
+                               gml_instance **out_instance, gml_diags *diags)
 {
     *out_instance = NULL;
     GML_TRY(gml_program_check(program, diags));
@@ -298,8 +299,7 @@ static gml_status run_kernel(gml_instance *instance, const gml_step *step, gml_d
     for (uint32_t i = 0; i < step->n_inputs; i++, mem++) {
         uint32_t slot = step->inputs[i];
         *mem = slot != GML_NO_SLOT ? instance->addresses[slot] : NULL;
-        if (slot == GML_NO_SLOT ||
-            instance->program->slots.items[slot].kind != GML_SLOT_VALUE)
+        if (slot == GML_NO_SLOT || instance->program->slots.items[slot].kind != GML_SLOT_VALUE)
             continue;
         if (instance->values[slot].kind != GML_RVALUE_TENSOR)
             return gml_fail(diags, GML_E_TYPE, loc, "operand %u is no tensor", i);

@@ -1,10 +1,10 @@
 /* runtime/exec_bind.c - sizes get their values.
  *
- * Every expression of the program's table is evaluated once per binding, operands before users, so
- * that kernels find each size by its number. Symbols get their values from the shapes of inputs, or
- * later from what a host operator made, in three rounds: dimensions that are a bare symbol, then
- * expressions (solved where one operand is missing, else taken as they are), then a comparison of
- * all dimensions with what came out.
+ * Every expression of the program's table is evaluated once per binding, operands before users,
+ * so that kernels find each size by its number. Symbols get their values from the shapes of
+ * inputs, or later from what a host operator made, in three rounds: dimensions that are a bare
+ * symbol, then expressions (solved where one operand is missing, else taken as they are), then
+ * a comparison of all dimensions with what came out.
  */
 #include "runtime/instance.h"
 

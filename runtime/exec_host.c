@@ -1,7 +1,7 @@
 /* runtime/exec_host.c - host steps, and the regions that they run.
  *
- * A region has an instance of its own, made when it first runs and kept: the iterations of a loop
- * allocate their results and nothing else while shapes stay the same. */
+ * A region has an instance of its own, made when it first runs and kept: the iterations of a
+ * loop allocate their results and nothing else while shapes stay the same. */
 #include "runtime/instance.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* runtime/exec_memory.c - where an instance's slots lie.
  *
- * The arena of a static program was planned when it was compiled. Otherwise every slot whose size is
- * known once the inputs are bound is placed then, by the same method, and the arena grows when it
- * must; what is not known then gets a buffer when its step comes. */
+ * The arena of a static program was planned when it was compiled. Otherwise every slot whose
+ * size is known once the inputs are bound is placed then, by the same method, and the arena
+ * grows when it must; what is not known then gets a buffer when its step comes. */
 #include "runtime/instance.h"
 
 bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape)
@@ -72,10 +72,9 @@ static gml_status place_bound(gml_instance *instance, uint64_t *out_size, gml_di
         const gml_slot *slot = &program->slots.items[i];
         gml_tensor shape;
         size_t bytes = 0;
-        instance->is_placed[i] = slot->kind == GML_SLOT_ARENA &&
-                                 instance->live.first[i] != UINT32_MAX &&
-                                 !is_owned_output(instance, i) &&
-                                 gml_instance_shape(instance, i, &shape);
+        instance->is_placed[i] =
+            slot->kind == GML_SLOT_ARENA && instance->live.first[i] != UINT32_MAX &&
+            !is_owned_output(instance, i) && gml_instance_shape(instance, i, &shape);
         if (!instance->is_placed[i])
             continue;
         if (!gml_tensor_bytes(&shape, &bytes)) {
@@ -136,8 +135,7 @@ static gml_status add_bytes(const gml_instance *instance, gml_dim dim, uint64_t 
         *is_known = false;
         return GML_OK;
     }
-    if (bytes < 0 || (uint64_t)bytes > (UINT64_C(1) << 60) ||
-        *sum > (UINT64_C(1) << 60))
+    if (bytes < 0 || (uint64_t)bytes > (UINT64_C(1) << 60) || *sum > (UINT64_C(1) << 60))
         return GML_E_SHAPE;
     *sum += gml_align_up((uint64_t)bytes);
     return GML_OK;
@@ -151,7 +149,8 @@ static gml_status find_needs(const gml_instance *instance, const gml_step *step,
     for (uint32_t i = 0; i < step->n_temporaries; i++)
         GML_TRY(add_bytes(instance, step->temporaries[i], &out->temporaries, is_known));
     GML_TRY(add_bytes(instance, step->scratch, &out->scratch, is_known));
-    uint64_t n_threads = instance->pool != NULL ? (uint64_t)gml_pool_threads(instance->pool) : 1;
+    uint64_t n_threads =
+        instance->pool != NULL ? (uint64_t)gml_pool_threads(instance->pool) : 1;
     if (out->scratch > (UINT64_C(1) << 50))
         return GML_E_SHAPE;
     out->all = out->temporaries + out->scratch * n_threads;

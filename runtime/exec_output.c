@@ -1,8 +1,9 @@
 /* runtime/exec_output.c - what the caller gets.
  *
- * An output whose entry has a fitting tensor ends up in that memory: computed there where nothing is
- * in the way, copied there after the last step otherwise. The caller may hand in the inputs' own
- * memory (a training step's state), so whatever is read last is brought to safety first. */
+ * An output whose entry has a fitting tensor ends up in that memory: computed there where
+ * nothing is in the way, copied there after the last step otherwise. The caller may hand in the
+ * inputs' own memory (a training step's state), so whatever is read last is brought to safety
+ * first. */
 #include "runtime/instance.h"
 
 #include <string.h>
@@ -25,7 +26,8 @@ static bool value_overlaps(const gml_rvalue *value, const void *memory, size_t s
            overlaps(value->tensor.data, bytes, memory, size);
 }
 
-/* True when the caller's `entry` is a place for a tensor of `shape`. A view of the arena is none. */
+/* True when the caller's `entry` is a place for a tensor of `shape`. A view of the arena is
+ * none. */
 static bool is_place(const gml_instance *instance, const gml_rvalue *entry,
                      const gml_tensor *shape, size_t bytes)
 {
@@ -39,10 +41,9 @@ static bool is_place(const gml_instance *instance, const gml_rvalue *entry,
     }
     if (bytes == 0)
         return true;
-    if (tensor->data == NULL ||
-        (instance->arena != NULL &&
-         overlaps(tensor->data, bytes, gml_buffer_data(instance->arena),
-                  gml_buffer_size(instance->arena))))
+    if (tensor->data == NULL || (instance->arena != NULL &&
+                                 overlaps(tensor->data, bytes, gml_buffer_data(instance->arena),
+                                          gml_buffer_size(instance->arena))))
         return false;
     if (entry->buffer == NULL)
         return true;

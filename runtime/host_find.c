@@ -1,7 +1,7 @@
 /* runtime/host_find.c - the table of all host operators.
  *
- * Whoever links this file links every operator and the libraries behind it: the compiler does, an
- * artifact must not, and lists the few that it uses (runtime/artifact.h). */
+ * Whoever links this file links every operator and the libraries behind it: the compiler does,
+ * an artifact must not, and lists the few that it uses (runtime/artifact.h). */
 #include "runtime/host.h"
 
 #include <string.h>

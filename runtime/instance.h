@@ -8,15 +8,15 @@
  *
  * Where a tensor lies while a program runs:
  *   planned arena slot   in `arena`
- *   late arena slot      its size came from a host operator: a buffer of its own, in values[slot]
- *   direct output        right in the caller's tensor
- *   owned output         of a region: a buffer of its own, which the caller takes
- * Host operators share what they are given by retaining its buffer. Memory that is used again, or is
- * not ours, must not be kept so: its views carry `marker` as their buffer, and whatever a host operator
- * returns with the marker in it is copied at once.
+ *   late arena slot      its size came from a host operator: a buffer of its own, in
+ * values[slot] direct output        right in the caller's tensor owned output         of a
+ * region: a buffer of its own, which the caller takes Host operators share what they are given
+ * by retaining its buffer. Memory that is used again, or is not ours, must not be kept so: its
+ * views carry `marker` as their buffer, and whatever a host operator returns with the marker in
+ * it is copied at once.
  *
- * The tables are one buffer, laid out when the instance is created; running a static program allocates
- * nothing.
+ * The tables are one buffer, laid out when the instance is created; running a static program
+ * allocates nothing.
  */
 #ifndef GML_RUNTIME_INSTANCE_H
 #define GML_RUNTIME_INSTANCE_H
@@ -53,13 +53,14 @@ struct gml_instance {
     gml_buffer *workspace; /* temporaries, then scratch of each thread */
 
     /* by slot */
-    void **addresses; /* of elements; NULL: none now */
+    void **addresses;   /* of elements; NULL: none now */
     gml_rvalue *values; /* INPUT: borrowed; VALUE, late and owned slots: ours */
     uint8_t *is_direct; /* `addresses` is the caller's memory in this run */
     uint8_t *is_placed; /* in `arena` at offsets[slot] */
     uint64_t *offsets;
     gml_liveness live;
-    /* by step: deaths[death_start[s]] up to deaths[death_start[s + 1] - 1] are done with after step s */
+    /* by step: deaths[death_start[s]] up to deaths[death_start[s + 1] - 1] are done with after
+     * step s */
     uint32_t *death_start;
     uint32_t *deaths;
     uint32_t *first_region; /* by step, into `regions` */
@@ -71,23 +72,24 @@ struct gml_instance {
     size_t n_inherited;
 
     bool is_bound;
-    int64_t *bound; /* by input: rank and dimensions, GML_MAX_RANK + 1 numbers each */
+    int64_t *bound;    /* by input: rank and dimensions, GML_MAX_RANK + 1 numbers each */
     gml_place *places; /* of a program that is not static */
     uint32_t *order;
 
-    void **mems;                /* of one kernel */
-    gml_rvalue *args;           /* of one host step: inputs, then outputs */
-    gml_tensor *shapes;         /* of one host step's outputs */
-    gml_rvalue *results;        /* by output, between the last step and the caller's array */
-    uint8_t *in_place;          /* by output: its entry keeps its memory */
-    gml_instance **regions;     /* NULL until run */
-    gml_rvalue *region_args;    /* inputs, where this instance runs a region */
+    void **mems;             /* of one kernel */
+    gml_rvalue *args;        /* of one host step: inputs, then outputs */
+    gml_tensor *shapes;      /* of one host step's outputs */
+    gml_rvalue *results;     /* by output, between the last step and the caller's array */
+    uint8_t *in_place;       /* by output: its entry keeps its memory */
+    gml_instance **regions;  /* NULL until run */
+    gml_rvalue *region_args; /* inputs, where this instance runs a region */
     size_t n_regions;
 };
 
 /* ---- exec.c ----------------------------------------------------------------------------- */
 
-/* For the program of a region. Its outputs own what they hold, or share the buffers of its inputs. */
+/* For the program of a region. Its outputs own what they hold, or share the buffers of its
+ * inputs. */
 gml_status gml_instance_create_inner(gml_program *program, const gml_instance *outer,
                                      gml_instance **out_instance, gml_diags *diags);
 /* The value of `slot` as the instance has it: a view, not to be reset. */
@@ -111,8 +113,8 @@ static inline void *gml_unconst(const void *pointer)
 
 /* False when the value is not known (yet). */
 bool gml_instance_dim(const gml_instance *instance, gml_dim dim, int64_t *out_value);
-/* Checks the inputs and gives symbols their values. `*out_changed` when sizes may differ from those of
- * the run before. */
+/* Checks the inputs and gives symbols their values. `*out_changed` when sizes may differ from
+ * those of the run before. */
 gml_status gml_instance_bind(gml_instance *instance, const gml_rvalue *inputs, size_t n_inputs,
                              bool *out_changed, gml_diags *diags);
 /* The same for output `number` of a host step, in values[slot]. */

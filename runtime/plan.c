@@ -1,8 +1,9 @@
 /* runtime/plan.c - first fit by falling size.
  *
- * Large slots are placed first, each at the lowest offset where nothing alive at the same time lies.
- * Liveness counts whole steps, so that a step's results never share memory with its operands. The
- * places already taken are kept in order of offset: one walk over them finds the gap.
+ * Large slots are placed first, each at the lowest offset where nothing alive at the same time
+ * lies. Liveness counts whole steps, so that a step's results never share memory with its
+ * operands. The places already taken are kept in order of offset: one walk over them finds the
+ * gap.
  */
 #include "runtime/plan.h"
 

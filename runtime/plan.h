@@ -1,7 +1,7 @@
 /* runtime/plan.h - which slots are alive when, and where they lie. Private to runtime/.
  *
- * The same placement serves the compiler (gml_program_plan, constant sizes) and an instance that
- * binds shapes. Nothing here allocates: the caller lends all arrays.
+ * The same placement serves the compiler (gml_program_plan, constant sizes) and an instance
+ * that binds shapes. Nothing here allocates: the caller lends all arrays.
  */
 #ifndef GML_RUNTIME_PLAN_H
 #define GML_RUNTIME_PLAN_H
@@ -19,9 +19,9 @@ static inline uint64_t gml_align_up(uint64_t size)
     return (size + (GML_ALIGN - 1)) / GML_ALIGN * GML_ALIGN;
 }
 
-/* By slot: the step that writes it (UINT32_MAX: none) and the last one that reads it, directly or as
- * the capture of a region. A slot that nobody reads dies with its step; an output lives until step
- * number steps.count. */
+/* By slot: the step that writes it (UINT32_MAX: none) and the last one that reads it, directly
+ * or as the capture of a region. A slot that nobody reads dies with its step; an output lives
+ * until step number steps.count. */
 typedef struct gml_liveness {
     uint32_t *first;
     uint32_t *last;
@@ -36,9 +36,9 @@ typedef struct gml_place {
     uint32_t slot;
 } gml_place;
 
-/* Sorts `places` by falling size and sets each offset to the lowest multiple of GML_ALIGN where it
- * overlaps nothing alive at the same time. `order` is room for n_places numbers. False when the
- * sizes do not fit 2^62 bytes. */
+/* Sorts `places` by falling size and sets each offset to the lowest multiple of GML_ALIGN where
+ * it overlaps nothing alive at the same time. `order` is room for n_places numbers. False when
+ * the sizes do not fit 2^62 bytes. */
 bool gml_place_all(gml_place *places, size_t n_places, uint32_t *order, uint64_t *out_size);
 
 #endif

@@ -1,12 +1,13 @@
 /* runtime/pool.c - threads that share the units of a phase.
  *
- * Every worker has a ticket on a cache line of its own: the caller raises it to start the worker,
- * and only the workers that get a part are started, so that an idle one never looks at a job. A
- * worker that waits spins for GML_SPIN_NS, then sleeps; so does the caller while others finish.
+ * Every worker has a ticket on a cache line of its own: the caller raises it to start the
+ * worker, and only the workers that get a part are started, so that an idle one never looks at
+ * a job. A worker that waits spins for GML_SPIN_NS, then sleeps; so does the caller while
+ * others finish.
  *
  * Going to sleep and waking up meet as in Dekker's algorithm: the sleeper first says that it
- * sleeps, then looks at the number once more; the waker first changes the number, then looks for
- * sleepers. Both orders are sequentially consistent, so one of them sees the other.
+ * sleeps, then looks at the number once more; the waker first changes the number, then looks
+ * for sleepers. Both orders are sequentially consistent, so one of them sees the other.
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -1,9 +1,9 @@
 /* runtime/program.c - a program's life, and the check of what running it relies on. */
 #include "runtime/program.h"
 
-#include <stdlib.h>
-
 #include "runtime/plan.h"
+
+#include <stdlib.h>
 
 gml_program *gml_program_create(void)
 {

@@ -258,6 +258,23 @@ static bool varies(const gml_emit *e, const gml_expr *expr)
     return e->lanes > 1 && e->vector && (expr->free >> e->vector->number & 1);
 }
 
+/* Index arithmetic of vectors is done in 32 bits where the bounds allow: twice the lanes, and divisions
+ * by constants become multiplications, which 64-bit lanes have not. */
+static bool is_narrow(const gml_emit *e, const gml_expr *expr)
+{
+    return expr->dtype == GML_I64 && expr->lo > INT32_MIN && expr->hi < INT32_MAX &&
+           varies(e, expr);
+}
+
+static LLVMValueRef widen(gml_emit *e, LLVMValueRef value)
+{
+    LLVMTypeRef type = LLVMTypeOf(value);
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind ||
+        LLVMGetElementType(type) != e->be->i32)
+        return value;
+    return LLVMBuildSExt(e->b, value, LLVMVectorType(e->be->i64, e->lanes), "");
+}
+
 static LLVMValueRef both_masks(gml_emit *e, LLVMValueRef mask, LLVMValueRef pred)
 {
     if (!mask || !pred)
@@ -322,7 +339,8 @@ static LLVMValueRef emit_load(gml_emit *e, const gml_expr *expr)
             LLVMBuildAdd(e->b, gml_emit_expr(e, rest), e->axis[e->vector->number], "");
         return gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), e->lanes, mask);
     }
-    return gather(e, mem, gml_emit_lanes(e, flat), mask);
+    LLVMValueRef at = is_narrow(e, flat) ? gml_emit_expr(e, flat) : gml_emit_lanes(e, flat);
+    return gather(e, mem, at, mask);
 }
 
 /* ---- expressions --------------------------------------------------------------------------
@@ -344,16 +362,56 @@ static LLVMValueRef emit_axis(gml_emit *e, const gml_expr *expr)
     if (!varies(e, expr))
         return base;
     LLVMValueRef steps[256];
+    LLVMTypeRef type = is_narrow(e, expr) ? e->be->i32 : e->be->i64;
+    if (type == e->be->i32)
+        base = LLVMBuildTrunc(e->b, base, type, "");
     for (unsigned i = 0; i < e->lanes; i++)
-        steps[i] = gml_ll_int(e, i);
+        steps[i] = LLVMConstInt(type, i, 0);
     return LLVMBuildAdd(e->b, gml_ll_splat(e, base, e->lanes), LLVMConstVector(steps, e->lanes),
                         "");
+}
+
+/* Operators that mean the same in 32 bits when operands and result fit. */
+static bool works_narrow(gml_scalar_op op)
+{
+    return op == GML_X_ADD || op == GML_X_SUB || op == GML_X_MUL || op == GML_X_FLOORDIV ||
+           op == GML_X_FLOORMOD || op == GML_X_MIN || op == GML_X_MAX ||
+           (op >= GML_X_EQ && op <= GML_X_GE);
+}
+
+static bool fits_narrow(const gml_expr *expr)
+{
+    return expr->dtype == GML_I64 && expr->lo > INT32_MIN && expr->hi < INT32_MAX;
+}
+
+static LLVMValueRef narrow_operand(gml_emit *e, const gml_expr *expr)
+{
+    LLVMValueRef value = gml_emit_expr(e, expr);
+    LLVMTypeRef type = LLVMTypeOf(value);
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind)
+        return gml_ll_splat(e, LLVMBuildTrunc(e->b, value, e->be->i32, ""), e->lanes);
+    return LLVMGetElementType(type) == e->be->i32
+               ? value
+               : LLVMBuildTrunc(e->b, value, LLVMVectorType(e->be->i32, e->lanes), "");
+}
+
+static bool is_narrow_scalar(const gml_emit *e, const gml_expr *expr)
+{
+    const gml_expr *a = expr->as.scalar.args[0];
+    const gml_expr *b = expr->as.scalar.args[1];
+    return works_narrow(expr->as.scalar.op) && varies(e, expr) && fits_narrow(a) &&
+           fits_narrow(b) && (expr->dtype == GML_BOOL || fits_narrow(expr));
 }
 
 static LLVMValueRef emit_scalar(gml_emit *e, const gml_expr *expr)
 {
     LLVMValueRef args[3] = {NULL, NULL, NULL};
     bool vector = varies(e, expr);
+    if (is_narrow_scalar(e, expr)) {
+        args[0] = narrow_operand(e, expr->as.scalar.args[0]);
+        args[1] = narrow_operand(e, expr->as.scalar.args[1]);
+        return gml_emit_scalar(e, expr, args, e->lanes);
+    }
     for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
         args[i] = vector ? gml_emit_lanes(e, expr->as.scalar.args[i])
                          : gml_emit_expr(e, expr->as.scalar.args[i]);
@@ -421,6 +479,8 @@ LLVMValueRef gml_emit_lane_mask(gml_emit *e, LLVMValueRef begin, LLVMValueRef en
 LLVMValueRef gml_emit_lanes(gml_emit *e, const gml_expr *expr)
 {
     LLVMValueRef value = gml_emit_expr(e, expr);
+    if (expr->dtype == GML_I64)
+        value = widen(e, value);
     if (e->lanes == 1 || LLVMGetTypeKind(LLVMTypeOf(value)) == LLVMVectorTypeKind)
         return value;
     return gml_ll_splat(e, value, e->lanes);

@@ -353,6 +353,12 @@ LLVMValueRef gml_emit_scalar(gml_emit *e, const gml_expr *expr, LLVMValueRef con
         return gml_emit_cast(e, expr->dtype, from, expr->as.scalar.flags, args[0], lanes);
     if (op == GML_X_BITCAST)
         return bitcast(e, expr->dtype, from, args[0], lanes);
+    if (op == GML_X_FLOORDIV || op == GML_X_FLOORMOD) {
+        const gml_expr *const *given = expr->as.scalar.args;
+        if (from == GML_I64 && given[0]->lo >= 0 && given[1]->lo > 0)
+            return op == GML_X_FLOORDIV ? LLVMBuildUDiv(e->b, args[0], args[1], "")
+                                        : LLVMBuildURem(e->b, args[0], args[1], "");
+    }
     if (gml_dtype_lanes(from) == GML_LANE_I64)
         return wrap(e, expr->dtype, int_operator(e, op, from, args, lanes));
     LLVMValueRef value = float_operator(e, expr, from, args, lanes);

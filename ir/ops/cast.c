@@ -1,4 +1,5 @@
-/* ir/ops/cast.c - Cast: between all numbers and bool; strings are gemel.CastString's.
+/* ir/ops/cast.c - Cast: between all numbers and bool; with strings on either side
+ * the node becomes a gemel.CastString.
  *
  * Integers wrap; floats round to nearest even and become infinite outside the range, or the
  * largest number where `saturate` holds and the type has at most 8 bits. `round_mode` is read
@@ -22,6 +23,10 @@ static gml_status infer(gml_infer *cx)
         return gml_infer_fail(cx, GML_E_TYPE, "to is %lld, which is no type to cast to",
                               (long long)to);
     gml_type type = *gml_operand_type(cx->node, 0);
+    if (to == GML_STRING || type.dtype == GML_STRING) {
+        cx->node->op = &gml_op_caststring;
+        return gml_op_caststring.infer(cx);
+    }
     type.dtype = (gml_dtype)to;
     return gml_infer_set_type(cx, 0, type);
 }

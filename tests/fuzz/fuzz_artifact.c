@@ -1,5 +1,5 @@
-/* tests/fuzz/fuzz_artifact.c - images with right checksums and wrong contents: reading gives a program
- * that passes its check, or a diagnosis; and what was read can be written. */
+/* tests/fuzz/fuzz_artifact.c - images with right checksums and wrong contents: reading gives a
+ * program that passes its check, or a diagnosis; and what was read can be written. */
 #include "runtime/artifact.h"
 
 #include <stdlib.h>
@@ -22,8 +22,10 @@ static gml_status no_host(gml_host_call *call)
     return gml_host_fail(call, GML_E_UNSUPPORTED, "not here");
 }
 
-static const gml_artifact_phase phases[] = {
-    {"k_add", no_kernel}, {"k_double", no_kernel}, {"k_blocks", no_kernel}, {"k_total", no_kernel}};
+static const gml_artifact_phase phases[] = {{"k_add", no_kernel},
+                                            {"k_double", no_kernel},
+                                            {"k_blocks", no_kernel},
+                                            {"k_total", no_kernel}};
 static const gml_artifact_host hosts[] = {{"check_attrs", no_host}, {"if", no_host}};
 
 static void use(gml_program *program, gml_diags *diags)
@@ -42,8 +44,11 @@ static void use(gml_program *program, gml_diags *diags)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const gml_artifact_symbols symbols = {
-        .phases = phases, .n_phases = 4, .hosts = hosts, .n_hosts = 2, .folder = "/nonexistent"};
+    static const gml_artifact_symbols symbols = {.phases = phases,
+                                                 .n_phases = 4,
+                                                 .hosts = hosts,
+                                                 .n_hosts = 2,
+                                                 .folder = "/nonexistent"};
     gml_arena arena;
     gml_diags diags;
     gml_program *program = NULL;

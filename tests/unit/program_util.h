@@ -157,8 +157,8 @@ static GML_UNUSED void k_double(void *const *mems, const int64_t *dims, int64_t 
         out[i] = 2 * a[i];
 }
 
-/* Sums in blocks of 4: mems are x, the sum, the blocks' sums; dims[0] is the length of x. The thread's
- * scratch holds a block. */
+/* Sums in blocks of 4: mems are x, the sum, the blocks' sums; dims[0] is the length of x. The
+ * thread's scratch holds a block. */
 static GML_UNUSED void k_blocks(void *const *mems, const int64_t *dims, int64_t begin,
                                 int64_t end, void *scratch)
 {

@@ -1,6 +1,5 @@
 /* tests/unit/test_plan.c - runtime/plan.h, gml_program_check, gml_program_plan. */
 #include "program_util.h"
-
 #include "runtime/plan.h"
 
 static uint32_t next_random(uint32_t *seed)

@@ -6,7 +6,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* mems[0]: one counter a unit; mems[1]: one flag for a scratch that two threads used at once. */
+/* mems[0]: one counter a unit; mems[1]: one flag for a scratch that two threads used at once.
+ */
 static void count_units(void *const *mems, const int64_t *dims, int64_t begin, int64_t end,
                         void *scratch)
 {
