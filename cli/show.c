@@ -1,8 +1,6 @@
 /* cli/show.c - tensors on the terminal and in JSON. */
 #include "cli/show.h"
 
-#include "runtime/host.h"
-
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -5,11 +5,15 @@
 
 /* ---- types ---------------------------------------------------------------------------------- */
 
-static gml_dim import_dim(gml_importer *importer, const Onnx__TensorShapeProto__Dimension *dim)
+static gml_dim import_dim(gml_importer *importer, const Onnx__TensorShapeProto__Dimension *dim,
+                          gml_loc loc)
 {
     gml_dim_pool *pool = &importer->module->dims;
     if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
         /* Some exporters write -1 for what they do not know. */
+        if (dim->dim_value >= GML_DIM_LIMIT)
+            (void)gml_import_fail(importer, GML_E_SHAPE, loc, "a dimension of %lld is too large",
+                                  (long long)dim->dim_value);
         bool is_size = dim->dim_value >= 0 && dim->dim_value < GML_DIM_LIMIT;
         return is_size ? dim->dim_value : gml_dim_fresh(pool, "d");
     }
@@ -40,7 +44,7 @@ static gml_status import_tensor_type(gml_importer *importer, int32_t number,
                                "%zu dimensions; %d are supported", shape->n_dim, GML_MAX_RANK);
     gml_dim dims[GML_MAX_RANK];
     for (size_t i = 0; i < shape->n_dim; i++)
-        dims[i] = import_dim(importer, shape->dim[i]);
+        dims[i] = import_dim(importer, shape->dim[i], loc);
     *out_type = gml_type_tensor(importer->arena, dtype, (int)shape->n_dim, dims);
     return GML_OK;
 }

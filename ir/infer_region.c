@@ -85,17 +85,25 @@ static bool allows(const gml_type *type, const gml_type *given, size_t mark)
     return true;
 }
 
-/* One round: false when a carried type had to change. */
-static gml_status widen(gml_infer *cx, const gml_graph *body, uint32_t first_result,
-                        gml_type *types, uint32_t n_carried, size_t mark, bool *out_settled)
+/* The values that a body carries. */
+typedef struct carried {
+    gml_type *types;
+    uint32_t count;
+    uint32_t first_result; /* of the body */
+    size_t mark;           /* sizes made since stand for anything */
+} carried;
+
+/* One round: not settled when a carried type had to change. */
+static gml_status widen(gml_infer *cx, const gml_graph *body, const carried *c,
+                        bool *out_settled)
 {
     *out_settled = true;
-    for (uint32_t k = 0; k < n_carried; k++) {
-        const gml_type *given = &body->results[first_result + k]->type;
-        if (allows(&types[k], given, mark))
+    for (uint32_t k = 0; k < c->count; k++) {
+        const gml_type *given = &body->results[c->first_result + k]->type;
+        if (allows(&c->types[k], given, c->mark))
             continue;
         *out_settled = false;
-        if (!gml_type_merge(cx, &types[k], given, &types[k]))
+        if (!gml_type_merge(cx, &c->types[k], given, &c->types[k]))
             return gml_infer_fail(cx, GML_E_TYPE,
                                   "carried value %u comes back with another type", k);
     }
@@ -112,21 +120,21 @@ gml_status gml_region_infer_loop(gml_infer *cx, gml_graph *body, const gml_type 
                                  uint32_t n_carried, uint32_t first_param,
                                  uint32_t first_result)
 {
-    size_t mark = cx->dims->exprs.count;
+    carried c = {gml_new_array(cx->arena, gml_type, n_carried), n_carried, first_result,
+                 cx->dims->exprs.count};
     size_t n_diags = cx->diags->list.count;
-    gml_type *types = gml_new_array(cx->arena, gml_type, n_carried);
     bool is_general = depth_of(body) > GML_LOOP_DEPTH;
     if (n_carried > 0)
-        memcpy(types, initial, n_carried * sizeof *types);
+        memcpy(c.types, initial, n_carried * sizeof *initial);
     if (is_general)
-        generalise_all(cx, types, n_carried);
+        generalise_all(cx, c.types, n_carried);
     for (int round = 0;; round++) {
         for (uint32_t k = 0; k < n_carried; k++)
-            body->params[first_param + k]->type = types[k];
+            body->params[first_param + k]->type = c.types[k];
         gml_status status = gml_region_infer(cx, body);
         bool settled = false;
         if (status == GML_OK)
-            status = widen(cx, body, first_result, types, n_carried, mark, &settled);
+            status = widen(cx, body, &c, &settled);
         if (status == GML_OK && settled)
             return GML_OK;
         if (status != GML_OK && (is_general || n_carried == 0))
@@ -137,7 +145,7 @@ gml_status gml_region_infer_loop(gml_infer *cx, gml_graph *body, const gml_type 
             if (round >= 2 * GML_LOOP_ROUNDS)
                 return gml_infer_fail(cx, GML_E_SHAPE,
                                       "the types of the carried values do not settle");
-            generalise_all(cx, types, n_carried);
+            generalise_all(cx, c.types, n_carried);
             is_general = true;
         }
     }

@@ -1,15 +1,15 @@
 /* passes/fold.c - computes what depends on constants alone, with the interpreter.
  *
- * Results that would be much larger than what they are made from (an Expand of one number) stay nodes:
- * they cost less to compute than to keep. Reductions over much data, too, are left to the program
- * when it would take the interpreter long. */
-#include <string.h>
-
+ * Results that would be much larger than what they are made from (an Expand of one number) stay
+ * nodes: they cost less to compute than to keep. Reductions over much data, too, are left to
+ * the program when it would take the interpreter long. */
 #include "ir/eval.h"
 #include "ir/op.h"
 #include "passes/pass.h"
 
-#define GML_ALWAYS_BYTES 4096
+#include <string.h>
+
+#define GML_ALWAYS_BYTES   4096
 #define GML_MAX_FOLD_FLOPS 200000000
 
 static int64_t bytes_of(const gml_tensor *tensor)
@@ -46,6 +46,15 @@ static bool can_fold(const gml_node *node, int64_t *out_bytes)
     return bytes <= 2 * given;
 }
 
+/* A Constant in the place of `node`. */
+static void become(gml_node *node, const gml_tensor *tensor)
+{
+    gml_value *constant = gml_graph_constant(node->graph, node, tensor, node->loc);
+    constant->name = node->results[0].name;
+    gml_value_replace(&node->results[0], constant);
+    gml_node_remove(node);
+}
+
 static void fold(gml_node *node, int64_t bytes, gml_pass_cx *cx, bool *out_changed)
 {
     gml_module *module = cx->module;
@@ -72,19 +81,21 @@ static void fold(gml_node *node, int64_t bytes, gml_pass_cx *cx, bool *out_chang
     /* a fault shows when the program runs */
     if (gml_kernel_eval(kernel, &args, &ignored, node->loc) != GML_OK)
         return;
-    node->results[0].constant = tensor;
+    become(node, tensor);
     *out_changed = true;
 }
 
 gml_status gml_pass_fold(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
 {
-    gml_for_each_node(node, graph)
-    {
+    gml_for_each_node(node, graph) {
         int64_t bytes = 0;
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH && !(node->op->traits & GML_INLINES))
                 GML_TRY(gml_pass_fold(node->attrs[i].as.graph, cx, out_changed));
-        if (can_fold(node, &bytes))
+        if (node->n_results == 1 && node->n_operands && node->results[0].constant) {
+            become(node, node->results[0].constant); /* inference knew it */
+            *out_changed = true;
+        } else if (can_fold(node, &bytes))
             fold(node, bytes, cx, out_changed);
     }
     return GML_OK;

@@ -326,7 +326,6 @@ static void finish(writer *w)
     }
     pad_to(out, constants + w->blobs_size);
     unsigned char *image = (unsigned char *)out->text;
-    memcpy(image, GML_MAGIC, 8);
     gml_store_number(image + GML_AT_VERSION, GML_ABI_VERSION, 4);
     gml_store_number(image + GML_AT_SIZE, out->len, 8);
     gml_store_number(image + GML_AT_DESCRIPTION, description, 8);
@@ -341,6 +340,7 @@ gml_status gml_artifact_write(const gml_program *program, const gml_artifact_opt
     writer w = {.out = out, .options = options, .diags = diags};
     GML_TRY(gml_program_check(program, diags));
     gml_arena_init(&w.arena);
+    gml_str_append(out, GML_MAGIC, 8);
     pad_to(out, GML_HEADER_SIZE);
     put_options(&w);
     gml_status status = put_program(&w, program);

@@ -82,7 +82,7 @@ static void lay_out(gml_instance *instance, layout *l)
     GML_TAKE(l, instance->shapes, n.shapes);
     GML_TAKE(l, instance->results, program->n_outputs);
     GML_TAKE(l, instance->in_place, program->n_outputs);
-    GML_TAKE(l, instance->regions, n.regions);
+    instance->regions = take(l, n.regions, sizeof(gml_instance *));
     GML_TAKE(l, instance->region_args, instance->outer != NULL ? program->n_inputs : 0);
     instance->n_regions = n.regions;
 }

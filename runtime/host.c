@@ -68,13 +68,13 @@ static int64_t int_from_double(double value)
 }
 
 /* Elements of a model file's tensors may lie at any address: hence memcpy. */
-#define LOAD(type)                                                                             \
+#define GML_LOAD(type)                                                                         \
     type value;                                                                                \
     memcpy(&value, (const char *)tensor->data + (size_t)i * sizeof value, sizeof value);
 
-#define LOAD_INT(type)                                                                         \
+#define GML_LOAD_INT(type)                                                                     \
     {                                                                                          \
-        LOAD(type)                                                                             \
+        GML_LOAD(type)                                                                         \
         return (int64_t)value;                                                                 \
     }
 
@@ -84,18 +84,18 @@ int64_t gml_host_get_int(const gml_tensor *tensor, int64_t i)
     case GML_CLASS_FLOAT: return int_from_double(gml_host_get_float(tensor, i));
     case GML_CLASS_SIGNED:
         switch (gml_dtype_size(tensor->dtype)) {
-        case 1: LOAD_INT(int8_t)
-        case 2: LOAD_INT(int16_t)
-        case 4: LOAD_INT(int32_t)
-        default: LOAD_INT(int64_t)
+        case 1: GML_LOAD_INT(int8_t)
+        case 2: GML_LOAD_INT(int16_t)
+        case 4: GML_LOAD_INT(int32_t)
+        default: GML_LOAD_INT(int64_t)
         }
     case GML_CLASS_UNSIGNED:
     case GML_CLASS_BOOL:
         switch (gml_dtype_size(tensor->dtype)) {
-        case 1: LOAD_INT(uint8_t)
-        case 2: LOAD_INT(uint16_t)
-        case 4: LOAD_INT(uint32_t)
-        default: LOAD_INT(uint64_t)
+        case 1: GML_LOAD_INT(uint8_t)
+        case 2: GML_LOAD_INT(uint16_t)
+        case 4: GML_LOAD_INT(uint32_t)
+        default: GML_LOAD_INT(uint64_t)
         }
     case GML_CLASS_NONE:
     case GML_CLASS_COMPLEX:
@@ -107,7 +107,7 @@ int64_t gml_host_get_int(const gml_tensor *tensor, int64_t i)
 static double get_small(const gml_tensor *tensor, int64_t i)
 {
     if (gml_dtype_size(tensor->dtype) == 2) {
-        LOAD(uint16_t)
+        GML_LOAD(uint16_t)
         return (double)gml_small_to_float(tensor->dtype, value);
     }
     return (double)gml_small_to_float(tensor->dtype, ((const uint8_t *)tensor->data)[i]);
@@ -116,11 +116,11 @@ static double get_small(const gml_tensor *tensor, int64_t i)
 double gml_host_get_float(const gml_tensor *tensor, int64_t i)
 {
     if (tensor->dtype == GML_F32) {
-        LOAD(float)
+        GML_LOAD(float)
         return (double)value;
     }
     if (tensor->dtype == GML_F64) {
-        LOAD(double)
+        GML_LOAD(double)
         return value;
     }
     if (gml_dtype_get_class(tensor->dtype) == GML_CLASS_FLOAT)
@@ -129,7 +129,7 @@ double gml_host_get_float(const gml_tensor *tensor, int64_t i)
     return tensor->dtype == GML_U64 ? (double)(uint64_t)value : (double)value;
 }
 
-#define STORE(type, number)                                                                    \
+#define GML_STORE(type, number)                                                                \
     {                                                                                          \
         type value = (type)(number);                                                           \
         memcpy((char *)tensor->data + (size_t)i * sizeof value, &value, sizeof value);         \
@@ -148,15 +148,15 @@ static uint8_t narrow(gml_dtype dtype, int64_t number)
 void gml_host_put_int(const gml_tensor *tensor, int64_t i, int64_t number)
 {
     switch (gml_dtype_get_class(tensor->dtype)) {
-    case GML_CLASS_BOOL: STORE(uint8_t, number != 0)
+    case GML_CLASS_BOOL: GML_STORE(uint8_t, number != 0)
     case GML_CLASS_FLOAT: gml_host_put(tensor, i, (double)number); break;
     case GML_CLASS_SIGNED:
     case GML_CLASS_UNSIGNED:
         switch (gml_dtype_size(tensor->dtype)) {
-        case 1: STORE(uint8_t, narrow(tensor->dtype, number))
-        case 2: STORE(uint16_t, number)
-        case 4: STORE(uint32_t, number)
-        default: STORE(int64_t, number)
+        case 1: GML_STORE(uint8_t, narrow(tensor->dtype, number))
+        case 2: GML_STORE(uint16_t, number)
+        case 4: GML_STORE(uint32_t, number)
+        default: GML_STORE(int64_t, number)
         }
         break;
     case GML_CLASS_NONE:

@@ -62,9 +62,9 @@ int64_t gml_host_get_int(const gml_tensor *tensor, int64_t i);
 double gml_host_get_float(const gml_tensor *tensor, int64_t i);
 /* Stores a number with the tensor's element type (rounding, wrapping as Cast without
  * saturation). */
-void gml_host_put(const gml_tensor *tensor, int64_t i, double value);
+void gml_host_put(const gml_tensor *tensor, int64_t i, double number);
 /* The same from an integer, exact for 64-bit types (u64 by its bits). */
-void gml_host_put_int(const gml_tensor *tensor, int64_t i, int64_t value);
+void gml_host_put_int(const gml_tensor *tensor, int64_t i, int64_t number);
 
 #define X(name) gml_status gml_host_##name(gml_host_call *call);
 #include "runtime/host.def"

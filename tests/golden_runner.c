@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "ir/text.h"
 #include "ir/verify.h"
+#include "passes/pass.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,9 +97,14 @@ static slice find_run(slice text, slice fallback)
 /* One name of a RUN line, done to the graph. */
 static gml_status run_step(gml_module *module, slice name, gml_diags *diags)
 {
-    (void)module;
     if (name.len == 5 && memcmp(name.text, "parse", 5) == 0)
         return GML_OK;
+    size_t n = 0;
+    const gml_pass *passes = gml_pass_table(&n);
+    for (size_t i = 0; i < n; i++)
+        if (strlen(passes[i].name) == name.len &&
+            memcmp(passes[i].name, name.text, name.len) == 0)
+            return gml_passes_run(module, passes[i].name, NULL, diags);
     return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no pass '%.*s'", (int)name.len,
                     name.text);
 }

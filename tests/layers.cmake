@@ -11,7 +11,7 @@ set(may_codegen  "codegen/|ir/|base/|runtime/(program|abi|code_support)\\.h$|gem
 set(may_runtime  "runtime/|base/|gemel/types\\.h$")
 set(may_api      "api/|frontend/|passes/|codegen/|runtime/|ir/|base/|gemel/")
 set(may_models   "models/|gemel/")
-set(may_cli      "cli/|api/|models/|base/|gemel/")
+set(may_cli      "cli/|api/|runtime/(host|value)\\.h$|models/|base/|gemel/")
 set(may_include  "gemel/")
 
 # Headers between brackets that only some folders may see. Everything else there is libc or a library

@@ -77,12 +77,12 @@ static gml_status read_header(const gml_image *image, bitmap *b)
 /* The bits of `mask` in `value`, stretched to eight. */
 static uint8_t masked(uint32_t value, uint32_t mask)
 {
-    if (mask == 0)
-        return 0;
-    while ((mask & 1) == 0) {
+    while (mask != 0 && (mask & 1) == 0) {
         mask >>= 1;
         value >>= 1;
     }
+    if (mask == 0)
+        return 0;
     return (uint8_t)(((uint64_t)(value & mask) * 255 + mask / 2) / mask);
 }
 

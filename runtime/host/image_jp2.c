@@ -3,6 +3,7 @@
 #ifdef GML_HAVE_JP2
 
 #    include <openjpeg.h>
+#    include <math.h>
 #    include <stdio.h>
 #    include <string.h>
 
@@ -66,7 +67,7 @@ static int sample(const opj_image_t *picture, unsigned c, int64_t x, int64_t y)
 
 static uint8_t clamp(double value)
 {
-    return value <= 0 ? 0 : (value >= 255 ? 255 : (uint8_t)(value + 0.5));
+    return value <= 0 ? 0 : (value >= 255 ? 255 : (uint8_t)lround(value));
 }
 
 static void convert_ycc(uint8_t *rgb)
@@ -108,16 +109,16 @@ static gml_status read_image(reader *r, opj_codec_t *codec, opj_stream_t *stream
     opj_image_t *picture = NULL;
     opj_set_default_decoder_parameters(&parameters);
     gml_status status = GML_OK;
-    if (!opj_setup_decoder(codec, &parameters) || !opj_read_header(stream, codec, &picture))
-        status = gml_image_fail(image, "JPEG 2000", r->why);
-    else if (picture->numcomps == 0 || picture->x1 <= picture->x0 ||
-             picture->y1 <= picture->y0 ||
-             picture->x1 - picture->x0 > GML_MAX_PIXELS / (picture->y1 - picture->y0))
+    bool is_read =
+        opj_setup_decoder(codec, &parameters) && opj_read_header(stream, codec, &picture);
+    if (is_read &&
+        (picture->numcomps == 0 || picture->x1 <= picture->x0 || picture->y1 <= picture->y0 ||
+         picture->x1 - picture->x0 > GML_MAX_PIXELS / (picture->y1 - picture->y0)))
         status = gml_host_fail(image->call, GML_E_RANGE, "the picture has too many pixels");
-    else if (!opj_decode(codec, stream, picture) || !opj_end_decompress(codec, stream))
-        status = gml_image_fail(image, "JPEG 2000", r->why);
-    else
+    else if (is_read && opj_decode(codec, stream, picture) && opj_end_decompress(codec, stream))
         status = convert(image, picture);
+    else
+        status = gml_image_fail(image, "JPEG 2000", r->why);
     opj_image_destroy(picture);
     return status;
 }

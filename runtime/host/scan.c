@@ -65,8 +65,11 @@ static gml_status set_slices(gml_host_call *call, scan *s, int64_t step)
         int axis = 0;
         bool backwards = false;
         GML_TRY(scanned(call, s, k, &axis, &backwards));
-        GML_TRY(gml_host_slice(call, &call->inputs[s->n_states + k].tensor, axis,
-                               backwards ? s->length - 1 - step : step, 1, true,
+        gml_part part = {.axis = axis,
+                         .squeeze = true,
+                         .start = backwards ? s->length - 1 - step : step,
+                         .length = 1};
+        GML_TRY(gml_host_slice(call, &call->inputs[s->n_states + k].tensor, &part,
                                &s->body.params[s->n_states + k]));
     }
     return GML_OK;

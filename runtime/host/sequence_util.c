@@ -85,14 +85,14 @@ gml_status gml_host_join(gml_host_call *call, unsigned i, const gml_rvalue *item
     return gml_host_own_strings(call, &call->outputs[i]);
 }
 
-gml_status gml_host_slice(gml_host_call *call, const gml_tensor *from, int axis, int64_t start,
-                          int64_t length, bool squeeze, gml_rvalue *out_part)
+gml_status gml_host_slice(gml_host_call *call, const gml_tensor *from, const gml_part *part,
+                          gml_rvalue *out_part)
 {
     gml_tensor shape = *from;
-    shape.dims[axis] = length;
-    if (squeeze) {
+    shape.dims[part->axis] = part->length;
+    if (part->squeeze) {
         shape.rank--;
-        for (int k = axis; k < shape.rank; k++)
+        for (int k = part->axis; k < shape.rank; k++)
             shape.dims[k] = from->dims[k + 1];
     }
     gml_status status = gml_rvalue_alloc(out_part, from->dtype, shape.rank, shape.dims);
@@ -100,11 +100,11 @@ gml_status gml_host_slice(gml_host_call *call, const gml_tensor *from, int axis,
         return gml_host_no_memory(call);
     if (gml_tensor_numel(&out_part->tensor) == 0)
         return GML_OK;
-    int64_t outer = gml_dims_product(from, 0, axis);
-    int64_t inner = gml_dims_product(from, axis + 1, from->rank);
+    int64_t outer = gml_dims_product(from, 0, part->axis);
+    int64_t inner = gml_dims_product(from, part->axis + 1, from->rank);
     for (int64_t o = 0; o < outer; o++)
-        gml_host_copy(&out_part->tensor, o * length * inner, from,
-                      (o * from->dims[axis] + start) * inner, length * inner);
+        gml_host_copy(&out_part->tensor, o * part->length * inner, from,
+                      (o * from->dims[part->axis] + part->start) * inner, part->length * inner);
     return gml_host_own_strings(call, out_part);
 }
 

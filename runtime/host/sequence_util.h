@@ -21,9 +21,14 @@ typedef struct gml_join {
 gml_status gml_host_join(gml_host_call *call, unsigned i, const gml_rvalue *items, size_t count,
                          const gml_join *join);
 
-/* Part `start`, `length` of `from` along `axis`, which disappears when `squeeze` (length 1). */
-gml_status gml_host_slice(gml_host_call *call, const gml_tensor *from, int axis, int64_t start,
-                          int64_t length, bool squeeze, gml_rvalue *out_part);
+/* Which part of a tensor along an axis; the axis disappears when `squeeze` (length 1). */
+typedef struct gml_part {
+    int axis;
+    bool squeeze;
+    int64_t start, length;
+} gml_part;
+gml_status gml_host_slice(gml_host_call *call, const gml_tensor *from, const gml_part *part,
+                          gml_rvalue *out_part);
 
 /* Makes room for item number `count` in a sequence used as a growing array. */
 gml_status gml_host_grow(gml_host_call *call, gml_rvalue *sequence, size_t count);

@@ -51,8 +51,8 @@ static gml_status run(gml_host_call *call, gml_scratch *scratch)
     bool squeeze = split == NULL && gml_host_int(call, "keepdims", 1) == 0;
     int64_t start = 0;
     for (int64_t i = 0; i < count; i++) {
-        GML_TRY(gml_host_slice(call, x, axis, start, sizes[i], squeeze,
-                               &call->outputs[0].items[i]));
+        gml_part part = {.axis = axis, .squeeze = squeeze, .start = start, .length = sizes[i]};
+        GML_TRY(gml_host_slice(call, x, &part, &call->outputs[0].items[i]));
         start += sizes[i];
     }
     return GML_OK;

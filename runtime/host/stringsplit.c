@@ -95,7 +95,7 @@ static gml_status set_parts(gml_host_call *call, const gml_tensor *x, const spli
         return gml_host_no_memory(call);
     const gml_string *part = s->parts.items;
     for (int64_t i = 0; i < n; i++) {
-        for (int64_t j = 0; j < counts[i]; j++)
+        for (int64_t j = 0; part != NULL && j < counts[i]; j++)
             rows[i * longest + j] = *part++;
     }
     return gml_host_set_strings(call, 0, shape.rank, shape.dims, rows);

@@ -45,6 +45,13 @@ static size_t put_zeros(char *text, size_t at, int count)
     return at;
 }
 
+static size_t put_word(char *text, size_t at, const char *word)
+{
+    for (; *word != '\0'; word++)
+        text[at++] = *word;
+    return at;
+}
+
 static size_t print_digits(const char *digits, int n, int exponent, char *text)
 {
     size_t at = 0;
@@ -79,20 +86,17 @@ static size_t print_float(const gml_tensor *tensor, int64_t i, char *text)
 {
     double value = gml_host_get_float(tensor, i);
     if (isnan(value)) {
-        memcpy(text, "nan", 3);
-        return 3;
+        return put_word(text, 0, "nan");
     }
     size_t at = 0;
     if (signbit(value))
         text[at++] = '-';
     value = fabs(value);
     if (isinf(value)) {
-        memcpy(text + at, "inf", 3);
-        return at + 3;
+        return put_word(text, at, "inf");
     }
     if (value == 0) {
-        memcpy(text + at, "0.0", 3);
-        return at + 3;
+        return put_word(text, at, "0.0");
     }
     char digits[20];
     int exponent = 0;
@@ -192,10 +196,10 @@ static bool is_decimal(gml_string text)
 /* strtod expects the locale's point, which may be anything: it is asked for. */
 static bool parse_decimal(gml_string text, double *out_value)
 {
-    enum { LIMIT = 400 };
-    char copy[LIMIT + 16];
+    enum { GML_LIMIT = 400 };
+    char copy[GML_LIMIT + 16];
     char point[16];
-    if (!is_decimal(text) || text.len > LIMIT)
+    if (!is_decimal(text) || text.len > GML_LIMIT)
         return false;
     int point_len = snprintf(point, sizeof point, "%.1f", 0.0) - 2; /* "0.0", "0,0" */
     size_t at = 0;

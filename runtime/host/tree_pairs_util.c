@@ -90,7 +90,7 @@ static gml_status read_lists(gml_host_call *call, pairs *p, node_lists *lists)
     lists->modes = gml_host_attr_strings(call, "nodes_modes", &n);
     for (int i = 0; i < 5; i++) {
         *ints[i] = gml_host_ints(call, names[i], &count);
-        if (count != n)
+        if (count != n || (n > 0 && *ints[i] == NULL))
             return gml_host_fail(call, GML_E_INVALID, "%s has %zu entries, nodes_modes %zu",
                                  names[i], count, n);
     }

@@ -28,13 +28,14 @@ static gml_status read_lists(gml_host_call *call, lists *l)
     l->n_leaves = gml_tensor_numel(l->weights);
     for (int i = 0; i < 5; i++) {
         *ints[i] = gml_host_ints(call, names[i], &count);
-        if ((int64_t)count != l->n_nodes)
+        if ((int64_t)count != l->n_nodes || (count > 0 && *ints[i] == NULL))
             return gml_host_fail(call, GML_E_INVALID,
                                  "%s has %zu entries for %" PRId64 " nodes", names[i], count,
                                  l->n_nodes);
     }
     l->targets = gml_host_ints(call, "leaf_targetids", &count);
-    if ((int64_t)count != l->n_leaves || gml_tensor_numel(l->splits) != l->n_nodes)
+    if ((int64_t)count != l->n_leaves || (count > 0 && l->targets == NULL) ||
+        gml_tensor_numel(l->splits) != l->n_nodes)
         return gml_host_fail(call, GML_E_INVALID, "leaves or splits do not have one length");
     l->missing = gml_host_ints(call, "nodes_missing_value_tracks_true", &count);
     if ((int64_t)count != l->n_nodes)

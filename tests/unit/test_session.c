@@ -1,17 +1,16 @@
 /* The public API: models from memory, sessions, binding, failures, threads. */
+#include "gemel/gemel.h"
+#include "runtime/value.h"
+
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <cmocka.h>
-
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gemel/gemel.h"
-#include "runtime/value.h"
+#include <cmocka.h>
 
 static const char relu[] = "graph @f(%x: f32[batch,3], %w: f32[3]) {\n"
                            "  %s = Add(%x, %w) : f32[batch,3]\n"
@@ -158,7 +157,8 @@ static void test_bound_output(void **state)
         ty.dims[0] = 2;
         must(gml_session_bind_output(session, 0, &ty));
         assert_int_equal(gml_session_run(session), GML_E_SHAPE);
-        assert_non_null(strstr(gml_error_text(), "is f32[1,3], and the memory bound to it f32[2,3]"));
+        assert_non_null(
+            strstr(gml_error_text(), "is f32[1,3], and the memory bound to it f32[2,3]"));
         must(gml_session_bind_output(session, 0, NULL));
         must(gml_session_run(session));
         gml_session_destroy(session);
@@ -246,7 +246,8 @@ static void test_sequences(void **state)
     }
 }
 
-/* Whatever allocation fails, the run says that there is no memory, and the next one goes well. */
+/* Whatever allocation fails, the run says that there is no memory, and the next one goes well.
+ */
 static void test_out_of_memory(void **state)
 {
     (void)state;
