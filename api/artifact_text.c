@@ -197,5 +197,9 @@ void gml_artifact_stub(const gml_program *program, const char *name, const char 
                    "void %s_close(%s *model)\n{\n    gml_embed_close(model);\n}\n\n"
                    "const char *%s_error(const %s *model)\n{\n    return gml_embed_error(model);\n}\n\n",
                    image, name, name, name, name, name, name, name, name, name, name, name);
+    /* for whoever opens the library by its name alone: api/artifact_open.c */
+    gml_str_puts(out, "const void *gemel_artifact(size_t *out_size, const void **out_symbols)\n{\n"
+                      "    *out_size = (size_t)(gml_image_end - gml_image);\n"
+                      "    *out_symbols = &gml_symbols;\n    return gml_image;\n}\n\n");
     print_run(program, name, out);
 }

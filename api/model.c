@@ -97,6 +97,14 @@ static gml_status no_memory(gml_diags *diags)
 static gml_status finish_open(gml_model *model, const gml_open_options *options,
                               gml_model **out_model, gml_diags *diags)
 {
+    if (model->source.artifact.program && options->device != GML_DEVICE_CPU) {
+        gml_status status =
+            gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = model->source.path},
+                     "a compiled model runs on the device cpu only");
+        gml_source_close(&model->source);
+        free(model);
+        return status;
+    }
     if (pthread_mutex_init(&model->mutex, NULL) != 0) {
         gml_source_close(&model->source);
         free(model);
@@ -360,6 +368,10 @@ gml_status gml_model_find_program(gml_model *model, const gml_rvalue *inputs,
                                   const gml_str *key, gml_program **out_program,
                                   gml_diags *diags)
 {
+    if (model->source.artifact.program) {
+        *out_program = gml_program_retain(model->source.artifact.program);
+        return GML_OK;
+    }
     pthread_mutex_lock(&model->mutex);
     gml_status status = fetch(model, inputs, key, out_program, diags);
     pthread_mutex_unlock(&model->mutex);

@@ -65,7 +65,7 @@ static bool is_text(const gml_source *source)
 }
 
 /* Gives the open dimensions of parameters their sizes, where the importer did not. */
-static gml_status bind_text(const gml_source *source, gml_module *module, gml_diags *diags)
+static void bind_dims(const gml_source *source, gml_module *module)
 {
     for (uint32_t i = 0; i < module->main->n_params && source->n_dims; i++) {
         gml_type *type = &module->main->params[i]->type;
@@ -79,14 +79,16 @@ static gml_status bind_text(const gml_source *source, gml_module *module, gml_di
                     dims[d] = source->dims[k].value;
         type->dims = dims;
     }
-    return source->n_dims ? gml_graph_infer(module->main, diags) : GML_OK;
 }
 
 static gml_status import_text(const gml_source *source, gml_module **out_module,
                               gml_diags *diags)
 {
     GML_TRY(gml_text_parse(source->bytes, source->len, source->path, diags, out_module));
-    gml_status status = bind_text(source, *out_module, diags);
+    if (!source->n_dims)
+        return GML_OK;
+    bind_dims(source, *out_module);
+    gml_status status = gml_graph_infer((*out_module)->main, diags);
     if (status != GML_OK) {
         gml_module_destroy(*out_module);
         *out_module = NULL;
@@ -97,6 +99,9 @@ static gml_status import_text(const gml_source *source, gml_module **out_module,
 gml_status gml_source_import(const gml_source *source, bool infer, gml_module **out_module,
                              gml_diags *diags)
 {
+    if (source->artifact.program)
+        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = source->path},
+                        "is compiled: its graph is gone");
     if (is_text(source))
         return import_text(source, out_module, diags);
     gml_onnx_options options = {.skip_infer = !infer,
@@ -167,11 +172,21 @@ static gml_status check_dims(const gml_source *source, gml_diags *diags)
     return status;
 }
 
+/* What is known without compiling. */
+static gml_status declare(gml_source *source, gml_diags *diags)
+{
+    if (!source->artifact.program)
+        return gml_source_import(source, false, &source->module, diags);
+    source->module = gml_program_interface(source->artifact.program, source->path);
+    bind_dims(source, source->module);
+    return GML_OK;
+}
+
 /* Imports first without sizes, to know which dimensions are open, then with them. */
 static gml_status import_declared(gml_source *source, const gml_onnx_dim *dims, size_t n_dims,
                                   gml_diags *diags)
 {
-    GML_TRY(gml_source_import(source, false, &source->module, diags));
+    GML_TRY(declare(source, diags));
     if (!n_dims)
         return GML_OK;
     source->dims = gml_new_array(&source->arena, gml_onnx_dim, n_dims);
@@ -184,7 +199,7 @@ static gml_status import_declared(gml_source *source, const gml_onnx_dim *dims, 
     GML_TRY(check_dims(source, diags));
     gml_module_destroy(source->module);
     source->module = NULL;
-    return gml_source_import(source, false, &source->module, diags);
+    return declare(source, diags);
 }
 
 static gml_status finish_open(gml_source *source, const gml_onnx_dim *dims, size_t n_dims,
@@ -214,6 +229,13 @@ gml_status gml_source_open(gml_source *source, const char *path, const gml_onnx_
     source->len = source->file.size;
     source->path = gml_arena_text(&source->arena, path, strlen(path));
     source->folder = folder_of(&source->arena, path);
+    gml_status status = GML_OK;
+    if (gml_artifact_is(source->bytes, source->len))
+        status = gml_artifact_open(path, source->bytes, source->len, &source->artifact, diags);
+    if (status != GML_OK) {
+        gml_source_close(source);
+        return status;
+    }
     return finish_open(source, dims, n_dims, diags);
 }
 
@@ -233,6 +255,7 @@ gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
 void gml_source_close(gml_source *source)
 {
     gml_module_destroy(source->module);
+    gml_artifact_close(&source->artifact);
     gml_file_unmap(&source->file);
     gml_arena_reset(&source->arena);
     *source = (gml_source){.file = {.data = ""}};

@@ -5,11 +5,13 @@
  * module made from them: constants point into them.
  *
  * `module` is the graph as the file declares it, without inference: interface, operators,
- * constants. It never changes after opening and may be read by any thread.
+ * constants. It never changes after opening and may be read by any thread. A compiled model has
+ * a program instead: `module` is its interface without a node, and nothing can be imported.
  */
 #ifndef GML_API_SOURCE_H
 #define GML_API_SOURCE_H
 
+#include "api/artifact_open.h"
 #include "base/file.h"
 #include "frontend/import.h"
 
@@ -23,6 +25,7 @@ typedef struct gml_source {
     gml_onnx_dim *dims;
     size_t n_dims;
     gml_module *module;
+    gml_artifact artifact; /* its program is NULL unless the file is a compiled model */
 } gml_source;
 
 /* Reports every fault of the model that needs no shapes, and sizes for dimensions that no input

@@ -35,14 +35,14 @@ static void count_constant(gml_summary *summary, const gml_tensor *tensor)
 }
 
 /* The row of the operator called `name`, made when new. */
-static gml_op_count *find_row(summarizer *s, const gml_op_info *op)
+static gml_op_count *find_row(summarizer *s, const char *domain, const char *name)
 {
-    uintptr_t place = (uintptr_t)gml_map_find(&s->by_name, op->name);
+    uintptr_t place = (uintptr_t)gml_map_find(&s->by_name, name);
     if (place)
         return &s->ops.items[place - 1];
-    gml_op_count row = {.domain = domain_of(op), .op = op->name};
+    gml_op_count row = {.domain = domain, .op = name};
     gml_push(s->arena, &s->ops, row);
-    gml_map_set(&s->by_name, op->name, (void *)(uintptr_t)s->ops.count);
+    gml_map_set(&s->by_name, name, (void *)(uintptr_t)s->ops.count);
     return &s->ops.items[s->ops.count - 1];
 }
 
@@ -57,7 +57,7 @@ static void count_graph(summarizer *s, const gml_graph *graph)
                 count_constant(s->summary, node->results[0].constant);
             continue;
         }
-        find_row(s, node->op)->count++;
+        find_row(s, domain_of(node->op), node->op->name)->count++;
         s->summary->n_nodes++;
     }
 }
@@ -69,6 +69,26 @@ static int by_count(const void *a, const void *b)
     if (x->count != y->count)
         return x->count > y->count ? -1 : 1;
     return strcmp(x->op, y->op);
+}
+
+/* A compiled model has steps instead of nodes. */
+static void count_program(summarizer *s, const gml_program *program)
+{
+    for (size_t i = 0; i < program->slots.count; i++) {
+        const gml_slot *slot = &program->slots.items[i];
+        gml_tensor tensor = {.dtype = slot->dtype, .rank = slot->rank};
+        if (slot->kind != GML_SLOT_CONSTANT || slot->dtype == GML_STRING)
+            continue;
+        for (int d = 0; d < slot->rank; d++)
+            tensor.dims[d] = slot->dims[d];
+        count_constant(s->summary, &tensor);
+    }
+    for (size_t i = 0; i < program->steps.count; i++) {
+        const gml_step *step = &program->steps.items[i];
+        const char *name = step->op && *step->op ? step->op : step->name;
+        find_row(s, "ai.onnx", name ? name : "")->count++;
+        s->summary->n_nodes++;
+    }
 }
 
 /* ---- arithmetic ---------------------------------------------------------------------------
@@ -132,7 +152,8 @@ static void add_cost(summarizer *s, gml_module *module, const gml_node *node,
     summary->macs = gml_dim_add(&module->dims, summary->macs, macs);
     /* the operator of the file that this one came from, if its nodes were counted */
     const gml_op_info *origin = node->loc.op ? gml_op_find(NULL, node->loc.op) : NULL;
-    gml_op_count *row = find_row(s, origin ? origin : node->op);
+    origin = origin ? origin : node->op;
+    gml_op_count *row = find_row(s, domain_of(origin), origin->name);
     row->macs = gml_dim_add(&module->dims, row->macs, macs);
 }
 
@@ -198,8 +219,14 @@ void gml_summarize(const gml_model *model, gml_arena *arena, gml_summary *out_su
     *out_summary = (gml_summary){0};
     summarizer s = {.summary = out_summary, .arena = arena};
     gml_map_init(&s.by_name, arena);
-    count_graph(&s, gml_model_module(model)->main);
-    count_arithmetic(&s, model);
+    const gml_program *program = gml_model_source(model)->artifact.program;
+    if (program) {
+        count_program(&s, program);
+        out_summary->no_cost = "the model is compiled";
+    } else {
+        count_graph(&s, gml_model_module(model)->main);
+        count_arithmetic(&s, model);
+    }
     if (s.ops.count)
         qsort(s.ops.items, s.ops.count, sizeof *s.ops.items, by_count);
     out_summary->ops = s.ops.items;

@@ -86,14 +86,15 @@ static void print_text(request *r, const gml_model *model, const gml_summary *s)
     printf("parameters  %" PRIu64 " (%s), %" PRIu64 " bytes of constants\n", s->n_parameters,
            short_number(r, (double)s->n_parameters), s->constant_bytes);
     if (s->no_cost) {
-        printf("FLOPs       unknown without the inputs: %s\n", s->no_cost);
+        printf("FLOPs       unknown: %s\n", s->no_cost);
     } else {
         printf("MACs        %s\n", dim_text(r, s->module, s->macs));
         printf("FLOPs       %s\n", dim_text(r, s->module, s->flops));
     }
     print_ports("inputs", gml_model_inputs(model), gml_model_n_inputs(model));
     print_ports("outputs", gml_model_outputs(model), gml_model_n_outputs(model));
-    printf("nodes       %" PRIu64 "\n", s->n_nodes);
+    printf("%s       %" PRIu64 "\n",
+           gml_model_source(model)->artifact.program ? "steps" : "nodes", s->n_nodes);
     for (size_t i = 0; i < s->n_ops; i++) {
         const gml_op_count *op = &s->ops[i];
         bool is_plain = strcmp(op->domain, "ai.onnx") == 0;

@@ -48,8 +48,9 @@ const char *gml_version(void);
 typedef struct gml_model gml_model;
 typedef struct gml_session gml_session;
 
-/* Loads an .onnx file (or textual IR, .gir) with default options. The file stays mapped while
- * the model lives: weights are never copied. */
+/* Loads an .onnx file, textual IR, or what `gemel compile` made, with default options. (A
+ * compiled model is code that runs in this process: load only those you trust.) The file stays
+ * mapped while the model lives: weights are never copied. */
 GML_MUST_CHECK gml_status gml_model_load(const char *path, gml_model **out_model);
 /* Models are refcounted; their sessions hold a reference. Both accept NULL. */
 gml_model *gml_model_retain(gml_model *model);

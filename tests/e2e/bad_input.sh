@@ -96,6 +96,26 @@ expect 'a missing file' 5 '^nowhere\.onnx: cannot open: No such file' "$gemel" r
 expect 'a folder as model' 3 'is a directory' "$gemel" run .
 expect 'every mutation' 0 '' "$make_bad" --mutate
 
+# ---- compiled models ---------------------------------------------------------------------------
+
+libc=$(ldd "$gemel" | sed -n 's/.*libc.* => \([^ ]*\) .*/\1/p')
+if [[ -r $libc ]]; then
+    expect 'a library of others' 3 'no model compiled by gemel' "$gemel" run "$libc"
+    head -c 20000 "$libc" >cut.so
+    expect 'a truncated library' 3 '^cut\.so: is a damaged library' "$gemel" run cut.so
+else
+    skip 'libraries' 'libc cannot be found'
+fi
+if "$gemel" compile good.onnx -o good.so >out 2>err; then
+    expect 'a compiled model' 0 '' "$gemel" run good.so
+    expect 'a compiled model, interpreted' 4 'compiled model runs on the device cpu' \
+        "$gemel" run good.so --device=ref
+    head -c 5000 good.so >cut.so
+    expect 'a truncated model' 3 '^cut\.so: is a damaged library' "$gemel" run cut.so
+else
+    skip 'compiled models' "$(head -n 1 err)"
+fi
+
 # ---- inputs ------------------------------------------------------------------------------------
 
 head -c 100 good.onnx >junk.pb
