@@ -85,6 +85,8 @@ static gml_status make_tensor(gml_inputs *inputs, const gml_type *type, const si
     }
     gml_tensor shape = {.dtype = type->dtype, .rank = type->rank};
     memcpy(shape.dims, dims, sizeof dims);
+    gml_type wanted = gml_type_tensor(inputs->arena, type->dtype, type->rank, dims);
+    GML_TRY(gml_type_check(&wanted, diags, loc));
     gml_status status = gml_rvalue_alloc(out, type->dtype, type->rank, dims);
     if (status != GML_OK) {
         *out = (gml_rvalue){0};

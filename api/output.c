@@ -25,8 +25,11 @@ gml_status gml_output_open(gml_output_folder *folder, const char *path, gml_diag
     gml_arena_init(&folder->arena);
     folder->path = gml_arena_text(&folder->arena, path, strlen(path));
     folder->is_new = mkdir(path, 0777) == 0;
-    if (!folder->is_new && errno != EEXIST)
-        return fail_errno(diags, path, "cannot make the folder");
+    if (!folder->is_new && errno != EEXIST) {
+        gml_status status = fail_errno(diags, path, "cannot make the folder");
+        gml_output_close(folder);
+        return status;
+    }
     char *hidden = gml_arena_printf(&folder->arena, "%s/.gemel-XXXXXX", path);
     if (!mkdtemp(hidden)) {
         gml_status status = fail_errno(diags, path, "cannot write into the folder");

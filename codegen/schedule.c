@@ -4,7 +4,9 @@
 #include "ir/index.h"
 
 /* A unit of an elementwise kernel is about this many elements: some microseconds of work. */
-#define GML_BLOCK 4096
+#define GML_BLOCK  4096
+/* A vector axis this short is unrolled inside the loop around it, which then is no unit. */
+#define GML_NARROW 64
 
 static const gml_expr *index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
                                 const gml_expr *b)
@@ -149,6 +151,10 @@ gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt)
         int64_t block = reduces ? 64 : GML_BLOCK;
         if (!gml_dim_is_const(axis->extent) || axis->extent > block)
             nest.block = block;
+        bool narrow = nest.lanes && !reduces && gml_dim_is_const(axis->extent) &&
+                      axis->extent <= GML_NARROW;
+        if (narrow && nest.n_outer > 1)
+            nest.serial = nest.outer[--nest.n_outer];
         break;
     }
     return nest;

@@ -13,6 +13,7 @@
 typedef struct gml_nest {
     const gml_axis *outer[GML_MAX_AXES]; /* linearised, outermost first */
     unsigned n_outer;
+    const gml_axis *serial; /* a loop between them and `vector`, when that is short; or NULL */
     const gml_axis
         *vector;          /* the axis of the innermost loop when it holds one store; or NULL */
     bool lanes;           /* it runs as vectors, else one by one */

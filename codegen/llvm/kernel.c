@@ -214,6 +214,66 @@ static void store_loop(gml_emit *e, const gml_stmt *store, const gml_axis *axis,
     e->lanes = 1;
 }
 
+/* A store under a short vector axis and the loop `serial` around it: the axis is cut into
+ * vectors, each with its own expressions, and what does not depend on `serial` is computed
+ * before the loop (the row and column of a pixel, while a convolution's operand is packed). */
+static void strip_loop(gml_emit *e, const gml_stmt *store, const gml_axis *axis,
+                       const gml_axis *serial)
+{
+    gml_kernel *kernel = e->kernel;
+    const gml_mem *mem = store->as.store.mem;
+    unsigned lanes = lanes_for(e, store);
+    unsigned count = (unsigned)axis->extent / lanes;
+    const gml_axis *strips[16];
+    const gml_stmt *stores[16];
+    for (unsigned v = 0; v < count; v++) {
+        strips[v] = gml_kernel_add_axis(kernel, lanes);
+        const gml_expr *args[3] = {gml_expr_axis(kernel, strips[v]),
+                                   gml_expr_int(kernel, GML_I64, (int64_t)(v * lanes)), NULL};
+        const gml_expr *at = gml_expr_scalar(kernel, GML_X_ADD, GML_I64, 0, args);
+        const gml_expr *index[GML_MAX_RANK];
+        for (int d = 0; d < mem->rank; d++)
+            index[d] = gml_expr_substitute(kernel, store->as.store.index[d], &axis, &at, 1);
+        stores[v] =
+            gml_stmt_store(kernel, mem, index,
+                           gml_expr_substitute(kernel, store->as.store.value, &axis, &at, 1));
+        e->axis[strips[v]->number] = gml_ll_int(e, 0);
+        e->vector = strips[v];
+        e->lanes = lanes;
+        gml_emit_hoist(e, stores[v]->as.store.value, UINT64_C(1) << serial->number);
+        e->vector = NULL;
+        e->lanes = 1;
+    }
+    gml_loop loop;
+    gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, serial->extent), 1, NULL, 0);
+    e->axis[serial->number] = loop.counter;
+    for (unsigned v = 0; v < count; v++) {
+        e->vector = strips[v];
+        e->lanes = lanes;
+        gml_emit_store(e, stores[v]);
+        e->vector = NULL;
+        e->lanes = 1;
+    }
+    gml_loop_end(e, &loop, NULL);
+}
+
+static void serial_loop(gml_emit *e, const gml_nest *nest, LLVMValueRef begin, LLVMValueRef end)
+{
+    unsigned lanes = lanes_for(e, nest->body);
+    int64_t extent = nest->vector->extent;
+    if (extent % lanes == 0 && extent / lanes <= 16 &&
+        gml_kernel_has_axes(e->kernel, (unsigned)(extent / lanes))) {
+        strip_loop(e, nest->body, nest->vector, nest->serial);
+        return;
+    }
+    gml_loop loop;
+    gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, nest->serial->extent), 1, NULL,
+                   0);
+    e->axis[nest->serial->number] = loop.counter;
+    store_loop(e, nest->body, nest->vector, nest->lanes, begin, end);
+    gml_loop_end(e, &loop, NULL);
+}
+
 static void emit_list(gml_emit *e, const gml_stmt *list)
 {
     for (; list; list = list->next) {
@@ -282,7 +342,9 @@ static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
     for (unsigned i = nest->n_outer; i-- > 0;)
         e->axis[nest->outer[i]->number] =
             i == 0 ? unit : peel(e, &unit, nest->outer[i]->extent);
-    if (nest->vector)
+    if (nest->serial)
+        serial_loop(e, nest, begin, end);
+    else if (nest->vector)
         store_loop(e, nest->body, nest->vector, nest->lanes, begin, end);
     else
         emit_list(e, nest->body);

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# tests/e2e/completion.sh GEMEL - what completions/gemel.bash offers.
+set -uo pipefail
+
+gemel=$1
+here=$(cd "$(dirname "$0")/../.." && pwd)
+failed=0
+source "$here/completions/gemel.bash"
+compopt() { :; } # it works inside a completion only
+
+# offers WORD… -- EXPECTED…: each of EXPECTED is among what completes the last WORD.
+offers() {
+    COMP_WORDS=("$gemel")
+    while [[ $1 != -- ]]; do
+        COMP_WORDS+=("$1")
+        shift
+    done
+    shift
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _gemel
+    local expected
+    for expected in "$@"; do
+        if ! printf '%s\n' "${COMPREPLY[@]}" | grep -qxF -e "$expected"; then
+            echo "FAIL '${COMP_WORDS[*]:1}' offers '${COMPREPLY[*]}', not '$expected'"
+            failed=1
+        fi
+    done
+}
+
+cd "$here" || exit 1
+offers '' -- bench check compile export info run
+offers r -- run
+offers run --o -- --output-dir
+offers run - -- --input --inputs --output-dir --dim --seed --device --threads --json --help
+offers info - -- --dim --json
+offers run --device '' -- cpu ref
+offers run tests/e2e/relu.gir --input '' -- x=
+offers run --input x=tests/e2e/relu.gir tests/e2e/rel -- tests/e2e/relu.gir
+offers export vi -- vit
+exit $failed
