@@ -48,7 +48,7 @@ static inline gml_rvalue *host_input(host_test *t, gml_dtype dtype, int rank,
     size_t bytes = 0;
     assert_int_equal(gml_rvalue_alloc(value, dtype, rank, dims), GML_OK);
     assert_true(gml_tensor_bytes(&value->tensor, &bytes));
-    if (bytes > 0)
+    if (data && bytes > 0)
         memcpy(value->tensor.data, data, bytes);
     return value;
 }
