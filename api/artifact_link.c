@@ -149,6 +149,8 @@ static gml_status run_cc(linking *l)
                           "-Wl,--gc-sections",
                           "-Wl,--as-needed",
                           "-Wl,-z,noexecstack",
+                          "-Wl,--build-id=none", /* the same input gives the same bytes */
+                          "-Wl,-s",
                           "-lm",
                           "-lpthread",
                           NULL};

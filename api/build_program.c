@@ -394,7 +394,8 @@ static gml_status run_pack(gml_program_builder *b, const gml_pending_pack *pendi
         !gml_dim_is_const(pending->pack.extent))
         return gml_fail(b->diags, GML_E_INTERNAL, (gml_loc){0}, "a constant cannot be packed");
     if (!slot->data) {
-        gml_buffer *buffer = gml_buffer_create((size_t)pending->pack.bytes, false);
+        /* zeroed: what packing leaves out ends up in artifacts, which must not differ */
+        gml_buffer *buffer = gml_buffer_create((size_t)pending->pack.bytes, true);
         if (!buffer)
             return gml_fail(b->diags, GML_E_MEMORY, (gml_loc){0},
                             "no memory for packed weights");

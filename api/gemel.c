@@ -384,22 +384,24 @@ static const gml_session_ports *read_ports(const gml_session *session)
     return gml_session_get_ports(cast.out);
 }
 
-/* The value of an output after a run. */
-static gml_status find_output(const gml_session *session, size_t index,
-                              const gml_rvalue **out_value)
+/* The value of an output after a run; NULL, and the text of the error is set, when there is
+ * none. */
+static const gml_rvalue *find_output(const gml_session *session, size_t index)
 {
-    GML_TRY(check_output_index(session, index));
     const gml_session_ports *ports = read_ports(session);
-    if (!ports->has_run)
-        return fail_usage("there are no outputs before a run that went well");
-    *out_value = &ports->outputs[index];
-    return GML_OK;
+    if (check_output_index(session, index) != GML_OK)
+        return NULL;
+    if (ports->has_run)
+        return &ports->outputs[index];
+    (void)fail_usage("there are no outputs before a run that went well");
+    return NULL;
 }
 
 gml_status gml_session_output(const gml_session *session, size_t index, gml_tensor *out_tensor)
 {
-    const gml_rvalue *value = NULL;
-    GML_TRY(find_output(session, index, &value));
+    const gml_rvalue *value = find_output(session, index);
+    if (!value)
+        return GML_E_USAGE;
     if (value->kind != GML_RVALUE_TENSOR)
         return fail_usage("this output is no tensor");
     *out_tensor = value->tensor;
@@ -416,8 +418,9 @@ gml_status gml_session_get_output(const gml_session *session, const char *name,
 
 gml_status gml_session_count_items(const gml_session *session, size_t index, size_t *out_count)
 {
-    const gml_rvalue *value = NULL;
-    GML_TRY(find_output(session, index, &value));
+    const gml_rvalue *value = find_output(session, index);
+    if (!value)
+        return GML_E_USAGE;
     switch (value->kind) {
     case GML_RVALUE_NONE: *out_count = 0; return GML_OK;
     case GML_RVALUE_TENSOR: *out_count = 1; return GML_OK;
@@ -430,9 +433,10 @@ gml_status gml_session_count_items(const gml_session *session, size_t index, siz
 gml_status gml_session_output_item(const gml_session *session, size_t index, size_t item,
                                    gml_tensor *out_tensor)
 {
-    const gml_rvalue *value = NULL;
+    const gml_rvalue *value = find_output(session, index);
     size_t n = 0;
-    GML_TRY(find_output(session, index, &value));
+    if (!value)
+        return GML_E_USAGE;
     GML_TRY(gml_session_count_items(session, index, &n));
     if (item >= n)
         return fail_usage("this output has no item of this index");

@@ -162,8 +162,9 @@ static gml_status parse(gml_inputs *inputs, size_t index, const gml_file *file, 
         return set_array(inputs, index, &array, out, diags, loc);
     }
     if (gml_picture_is(file->data, file->size)) {
-        GML_TRY(gml_picture_read(file->data, file->size, declared_type(inputs, index),
-                                 &inputs->picture, arena, &array, diags, loc));
+        gml_picture_file picture = {file->data, file->size, loc};
+        GML_TRY(gml_picture_read(&picture, declared_type(inputs, index), &inputs->picture,
+                                 arena, &array, diags));
         return set_array(inputs, index, &array, out, diags, loc);
     }
     gml_file_value value;

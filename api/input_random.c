@@ -72,8 +72,9 @@ static void fill_tensor(const gml_tensor *tensor, gml_arena *arena, uint64_t sta
     }
 }
 
-static gml_status make_tensor(gml_inputs *inputs, const gml_type *type, const sizes *s,
-                              uint64_t state, gml_rvalue *out, gml_diags *diags, gml_loc loc)
+/* A type whose sizes are numbers. */
+static gml_status choose_type(const gml_inputs *inputs, const gml_type *type, const sizes *s,
+                              gml_type *out_type, gml_diags *diags, gml_loc loc)
 {
     int64_t dims[GML_MAX_RANK] = {0};
     if (type->rank == GML_RANK_UNKNOWN)
@@ -83,41 +84,40 @@ static gml_status make_tensor(gml_inputs *inputs, const gml_type *type, const si
         if (!gml_dim_eval(s->pool, type->dims[d], s->values, &dims[d]))
             return gml_fail(diags, GML_E_RANGE, loc, "dimension %d has no size", d);
     }
-    gml_tensor shape = {.dtype = type->dtype, .rank = type->rank};
-    memcpy(shape.dims, dims, sizeof dims);
-    gml_type wanted = gml_type_tensor(inputs->arena, type->dtype, type->rank, dims);
-    GML_TRY(gml_type_check(&wanted, diags, loc));
-    gml_status status = gml_rvalue_alloc(out, type->dtype, type->rank, dims);
-    if (status != GML_OK) {
-        *out = (gml_rvalue){0};
-        return gml_fail(diags, status, loc, "no memory for a value of type %s",
-                        gml_tensor_text(&shape, diags->arena));
-    }
-    fill_tensor(&out->tensor, inputs->arena, state);
-    return GML_OK;
+    *out_type = gml_type_tensor(inputs->arena, type->dtype, type->rank, dims);
+    return gml_type_check(out_type, diags, loc);
 }
 
 static gml_status fill_one(gml_inputs *inputs, size_t index, const sizes *s, uint64_t seed,
                            gml_diags *diags)
 {
-    const gml_type *type = &gml_model_module(inputs->model)->main->params[index]->type;
+    gml_module *module = gml_model_module(inputs->model)->main->module;
+    gml_type type = module->main->params[index]->type;
     gml_rvalue *value = &inputs->values[index];
     gml_loc loc = {.file = gml_model_source(inputs->model)->path,
                    .node = gml_model_inputs(inputs->model)[index].name,
                    .op = "input"};
-    uint64_t state = seed ^ (0xd1342543de82ef95u * (index + 1));
-    switch (type->kind) {
-    case GML_TYPE_TENSOR: return make_tensor(inputs, type, s, state, value, diags, loc);
+    gml_status status = GML_OK;
+    switch (type.kind) {
+    case GML_TYPE_TENSOR:
+        GML_TRY(choose_type(inputs, &type, s, &type, diags, loc));
+        status = gml_rvalue_alloc(value, type.dtype, type.rank, type.dims);
+        break;
     case GML_TYPE_OPTIONAL: value->is_optional = true; return GML_OK;
-    case GML_TYPE_SEQUENCE:
-        if (gml_rvalue_sequence(value, 0) != GML_OK)
-            return gml_fail(diags, GML_E_MEMORY, loc, "no memory for a sequence");
-        return GML_OK;
+    case GML_TYPE_SEQUENCE: status = gml_rvalue_sequence(value, 0); break;
     case GML_TYPE_MAP:
-    case GML_TYPE_UNKNOWN: break;
+    case GML_TYPE_UNKNOWN:
+        return gml_fail(diags, GML_E_USAGE, loc, "needs a value: %s cannot be made up",
+                        gml_model_inputs(inputs->model)[index].type);
     }
-    return gml_fail(diags, GML_E_USAGE, loc, "needs a value: %s cannot be made up",
-                    gml_model_inputs(inputs->model)[index].type);
+    if (status != GML_OK) {
+        *value = (gml_rvalue){0};
+        return gml_fail(diags, status, loc, "no memory for a value of type %s",
+                        gml_type_text(module, &type, diags->arena));
+    }
+    if (value->kind == GML_RVALUE_TENSOR)
+        fill_tensor(&value->tensor, inputs->arena, seed ^ (0xd1342543de82ef95u * (index + 1)));
+    return GML_OK;
 }
 
 gml_status gml_inputs_fill(gml_inputs *inputs, uint64_t seed, gml_diags *diags)

@@ -124,8 +124,8 @@ gml_status gml_model_open(const char *path, const gml_open_options *options,
     gml_model *model = calloc(1, sizeof *model);
     if (!model)
         return no_memory(diags);
-    gml_status status =
-        gml_source_open(&model->source, path, options->dims, options->n_dims, diags);
+    gml_onnx_options source = {.dims = options->dims, .n_dims = options->n_dims};
+    gml_status status = gml_source_open(&model->source, path, &source, diags);
     if (status != GML_OK) {
         free(model);
         return status;
@@ -140,8 +140,9 @@ gml_status gml_model_open_bytes(const void *bytes, size_t len, const char *folde
     gml_model *model = calloc(1, sizeof *model);
     if (!model)
         return no_memory(diags);
-    gml_status status = gml_source_wrap(&model->source, bytes, len, folder, options->dims,
-                                        options->n_dims, diags);
+    gml_onnx_options source = {
+        .folder = folder, .dims = options->dims, .n_dims = options->n_dims};
+    gml_status status = gml_source_wrap(&model->source, bytes, len, &source, diags);
     if (status != GML_OK) {
         free(model);
         return status;

@@ -63,20 +63,20 @@ static bool takes_dtype(gml_dtype dtype)
  */
 
 /* Runs the ImageDecoder operator; `out` is u8 (height, width, channels). */
-static gml_status decode(const void *bytes, size_t len, int channels, gml_rvalue *out,
-                         gml_diags *diags, gml_loc loc)
+static gml_status decode(const gml_picture_file *file, int channels, gml_rvalue *out,
+                         gml_diags *diags)
 {
     union {
         const void *in;
         void *out;
-    } data = {.in = bytes}; /* a view for reading */
+    } data = {.in = file->bytes}; /* a view for reading */
     const char *format = channels == 1 ? "Grayscale" : "RGB";
     gml_attr attr = {
         .name = "pixel_format", .kind = GML_ATTR_STRING, .as.s = {format, strlen(format)}};
     gml_rvalue input = {.kind = GML_RVALUE_TENSOR,
                         .tensor = {.dtype = GML_U8, .rank = 1, .data = data.out}};
     gml_dtype dtype = GML_U8;
-    input.tensor.dims[0] = (int64_t)len;
+    input.tensor.dims[0] = (int64_t)file->len;
     gml_host_call call = {.node = "",
                           .op = "ImageDecoder",
                           .attrs = &attr,
@@ -88,10 +88,10 @@ static gml_status decode(const void *bytes, size_t len, int channels, gml_rvalue
                           .output_dtypes = &dtype};
     gml_host_fn function = gml_host_find("imagedecoder");
     if (!function)
-        return gml_fail(diags, GML_E_UNSUPPORTED, loc, "pictures cannot be decoded");
+        return gml_fail(diags, GML_E_UNSUPPORTED, file->loc, "pictures cannot be decoded");
     gml_status status = function(&call);
     if (status != GML_OK)
-        return gml_fail(diags, status, loc, "%s",
+        return gml_fail(diags, status, file->loc, "%s",
                         call.error[0] ? call.error : gml_status_text(status));
     return GML_OK;
 }
@@ -142,33 +142,42 @@ static void store(const uint8_t *pixels, const layout *l, const gml_picture_opti
     }
 }
 
-gml_status gml_picture_read(const void *bytes, size_t len, const gml_type *type,
+/* Rows and columns of the result; false when that is absurd. */
+static bool choose_size(const layout *l, const gml_type *type, const int64_t size[2],
+                        int64_t new_size[2])
+{
+    gml_dim height = type->dims[l->height_axis];
+    gml_dim width = type->dims[l->width_axis];
+    new_size[0] = gml_dim_is_const(height) ? height : size[0];
+    new_size[1] = gml_dim_is_const(width) ? width : size[1];
+    return new_size[0] >= 1 && new_size[1] >= 1 &&
+           new_size[0] <= GML_MAX_RESIZED / new_size[1] &&
+           size[0] <= GML_MAX_RESIZED / new_size[1];
+}
+
+gml_status gml_picture_read(const gml_picture_file *file, const gml_type *type,
                             const gml_picture_options *options, gml_arena *arena,
-                            gml_tensor *out_tensor, gml_diags *diags, gml_loc loc)
+                            gml_tensor *out_tensor, gml_diags *diags)
 {
     layout l;
     gml_rvalue decoded = {0};
     if (!find_layout(type, &l) || !takes_dtype(type->dtype))
-        return gml_fail(diags, GML_E_SHAPE, loc,
+        return gml_fail(diags, GML_E_SHAPE, file->loc,
                         "a picture fits no input but f32[1,3,H,W] and its like");
-    GML_TRY(decode(bytes, len, l.channels, &decoded, diags, loc));
-    gml_tensor tensor = {.dtype = type->dtype, .rank = type->rank};
+    GML_TRY(decode(file, l.channels, &decoded, diags));
     int64_t size[2] = {decoded.tensor.dims[0], decoded.tensor.dims[1]};
-    int axes[2] = {l.height_axis, l.width_axis};
     int64_t new_size[2];
+    if (!choose_size(&l, type, size, new_size)) {
+        gml_rvalue_reset(&decoded);
+        return gml_fail(diags, GML_E_SHAPE, file->loc,
+                        "a picture cannot be resized to %lld by %lld", (long long)new_size[0],
+                        (long long)new_size[1]);
+    }
+    gml_tensor tensor = {.dtype = type->dtype, .rank = type->rank};
     tensor.dims[0] = 1;
     tensor.dims[l.channel_axis] = l.channels;
-    for (int i = 0; i < 2; i++) {
-        gml_dim dim = type->dims[axes[i]];
-        new_size[i] = gml_dim_is_const(dim) ? dim : size[i];
-        tensor.dims[axes[i]] = new_size[i];
-    }
-    if (new_size[0] < 1 || new_size[1] < 1 || new_size[0] > GML_MAX_RESIZED / new_size[1] ||
-        size[0] > GML_MAX_RESIZED / new_size[1]) {
-        gml_rvalue_reset(&decoded);
-        return gml_fail(diags, GML_E_SHAPE, loc, "a picture cannot be resized to %lld by %lld",
-                        (long long)new_size[0], (long long)new_size[1]);
-    }
+    tensor.dims[l.height_axis] = new_size[0];
+    tensor.dims[l.width_axis] = new_size[1];
     const uint8_t *pixels =
         gml_picture_resize(decoded.tensor.data, size, l.channels, new_size, arena);
     gml_rvalue_reset(&decoded);

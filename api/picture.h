@@ -23,11 +23,17 @@ typedef struct gml_picture_options {
 /* True when the first bytes are those of a picture. */
 bool gml_picture_is(const void *bytes, size_t len);
 
+/* The bytes of a whole file; `loc` is for messages. */
+typedef struct gml_picture_file {
+    const void *bytes;
+    size_t len;
+    gml_loc loc;
+} gml_picture_file;
+
 /* `type` is the declared type of the input. The elements are in `arena`. */
-GML_MUST_CHECK gml_status gml_picture_read(const void *bytes, size_t len, const gml_type *type,
+GML_MUST_CHECK gml_status gml_picture_read(const gml_picture_file *file, const gml_type *type,
                                            const gml_picture_options *options, gml_arena *arena,
-                                           gml_tensor *out_tensor, gml_diags *diags,
-                                           gml_loc loc);
+                                           gml_tensor *out_tensor, gml_diags *diags);
 
 /* 8-bit pixels (height, width, channels) resized; both in `arena`. */
 uint8_t *gml_picture_resize(const uint8_t *pixels, const int64_t size[2], int channels,

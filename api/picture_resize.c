@@ -20,30 +20,35 @@ typedef struct window {
     const int32_t *weights;
 } window;
 
+/* The window around `center`; `shares` is room for its weights before they are rounded. */
+static window make_window(double center, double support, int64_t n_in, double *shares,
+                          gml_arena *arena)
+{
+    double left = center - support + 0.5;
+    double right = center + support + 0.5;
+    int64_t first = left > 0 ? (int64_t)left : 0;
+    int64_t count = (right < (double)n_in ? (int64_t)right : n_in) - first;
+    int32_t *weights = gml_new_array(arena, int32_t, count + 1);
+    double sum = 0;
+    for (int64_t k = 0; k < count; k++) {
+        double x = fabs(((double)(first + k) - center + 0.5) * (1 / support));
+        shares[k] = x < 1 ? 1 - x : 0;
+        sum += shares[k];
+    }
+    double scale = sum != 0 ? 1 / sum : 1;
+    for (int64_t k = 0; k < count; k++)
+        weights[k] = (int32_t)(0.5 + shares[k] * scale * (double)(1 << GML_WEIGHT_BITS));
+    return (window){first, count, weights};
+}
+
 static window *make_windows(int64_t n_in, int64_t n_out, gml_arena *arena)
 {
     window *windows = gml_new_array(arena, window, n_out + 1);
     double scale = (double)n_in / (double)n_out;
     double support = scale > 1 ? scale : 1;
     double *shares = gml_new_array(arena, double, (size_t)ceil(support) * 2 + 2);
-    for (int64_t i = 0; i < n_out; i++) {
-        double center = ((double)i + 0.5) * scale;
-        double left = center - support + 0.5;
-        double right = center + support + 0.5;
-        int64_t first = left > 0 ? (int64_t)left : 0;
-        int64_t end = right < (double)n_in ? (int64_t)right : n_in;
-        int32_t *weights = gml_new_array(arena, int32_t, end - first + 1);
-        double sum = 0;
-        for (int64_t k = first; k < end; k++) {
-            double x = fabs(((double)k - center + 0.5) * (1 / support));
-            shares[k - first] = x < 1 ? 1 - x : 0;
-            sum += shares[k - first];
-        }
-        for (int64_t k = 0; k < end - first; k++)
-            weights[k] = (int32_t)(0.5 + shares[k] * (sum != 0 ? 1 / sum : 1) *
-                                             (double)(1 << GML_WEIGHT_BITS));
-        windows[i] = (window){first, end - first, weights};
-    }
+    for (int64_t i = 0; i < n_out; i++)
+        windows[i] = make_window(((double)i + 0.5) * scale, support, n_in, shares, arena);
     return windows;
 }
 

@@ -183,18 +183,19 @@ static gml_status declare(gml_source *source, gml_diags *diags)
 }
 
 /* Imports first without sizes, to know which dimensions are open, then with them. */
-static gml_status import_declared(gml_source *source, const gml_onnx_dim *dims, size_t n_dims,
+static gml_status import_declared(gml_source *source, const gml_onnx_options *options,
                                   gml_diags *diags)
 {
+    size_t n = options ? options->n_dims : 0;
     GML_TRY(declare(source, diags));
-    if (!n_dims)
+    if (!n)
         return GML_OK;
-    source->dims = gml_new_array(&source->arena, gml_onnx_dim, n_dims);
-    source->n_dims = n_dims;
-    for (size_t i = 0; i < n_dims; i++) {
-        source->dims[i].name =
-            gml_arena_text(&source->arena, dims[i].name, strlen(dims[i].name));
-        source->dims[i].value = dims[i].value;
+    source->dims = gml_new_array(&source->arena, gml_onnx_dim, n);
+    source->n_dims = n;
+    for (size_t i = 0; i < n; i++) {
+        const gml_onnx_dim *dim = &options->dims[i];
+        source->dims[i].name = gml_arena_text(&source->arena, dim->name, strlen(dim->name));
+        source->dims[i].value = dim->value;
     }
     GML_TRY(check_dims(source, diags));
     gml_module_destroy(source->module);
@@ -202,10 +203,10 @@ static gml_status import_declared(gml_source *source, const gml_onnx_dim *dims, 
     return declare(source, diags);
 }
 
-static gml_status finish_open(gml_source *source, const gml_onnx_dim *dims, size_t n_dims,
+static gml_status finish_open(gml_source *source, const gml_onnx_options *options,
                               gml_diags *diags)
 {
-    gml_status status = import_declared(source, dims, n_dims, diags);
+    gml_status status = import_declared(source, options, diags);
     if (status != GML_OK)
         gml_source_close(source);
     return status;
@@ -219,8 +220,8 @@ static const char *folder_of(gml_arena *arena, const char *path)
     return gml_arena_text(arena, path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-gml_status gml_source_open(gml_source *source, const char *path, const gml_onnx_dim *dims,
-                           size_t n_dims, gml_diags *diags)
+gml_status gml_source_open(gml_source *source, const char *path,
+                           const gml_onnx_options *options, gml_diags *diags)
 {
     *source = (gml_source){.file = {.data = ""}};
     gml_arena_init(&source->arena);
@@ -236,20 +237,20 @@ gml_status gml_source_open(gml_source *source, const char *path, const gml_onnx_
         gml_source_close(source);
         return status;
     }
-    return finish_open(source, dims, n_dims, diags);
+    return finish_open(source, options, diags);
 }
 
 gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
-                           const char *folder, const gml_onnx_dim *dims, size_t n_dims,
-                           gml_diags *diags)
+                           const gml_onnx_options *options, gml_diags *diags)
 {
     *source = (gml_source){.file = {.data = ""}};
     gml_arena_init(&source->arena);
     source->bytes = bytes;
     source->len = len;
-    if (folder)
-        source->folder = gml_arena_text(&source->arena, folder, strlen(folder));
-    return finish_open(source, dims, n_dims, diags);
+    if (options && options->folder)
+        source->folder =
+            gml_arena_text(&source->arena, options->folder, strlen(options->folder));
+    return finish_open(source, options, diags);
 }
 
 void gml_source_close(gml_source *source)

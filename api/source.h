@@ -28,16 +28,15 @@ typedef struct gml_source {
     gml_artifact artifact; /* its program is NULL unless the file is a compiled model */
 } gml_source;
 
-/* Reports every fault of the model that needs no shapes, and sizes for dimensions that no input
- * or output has. After a failure there is nothing to close. `source` must not move afterwards.
- */
+/* Of `options` (may be NULL) the sizes of dimensions count, and for bytes in memory the folder
+ * of external data. Reports every fault of the model that needs no shapes, and sizes for
+ * dimensions that no input or output has. After a failure there is nothing to close. `source`
+ * must not move afterwards. */
 GML_MUST_CHECK gml_status gml_source_open(gml_source *source, const char *path,
-                                          const gml_onnx_dim *dims, size_t n_dims,
-                                          gml_diags *diags);
+                                          const gml_onnx_options *options, gml_diags *diags);
 /* The same for bytes in memory, which are borrowed. */
 GML_MUST_CHECK gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
-                                          const char *folder, const gml_onnx_dim *dims,
-                                          size_t n_dims, gml_diags *diags);
+                                          const gml_onnx_options *options, gml_diags *diags);
 void gml_source_close(gml_source *source);
 
 /* A fresh module, the caller's. With `infer` all types are inferred (and faults of shape

@@ -11,7 +11,6 @@ typedef struct summarizer {
     gml_summary *summary;
     gml_arena *arena;
     gml_vec(gml_op_count) ops;
-    gml_map by_name; /* place in `ops` + 1 */
 } summarizer;
 
 static const char *domain_of(const gml_op_info *op)
@@ -30,19 +29,18 @@ static void count_constant(gml_summary *summary, const gml_tensor *tensor)
         summary->n_parameters += n;
     if (class != GML_CLASS_STRING)
         summary->constant_bytes += (n * gml_dtype_bits(tensor->dtype) + 7) / 8;
-    for (uint64_t i = 0; i < n && class == GML_CLASS_STRING; i++)
+    for (uint64_t i = 0; i < n && class == GML_CLASS_STRING && tensor->data; i++)
         summary->constant_bytes += ((const gml_string *)tensor->data)[i].len;
 }
 
 /* The row of the operator called `name`, made when new. */
 static gml_op_count *find_row(summarizer *s, const char *domain, const char *name)
 {
-    uintptr_t place = (uintptr_t)gml_map_find(&s->by_name, name);
-    if (place)
-        return &s->ops.items[place - 1];
+    for (size_t i = 0; i < s->ops.count; i++)
+        if (strcmp(s->ops.items[i].op, name) == 0)
+            return &s->ops.items[i];
     gml_op_count row = {.domain = domain, .op = name};
     gml_push(s->arena, &s->ops, row);
-    gml_map_set(&s->by_name, name, (void *)(uintptr_t)s->ops.count);
     return &s->ops.items[s->ops.count - 1];
 }
 
@@ -218,7 +216,6 @@ void gml_summarize(const gml_model *model, gml_arena *arena, gml_summary *out_su
 {
     *out_summary = (gml_summary){0};
     summarizer s = {.summary = out_summary, .arena = arena};
-    gml_map_init(&s.by_name, arena);
     const gml_program *program = gml_model_source(model)->artifact.program;
     if (program) {
         count_program(&s, program);

@@ -69,7 +69,7 @@ static void show_direction(const gml_tensor *tensor, int d, int64_t first, bool 
             printf(",\n%*s", d + 1, "");
         else if (i > 0)
             fputs(", ", stdout);
-        if (is_short && i == GML_EDGE && tensor->dims[d] > 2 * GML_EDGE) {
+        if (is_short && i == GML_EDGE && tensor->dims[d] > (int64_t)2 * GML_EDGE) {
             fputs("…", stdout);
             i = tensor->dims[d] - GML_EDGE - 1;
             continue;
@@ -99,7 +99,7 @@ static void show_items(const char *what, const gml_rvalue *value)
     printf("%s of %zu\n", what, n);
     for (size_t i = 0; i < n; i++) {
         char name[32];
-        if (i == GML_EDGE && n > 2 * GML_EDGE) {
+        if (i == GML_EDGE && n > (size_t)2 * GML_EDGE) {
             puts("…");
             i = n - GML_EDGE - 1;
             continue;
