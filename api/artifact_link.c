@@ -3,6 +3,9 @@
 
 #include "api/artifact_link.h"
 
+#include "api/artifact_text.h"
+#include "runtime/artifact.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +15,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "api/artifact_text.h"
-#include "runtime/artifact.h"
 
 extern char **environ;
 
@@ -34,7 +34,8 @@ static gml_status io_fail(linking *l, const char *path, const char *what)
                     strerror(errno));
 }
 
-/* ---- names -------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------
+ */
 
 /* "dir/my-net.so" names the model my_net. */
 static const char *model_name(linking *l)
@@ -74,7 +75,8 @@ static const char *runtime_path(linking *l)
     return gml_arena_printf(&l->arena, "%s/../lib/libgemel_runtime.a", self);
 }
 
-/* ---- files -------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------
+ */
 
 static gml_status write_file(linking *l, const char *path, const void *bytes, size_t len)
 {
@@ -118,7 +120,8 @@ static gml_status write_parts(linking *l, const gml_str *object)
     return status;
 }
 
-/* ---- the C compiler ----------------------------------------------------------------------- */
+/* ---- the C compiler -----------------------------------------------------------------------
+ */
 
 static const char *first_line(linking *l, const char *path)
 {

@@ -1,8 +1,8 @@
 /* api/artifact_link.h - a compiled program as a shared library and a C header.
  *
- * The library holds the kernels' code, the program's image (constants included, mapped and never
- * copied) and the parts of gemel's runtime that it uses; it exports the functions of the header. It is
- * linked by the system's C compiler, cc. Files appear whole or not at all.
+ * The library holds the kernels' code, the program's image (constants included, mapped and
+ * never copied) and the parts of gemel's runtime that it uses; it exports the functions of the
+ * header. It is linked by the system's C compiler, cc. Files appear whole or not at all.
  */
 #ifndef GML_API_ARTIFACT_LINK_H
 #define GML_API_ARTIFACT_LINK_H

@@ -1,9 +1,9 @@
 /* base/dim.c - interned, canonical size expressions: the pool, sums, products, extremes,
  * evaluation.
  *
- * Arithmetic goes through polynomials (base/dim_poly.h): sizes are taken apart, added, multiplied
- * or divided, and the outcome is interned again term by term. Division is in base/dim_div.c, text
- * in base/dim_text.c.
+ * Arithmetic goes through polynomials (base/dim_poly.h): sizes are taken apart, added,
+ * multiplied or divided, and the outcome is interned again term by term. Division is in
+ * base/dim_div.c, text in base/dim_text.c.
  */
 #include "base/dim.h"
 

@@ -1,4 +1,5 @@
-/* base/dim_poly.h - sizes as polynomials, and what is known of their range. Private to base/dim*.c.
+/* base/dim_poly.h - sizes as polynomials, and what is known of their range. Private to
+ * base/dim*.c.
  *
  * A polynomial is a sum of terms; a term is a coefficient and a sorted list of atoms: symbols,
  * quotients, remainders, minima, maxima. Terms stand in graded lexicographic order of their

@@ -41,7 +41,8 @@ gml_status gml_file_map_fd(int fd, const char *path, gml_file *out_file, gml_dia
 
 gml_status gml_file_map(const char *path, gml_file *out_file, gml_diags *diags)
 {
-    /* O_NONBLOCK: opening a pipe must not wait for a writer; it means nothing to regular files. */
+    /* O_NONBLOCK: opening a pipe must not wait for a writer; it means nothing to regular files.
+     */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return fail_errno(diags, path, "cannot open", errno);
@@ -62,7 +63,8 @@ void gml_file_unmap(gml_file *file)
     *file = (gml_file){.data = ""};
 }
 
-/* ---- writing ------------------------------------------------------------------------------ */
+/* ---- writing ------------------------------------------------------------------------------
+ */
 
 static char *concat(const char *a, const char *b)
 {

@@ -1,12 +1,13 @@
-/* base/file.h - whole files: mapped for reading, written so that they appear whole or not at all.
+/* base/file.h - whole files: mapped for reading, written so that they appear whole or not at
+ * all.
  *
- * A gml_file is a view of a mapping (or of nothing, when the file is empty); unmap it once. Only
- * regular files are mapped: a directory, pipe or device is refused, and opening one never blocks.
- * A mapping is read-only and private. A file that somebody truncates while it is mapped ends the
- * process with SIGBUS: gemel's own writers replace files and never shorten them.
+ * A gml_file is a view of a mapping (or of nothing, when the file is empty); unmap it once.
+ * Only regular files are mapped: a directory, pipe or device is refused, and opening one never
+ * blocks. A mapping is read-only and private. A file that somebody truncates while it is mapped
+ * ends the process with SIGBUS: gemel's own writers replace files and never shorten them.
  *
- * Failures are GML_E_IO, or GML_E_INVALID where the thing is no regular file, with the path and the
- * system's reason in a diagnostic. Thread-safe for different files.
+ * Failures are GML_E_IO, or GML_E_INVALID where the thing is no regular file, with the path and
+ * the system's reason in a diagnostic. Thread-safe for different files.
  */
 #ifndef GML_BASE_FILE_H
 #define GML_BASE_FILE_H
@@ -34,17 +35,17 @@ void gml_file_unmap(gml_file *file);
  *     GML_TRY(gml_writer_close(&writer, diags)); flushed to disk and renamed, or removed
  */
 typedef struct gml_writer {
-    char *path;  /* malloc'ed */
-    char *temp;  /* malloc'ed; the name while it is written */
+    char *path; /* malloc'ed */
+    char *temp; /* malloc'ed; the name while it is written */
     void *stream;
-    int error;   /* errno of the first failure */
+    int error; /* errno of the first failure */
 } gml_writer;
 
 GML_MUST_CHECK gml_status gml_writer_open(gml_writer *writer, const char *path,
                                           gml_diags *diags);
 void gml_writer_put(gml_writer *writer, const void *bytes, size_t len);
-/* Makes the file appear under its name, in place of one that was there. After a failure nothing has
- * changed but that the temporary is gone. */
+/* Makes the file appear under its name, in place of one that was there. After a failure nothing
+ * has changed but that the temporary is gone. */
 GML_MUST_CHECK gml_status gml_writer_close(gml_writer *writer, gml_diags *diags);
 /* Gives up: removes the temporary. */
 void gml_writer_cancel(gml_writer *writer);

@@ -14,7 +14,8 @@ typedef struct gml_verb {
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
 } gml_verb;
 
-/* One option of a verb: --name VALUE or --name=VALUE, or a flag; with a letter also -o VALUE. */
+/* One option of a verb: --name VALUE or --name=VALUE, or a flag; with a letter also -o VALUE.
+ */
 typedef struct gml_cli_option {
     const char *name;  /* without dashes; NULL ends the table */
     const char *value; /* what the help calls its value; NULL: a flag */

@@ -1,10 +1,10 @@
 /* cli/compile.c - gemel compile: an ONNX model as a shared library and a C header. */
+#include "api/artifact_link.h"
+#include "cli/cli.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#include "api/artifact_link.h"
-#include "cli/cli.h"
 
 typedef struct compile_args {
     const char *output, *dump, *cpu, *runtime;
@@ -31,7 +31,8 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel compile [options] MODEL -o OUT.so",
-    "Compiles an ONNX model ahead of time. OUT.so holds code, weights and the runtime, and needs\n"
+    "Compiles an ONNX model ahead of time. OUT.so holds code, weights and the runtime, and "
+    "needs\n"
     "only libc, libm and threads; OUT.h declares its functions:\n\n"
     "  cc app.c OUT.so && ./a.out",
 };

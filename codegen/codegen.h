@@ -43,7 +43,8 @@ typedef struct gml_code {
     unsigned n_inputs; /* the kernel's own; those of `packs` follow */
     const gml_code_pack *packs;
     unsigned n_packs;
-    uint64_t unread; /* of the first 64 inputs, those that no phase reads: packed, or folded away */
+    uint64_t
+        unread; /* of the first 64 inputs, those that no phase reads: packed, or folded away */
     const gml_dim *temporaries; /* bytes of each, in mems after the outputs */
     unsigned n_temporaries;
     gml_dim scratch; /* bytes a thread */

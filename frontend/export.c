@@ -1,14 +1,15 @@
-/* frontend/export.c - builds the messages of a model over the module's own memory, then packs them. */
+/* frontend/export.c - builds the messages of a model over the module's own memory, then packs
+ * them. */
 #include "frontend/export.h"
-
-#include <string.h>
 
 #include "base/file.h"
 #include "frontend/opset.h"
 #include "frontend/tensor.h"
 #include "ir/op.h"
 
-#define GML_PAGE 4096
+#include <string.h>
+
+#define GML_PAGE  4096
 #define GML_PIECE ((size_t)1 << 22)
 
 typedef struct exporter {
@@ -19,7 +20,7 @@ typedef struct exporter {
     const char **names; /* by value id; NULL: not met yet */
     gml_map domains;    /* of the operators met */
     gml_export_options options;
-    gml_writer *data;   /* NULL: constants stay inside */
+    gml_writer *data; /* NULL: constants stay inside */
     const char *data_name;
     uint64_t data_size;
 } exporter;
@@ -53,15 +54,15 @@ static char *value_name(exporter *x, const gml_value *value)
     return copy_text(x, x->names[value->id]);
 }
 
-/* ---- types ---------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------
+ */
 
 static Onnx__TensorShapeProto *export_shape(exporter *x, const gml_type *type)
 {
     Onnx__TensorShapeProto *shape = gml_new(&x->scratch, Onnx__TensorShapeProto);
     onnx__tensor_shape_proto__init(shape);
     shape->n_dim = (size_t)type->rank;
-    shape->dim =
-        gml_new_array(&x->scratch, Onnx__TensorShapeProto__Dimension *, shape->n_dim);
+    shape->dim = gml_new_array(&x->scratch, Onnx__TensorShapeProto__Dimension *, shape->n_dim);
     for (size_t i = 0; i < shape->n_dim; i++) {
         Onnx__TensorShapeProto__Dimension *dim =
             gml_new(&x->scratch, Onnx__TensorShapeProto__Dimension);
@@ -132,7 +133,8 @@ static Onnx__ValueInfoProto *export_value_info(exporter *x, const char *name,
     return info;
 }
 
-/* ---- tensors -------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------
+ */
 
 static Onnx__StringStringEntryProto *export_entry(exporter *x, const char *key,
                                                   const char *value)
@@ -177,7 +179,8 @@ static Onnx__TensorProto *export_tensor(exporter *x, const gml_tensor *tensor, c
     return proto;
 }
 
-/* ---- attributes ----------------------------------------------------------------------------- */
+/* ---- attributes -----------------------------------------------------------------------------
+ */
 
 static gml_status export_graph(exporter *x, const gml_graph *graph,
                                Onnx__GraphProto **out_proto);
@@ -260,7 +263,8 @@ static gml_status export_attr(exporter *x, const gml_attr *attr, Onnx__Attribute
     return GML_OK;
 }
 
-/* ---- nodes and graphs ----------------------------------------------------------------------- */
+/* ---- nodes and graphs -----------------------------------------------------------------------
+ */
 
 /* Values known when compiling, without operands, are initialisers. */
 static bool is_constant(const gml_node *node)
@@ -287,8 +291,8 @@ static gml_status check_opset(exporter *x, const gml_node *node)
     if (needed <= x->options.opset)
         return GML_OK;
     return gml_fail(x->diags, GML_E_UNSUPPORTED, node->loc,
-                    "this needs operator set %lld, and %lld is to be written", (long long)needed,
-                    (long long)x->options.opset);
+                    "this needs operator set %lld, and %lld is to be written",
+                    (long long)needed, (long long)x->options.opset);
 }
 
 static gml_status export_node(exporter *x, const gml_node *node, Onnx__NodeProto **out_proto)
@@ -324,14 +328,14 @@ static const char *result_name(exporter *x, const gml_graph *graph, uint32_t i)
     return name != NULL && *name != '\0' ? name : gml_arena_printf(&x->scratch, "result%u", i);
 }
 
-/* A result takes the name of the graph's output where it is computed by a node of the graph and not
- * another output already; else an Identity stands between them. */
+/* A result takes the name of the graph's output where it is computed by a node of the graph and
+ * not another output already; else an Identity stands between them. */
 static void name_results(exporter *x, const gml_graph *graph, char **out_names)
 {
     for (uint32_t i = 0; i < graph->n_results; i++) {
         const gml_value *value = graph->results[i];
-        bool is_free = value->def != NULL && value->graph == graph && !is_constant(value->def) &&
-                       x->names[value->id] == NULL;
+        bool is_free = value->def != NULL && value->graph == graph &&
+                       !is_constant(value->def) && x->names[value->id] == NULL;
         out_names[i] = unique_name(x, result_name(x, graph, i));
         if (is_free)
             x->names[value->id] = out_names[i];
@@ -368,8 +372,8 @@ static gml_status export_graph(exporter *x, const gml_graph *graph,
     name_results(x, graph, names);
     gml_for_each_node(node, graph) {
         if (is_constant(node))
-            proto->initializer[proto->n_initializer++] = export_tensor(
-                x, node->results[0].constant, value_name(x, &node->results[0]));
+            proto->initializer[proto->n_initializer++] =
+                export_tensor(x, node->results[0].constant, value_name(x, &node->results[0]));
         else
             GML_TRY(export_node(x, node, &proto->node[proto->n_node++]));
     }
@@ -465,7 +469,8 @@ static gml_status export_model(exporter *x, const gml_module *module, gml_diags 
     return GML_OK;
 }
 
-/* ---- where the bytes go --------------------------------------------------------------------- */
+/* ---- where the bytes go ---------------------------------------------------------------------
+ */
 
 /* A protobuf-c sink over a file or a string. */
 typedef struct sink {
@@ -485,7 +490,8 @@ static void write_bytes(sink *to, const uint8_t *bytes, size_t len)
         at += piece;
         to->done += piece;
         if (to->options->progress != NULL && (piece == GML_PIECE || to->done == to->total))
-            to->options->progress(to->options->progress_context, "writing", to->done, to->total);
+            to->options->progress(to->options->progress_context, "writing", to->done,
+                                  to->total);
     }
 }
 

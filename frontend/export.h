@@ -1,13 +1,14 @@
 /* frontend/export.h - a module becomes an ONNX model.
  *
- * Written for the newest released operator sets (frontend/opset.h), or an older one of ai.onnx whose words
- * mean the same: then a node that it does not know is GML_E_UNSUPPORTED. The main graph's inputs and outputs
- * keep their names; every other name is made unique over the whole model, as ONNX wants it. Constants
- * are initialisers. Operators of gemel's own are written under the domain "gemel", and only gemel reads
- * those. Sizes that are expressions are written as their text.
+ * Written for the newest released operator sets (frontend/opset.h), or an older one of ai.onnx
+ * whose words mean the same: then a node that it does not know is GML_E_UNSUPPORTED. The main
+ * graph's inputs and outputs keep their names; every other name is made unique over the whole
+ * model, as ONNX wants it. Constants are initialisers. Operators of gemel's own are written
+ * under the domain "gemel", and only gemel reads those. Sizes that are expressions are written
+ * as their text.
  *
- * Nothing is copied but what must be packed. Failures: GML_E_INVALID when a type that ONNX demands is
- * unknown, GML_E_UNSUPPORTED when the model exceeds protobuf's 2 GB, GML_E_IO.
+ * Nothing is copied but what must be packed. Failures: GML_E_INVALID when a type that ONNX
+ * demands is unknown, GML_E_UNSUPPORTED when the model exceeds protobuf's 2 GB, GML_E_IO.
  */
 #ifndef GML_FRONTEND_EXPORT_H
 #define GML_FRONTEND_EXPORT_H

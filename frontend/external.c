@@ -3,6 +3,8 @@
 
 #include "frontend/external.h"
 
+#include "base/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -10,8 +12,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include "base/file.h"
 
 #define GML_OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
 
@@ -101,8 +101,8 @@ static gml_status map_checked(gml_externals *externals, int fd, const char *loca
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
-        return gml_fail(diags, GML_E_IO, loc, "cannot inspect external data \"%s\": %s", location,
-                        strerror(errno));
+        return gml_fail(diags, GML_E_IO, loc, "cannot inspect external data \"%s\": %s",
+                        location, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return gml_fail(diags, GML_E_INVALID, loc, "external data \"%s\" is not a regular file",
                         location);
@@ -138,10 +138,11 @@ static gml_status map_location(gml_externals *externals, const char *location, g
     int error = errno;
     close(folder);
     if (fd < 0 && (error == ELOOP || error == EXDEV || error == ENOTDIR))
-        return gml_fail(diags, GML_E_INVALID, loc,
-                        "external data \"%s\" is reached through a symbolic link, or leaves the "
-                        "model's folder",
-                        location);
+        return gml_fail(
+            diags, GML_E_INVALID, loc,
+            "external data \"%s\" is reached through a symbolic link, or leaves the "
+            "model's folder",
+            location);
     if (fd < 0)
         return gml_fail(diags, GML_E_IO, loc, "cannot open external data \"%s\": %s", location,
                         strerror(error));
@@ -180,10 +181,11 @@ static gml_status read_entries(const gml_external_entry *entries, size_t n_entri
         while (k < GML_N_KEYS && strcmp(key, keys[k]) != 0)
             k++;
         if (k == GML_N_KEYS)
-            return gml_fail(diags, GML_E_INVALID, loc, "external data has an unknown key \"%s\"",
-                            key);
+            return gml_fail(diags, GML_E_INVALID, loc,
+                            "external data has an unknown key \"%s\"", key);
         if (values[k] != NULL)
-            return gml_fail(diags, GML_E_INVALID, loc, "external data has two keys \"%s\"", key);
+            return gml_fail(diags, GML_E_INVALID, loc, "external data has two keys \"%s\"",
+                            key);
         values[k] = entries[i].value != NULL ? entries[i].value : "";
     }
     if (values[GML_LOCATION] == NULL)
@@ -201,11 +203,11 @@ gml_status gml_external_find(gml_externals *externals, const gml_external_entry 
     uint64_t offset = 0;
     uint64_t length = size;
     if (values[GML_OFFSET] != NULL && !parse_size(values[GML_OFFSET], &offset))
-        return gml_fail(diags, GML_E_INVALID, loc, "the offset of external data, \"%s\", is no size",
-                        values[GML_OFFSET]);
+        return gml_fail(diags, GML_E_INVALID, loc,
+                        "the offset of external data, \"%s\", is no size", values[GML_OFFSET]);
     if (values[GML_LENGTH] != NULL && !parse_size(values[GML_LENGTH], &length))
-        return gml_fail(diags, GML_E_INVALID, loc, "the length of external data, \"%s\", is no size",
-                        values[GML_LENGTH]);
+        return gml_fail(diags, GML_E_INVALID, loc,
+                        "the length of external data, \"%s\", is no size", values[GML_LENGTH]);
     if (length != size)
         return gml_fail(diags, GML_E_INVALID, loc,
                         "a tensor has %llu bytes of external data where its shape needs %zu",

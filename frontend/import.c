@@ -1,11 +1,12 @@
-/* frontend/import.c - from a file to a module: the model's own fields; graphs are import_graph.c's. */
+/* frontend/import.c - from a file to a module: the model's own fields; graphs are
+ * import_graph.c's. */
 #include "frontend/import.h"
-
-#include <string.h>
 
 #include "base/file.h"
 #include "frontend/importer.h"
 #include "frontend/wire.h"
+
+#include <string.h>
 
 const char *gml_text_or_empty(const char *text)
 {
@@ -113,9 +114,8 @@ const Onnx__FunctionProto *gml_find_function(const gml_scope *scope,
     gml_importer *importer = scope->importer;
     if (importer->functions.count == 0)
         return NULL;
-    return gml_map_find(&importer->functions,
-                        function_key(&importer->scratch, proto->domain, proto->op_type,
-                                     proto->overload));
+    return gml_map_find(&importer->functions, function_key(&importer->scratch, proto->domain,
+                                                           proto->op_type, proto->overload));
 }
 
 /* One diagnostic an operator, with the names of the nodes that use it. */
@@ -144,7 +144,8 @@ static gml_status import_model(gml_importer *importer, const void *bytes, size_t
                             &message, importer->diags, loc));
     const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
     if (model->graph == NULL)
-        return gml_import_fail(importer, GML_E_INVALID, loc, "is no ONNX model: it has no graph");
+        return gml_import_fail(importer, GML_E_INVALID, loc,
+                               "is no ONNX model: it has no graph");
     importer->model = model;
     importer->opsets.items = (const Onnx__OperatorSetIdProto *const *)model->opset_import;
     importer->opsets.count = model->n_opset_import;
@@ -215,7 +216,8 @@ gml_status gml_onnx_parse(const void *bytes, size_t len, const gml_onnx_options 
 {
     static const gml_onnx_options defaults = {.skip_infer = false};
     *out_module = NULL;
-    return import_bytes(bytes, len, options != NULL ? options : &defaults, NULL, out_module, diags);
+    return import_bytes(bytes, len, options != NULL ? options : &defaults, NULL, out_module,
+                        diags);
 }
 
 gml_status gml_onnx_load(const char *path, const gml_onnx_options *options,
@@ -231,7 +233,8 @@ gml_status gml_onnx_load(const char *path, const gml_onnx_options *options,
         with_path = *options;
     with_path.file = path;
     with_path.folder = gml_path_folder(&folder, path);
-    gml_status status = import_bytes(file.data, file.size, &with_path, &file, out_module, diags);
+    gml_status status =
+        import_bytes(file.data, file.size, &with_path, &file, out_module, diags);
     gml_arena_reset(&folder);
     return status;
 }

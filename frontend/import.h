@@ -1,13 +1,14 @@
 /* frontend/import.h - an ONNX model becomes a module.
  *
- * The whole file is checked: what comes out obeys every invariant of ir/graph.h, speaks the newest
- * operator sets, and has no functions (they are inlined). Constants point into the mapped file, which
- * the module owns. Initialisers are constants even where a graph input of the same name says that
- * they could be overridden.
+ * The whole file is checked: what comes out obeys every invariant of ir/graph.h, speaks the
+ * newest operator sets, and has no functions (they are inlined). Constants point into the
+ * mapped file, which the module owns. Initialisers are constants even where a graph input of
+ * the same name says that they could be overridden.
  *
- * Every fault is one diagnostic at its node: GML_E_UNSUPPORTED for operators that gemel does not know
- * (all of them are reported at once), GML_E_INVALID, GML_E_TYPE, GML_E_SHAPE, GML_E_RANGE for faults of
- * the model, GML_E_IO for files. Nothing is left behind after a failure.
+ * Every fault is one diagnostic at its node: GML_E_UNSUPPORTED for operators that gemel does
+ * not know (all of them are reported at once), GML_E_INVALID, GML_E_TYPE, GML_E_SHAPE,
+ * GML_E_RANGE for faults of the model, GML_E_IO for files. Nothing is left behind after a
+ * failure.
  */
 #ifndef GML_FRONTEND_IMPORT_H
 #define GML_FRONTEND_IMPORT_H
@@ -22,10 +23,10 @@ typedef struct gml_onnx_dim {
 
 /* All zero is the default. */
 typedef struct gml_onnx_options {
-    bool skip_infer;         /* leave types unknown but for what the file declares */
-    bool allow_hard_links;   /* external data may have several names */
-    const char *file;        /* gml_onnx_parse: the name for messages */
-    const char *folder;      /* gml_onnx_parse: of external data; NULL: there can be none */
+    bool skip_infer;       /* leave types unknown but for what the file declares */
+    bool allow_hard_links; /* external data may have several names */
+    const char *file;      /* gml_onnx_parse: the name for messages */
+    const char *folder;    /* gml_onnx_parse: of external data; NULL: there can be none */
     const gml_onnx_dim *dims;
     size_t n_dims;
 } gml_onnx_options;

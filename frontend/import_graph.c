@@ -1,13 +1,13 @@
 /* frontend/import_graph.c - names, graphs, and calls of the model's functions.
  *
- * A call is inlined: its function's nodes are imported into the graph of the caller, in a scope of
- * their own in which the function's inputs name the call's operands. Functions must not call
- * themselves, however indirectly; since two calls in each of twenty functions already make a million
- * nodes, the module's nodes are counted too.
+ * A call is inlined: its function's nodes are imported into the graph of the caller, in a scope
+ * of their own in which the function's inputs name the call's operands. Functions must not call
+ * themselves, however indirectly; since two calls in each of twenty functions already make a
+ * million nodes, the module's nodes are counted too.
  */
-#include <string.h>
-
 #include "frontend/importer.h"
+
+#include <string.h>
 
 void gml_scope_init(gml_scope *scope, gml_importer *importer, gml_graph *graph,
                     gml_scope *parent)
@@ -47,7 +47,8 @@ gml_value *gml_scope_placeholder(gml_scope *scope)
     return gml_graph_add_param(scope->graph, "", (gml_type){.kind = GML_TYPE_UNKNOWN});
 }
 
-/* ---- graphs --------------------------------------------------------------------------------- */
+/* ---- graphs ---------------------------------------------------------------------------------
+ */
 
 static gml_loc named_loc(const gml_scope *scope, const char *name, const char *op)
 {
@@ -72,7 +73,8 @@ static void define_constant(gml_scope *scope, const char *name, gml_status statu
                             const gml_tensor *tensor, gml_loc loc)
 {
     if (name == NULL || *name == '\0') {
-        (void)gml_import_fail(scope->importer, GML_E_INVALID, loc, "an initialiser has no name");
+        (void)gml_import_fail(scope->importer, GML_E_INVALID, loc,
+                              "an initialiser has no name");
         return;
     }
     gml_value *value = status == GML_OK ? gml_graph_constant(scope->graph, NULL, tensor, loc)
@@ -147,10 +149,9 @@ static void import_outputs(gml_scope *scope, const Onnx__GraphProto *proto)
                            value->type.kind == GML_TYPE_TENSOR &&
                            declared.dtype != value->type.dtype;
         if (contradicts)
-            (void)gml_import_fail(importer, GML_E_TYPE, loc,
-                                  "an output is declared as %s and computed as %s",
-                                  gml_dtype_name(declared.dtype),
-                                  gml_dtype_name(value->type.dtype));
+            (void)gml_import_fail(
+                importer, GML_E_TYPE, loc, "an output is declared as %s and computed as %s",
+                gml_dtype_name(declared.dtype), gml_dtype_name(value->type.dtype));
         gml_graph_add_result(scope->graph, value, item->name);
     }
 }
@@ -167,7 +168,8 @@ void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto)
 {
     gml_importer *importer = scope->importer;
     if (importer->nesting == GML_MAX_NESTING) {
-        (void)gml_import_fail(importer, GML_E_INVALID, (gml_loc){.file = importer->module->file},
+        (void)gml_import_fail(importer, GML_E_INVALID,
+                              (gml_loc){.file = importer->module->file},
                               "graphs and calls are nested more than %d deep", GML_MAX_NESTING);
         return;
     }
@@ -188,7 +190,8 @@ void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto)
     importer->nesting--;
 }
 
-/* ---- calls ---------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------
+ */
 
 static bool check_recursion(gml_scope *scope, const Onnx__FunctionProto *function, gml_loc loc)
 {
@@ -255,7 +258,8 @@ static bool bind_operands(gml_scope *caller, gml_scope *scope, const gml_call *c
     return true;
 }
 
-/* Results are known by the caller's names. `first_id`: values with smaller ids existed before. */
+/* Results are known by the caller's names. `first_id`: values with smaller ids existed before.
+ */
 static void bind_results(gml_scope *caller, const gml_scope *scope, const gml_call *call,
                          const Onnx__NodeProto *proto, uint32_t first_id)
 {
@@ -266,10 +270,9 @@ static void bind_results(gml_scope *caller, const gml_scope *scope, const gml_ca
             continue;
         gml_value *value = gml_scope_find(scope, call->function->output[i]);
         if (value == NULL || value == &importer->absent) {
-            (void)gml_import_fail(importer, GML_E_INVALID, loc,
-                                  "function %s does not define its output \"%s\"",
-                                  gml_text_or_empty(call->function->name),
-                                  call->function->output[i]);
+            (void)gml_import_fail(
+                importer, GML_E_INVALID, loc, "function %s does not define its output \"%s\"",
+                gml_text_or_empty(call->function->name), call->function->output[i]);
             value = gml_scope_placeholder(caller);
         }
         if (value->id >= first_id)

@@ -1,8 +1,8 @@
 /* frontend/import_node.c - one node of the file: a call, a constant, or an operator. */
-#include <string.h>
-
 #include "frontend/importer.h"
 #include "ir/op.h"
+
+#include <string.h>
 
 gml_loc gml_node_loc(const gml_scope *scope, const Onnx__NodeProto *proto)
 {
@@ -26,7 +26,8 @@ void gml_import_placeholders(gml_scope *scope, const Onnx__NodeProto *proto, gml
     }
 }
 
-/* ---- operands ------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------
+ */
 
 static bool is_result(const char *name, const Onnx__NodeProto *const *nodes, size_t n_nodes)
 {
@@ -50,10 +51,11 @@ gml_value *gml_import_operand(gml_scope *scope, const Onnx__NodeProto *proto, si
     while (holder != NULL && !is_result(name, holder->nodes, holder->n_nodes))
         holder = holder->parent;
     if (holder != NULL)
-        (void)gml_import_fail(scope->importer, GML_E_INVALID, loc,
-                              "operand %zu, \"%s\", is the result of this or a later node: nodes "
-                              "are out of order or form a cycle",
-                              k, name);
+        (void)gml_import_fail(
+            scope->importer, GML_E_INVALID, loc,
+            "operand %zu, \"%s\", is the result of this or a later node: nodes "
+            "are out of order or form a cycle",
+            k, name);
     else
         (void)gml_import_fail(scope->importer, GML_E_INVALID, loc,
                               "operand %zu, \"%s\", is not defined", k, name);
@@ -74,9 +76,11 @@ static void import_operands(gml_scope *scope, const Onnx__NodeProto *proto, gml_
     }
 }
 
-/* ---- attributes ----------------------------------------------------------------------------- */
+/* ---- attributes -----------------------------------------------------------------------------
+ */
 
-/* Attributes of a node before its operator is known: graphs are imported last, into the node. */
+/* Attributes of a node before its operator is known: graphs are imported last, into the node.
+ */
 typedef struct graph_attr {
     const char *name;
     gml_binding binding;
@@ -135,12 +139,13 @@ static const gml_attr_spec *find_spec(const gml_op_info *op, const char *name)
 static gml_status check_attr(gml_importer *importer, const gml_node *node, const char *name,
                              gml_attr_kind kind)
 {
-    static const char *const kinds[] = {"nothing", "an integer", "a float",   "a string",
-                                        "a tensor", "a type",    "a graph",   "integers",
-                                        "floats",   "strings",   "tensors"};
+    static const char *const kinds[] = {"nothing",  "an integer", "a float", "a string",
+                                        "a tensor", "a type",     "a graph", "integers",
+                                        "floats",   "strings",    "tensors"};
     const gml_attr_spec *spec = find_spec(node->op, name);
     if (spec == NULL)
-        return gml_import_fail(importer, GML_E_INVALID, node->loc, "unknown attribute %s", name);
+        return gml_import_fail(importer, GML_E_INVALID, node->loc, "unknown attribute %s",
+                               name);
     if (spec->kind != kind)
         return gml_import_fail(importer, GML_E_INVALID, node->loc,
                                "attribute %s is %s where %s should be", name, kinds[kind],
@@ -179,7 +184,8 @@ static gml_status attach_regions(gml_importer *importer, gml_node *node,
     return GML_OK;
 }
 
-/* ---- constants ------------------------------------------------------------------------------ */
+/* ---- constants ------------------------------------------------------------------------------
+ */
 
 /* Constant's attributes other than value and sparse_value, as a tensor. */
 static bool tensor_of_attr(gml_arena *arena, const gml_attr *attr, gml_tensor *out_tensor)
@@ -235,14 +241,15 @@ static gml_status import_constant(gml_scope *scope, const Onnx__NodeProto *proto
     return GML_OK;
 }
 
-/* ---- operators ------------------------------------------------------------------------------ */
+/* ---- operators ------------------------------------------------------------------------------
+ */
 
 static void note_unknown(gml_importer *importer, const gml_draft *draft)
 {
     for (size_t i = 0; i < importer->unknown.count; i++) {
         gml_unknown_op *unknown = importer->unknown.items[i];
-        if (strcmp(unknown->op, draft->op) == 0 && strcmp(unknown->domain, draft->domain) == 0 &&
-            unknown->version == draft->version) {
+        if (strcmp(unknown->op, draft->op) == 0 &&
+            strcmp(unknown->domain, draft->domain) == 0 && unknown->version == draft->version) {
             gml_push(&importer->scratch, &unknown->more, draft->loc.node);
             return;
         }
@@ -299,9 +306,9 @@ static gml_status build_node(gml_scope *scope, const Onnx__NodeProto *proto, gml
         note_unknown(importer, draft);
         return GML_E_UNSUPPORTED;
     }
-    gml_node *node = gml_node_create(scope->graph, NULL, op, draft->operands.items,
-                                     (uint32_t)draft->operands.count, draft->n_outputs,
-                                     draft->loc);
+    gml_node *node =
+        gml_node_create(scope->graph, NULL, op, draft->operands.items,
+                        (uint32_t)draft->operands.count, draft->n_outputs, draft->loc);
     GML_TRY(attach_attributes(importer, node, draft));
     GML_TRY(attach_regions(importer, node, graphs));
     for (uint32_t i = 0; i < draft->n_outputs; i++) {
@@ -324,8 +331,8 @@ static void infer_added(gml_scope *scope, gml_node *last)
     }
 }
 
-/* Before opset 9 Scan ran once for every element of a batch: its operands, after one for the lengths,
- * had an axis more in front. That is a Scan over the batch around the Scan of today:
+/* Before opset 9 Scan ran once for every element of a batch: its operands, after one for the
+ * lengths, had an axis more in front. That is a Scan over the batch around the Scan of today:
  *
  *     results = Scan(states..., inputs...) { inner(state..., input...) = Scan(...) { body } }
  */

@@ -1,9 +1,10 @@
 /* frontend/import_types.c - TypeProto and AttributeProto. */
-#include <string.h>
-
 #include "frontend/importer.h"
 
-/* ---- types ---------------------------------------------------------------------------------- */
+#include <string.h>
+
+/* ---- types ----------------------------------------------------------------------------------
+ */
 
 static gml_dim import_dim(gml_importer *importer, const Onnx__TensorShapeProto__Dimension *dim,
                           gml_loc loc)
@@ -12,7 +13,8 @@ static gml_dim import_dim(gml_importer *importer, const Onnx__TensorShapeProto__
     if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE) {
         /* Some exporters write -1 for what they do not know. */
         if (dim->dim_value >= GML_DIM_LIMIT)
-            (void)gml_import_fail(importer, GML_E_SHAPE, loc, "a dimension of %lld is too large",
+            (void)gml_import_fail(importer, GML_E_SHAPE, loc,
+                                  "a dimension of %lld is too large",
                                   (long long)dim->dim_value);
         bool is_size = dim->dim_value >= 0 && dim->dim_value < GML_DIM_LIMIT;
         return is_size ? dim->dim_value : gml_dim_fresh(pool, "d");
@@ -93,7 +95,8 @@ gml_status gml_import_type(gml_importer *importer, const Onnx__TypeProto *proto,
     }
 }
 
-/* ---- attributes ----------------------------------------------------------------------------- */
+/* ---- attributes -----------------------------------------------------------------------------
+ */
 
 int gml_attr_proto_type(const Onnx__AttributeProto *proto)
 {
@@ -148,8 +151,8 @@ static void import_strings(gml_importer *importer, const Onnx__AttributeProto *p
 static gml_status import_tensors(gml_importer *importer, const Onnx__AttributeProto *proto,
                                  gml_loc loc, gml_attr *attr)
 {
-    const gml_tensor **tensors = gml_new_array(importer->arena, const gml_tensor *,
-                                               proto->n_tensors);
+    const gml_tensor **tensors =
+        gml_new_array(importer->arena, const gml_tensor *, proto->n_tensors);
     for (size_t i = 0; i < proto->n_tensors; i++) {
         gml_tensor *tensor = gml_new(importer->arena, gml_tensor);
         GML_TRY(gml_tensor_read(&importer->reader, proto->tensors[i], loc, tensor));

@@ -1,8 +1,9 @@
 /* frontend/importer.h - what the files of the importer share; nobody else includes it.
  *
- * A scope is the names of one graph: the main graph, a region, or a function body being inlined (whose
- * nodes go into the graph of its caller). Regions see the scopes around them, function bodies do not.
- * Parsed messages and everything about scopes live in `scratch`; what the module keeps is copied.
+ * A scope is the names of one graph: the main graph, a region, or a function body being inlined
+ * (whose nodes go into the graph of its caller). Regions see the scopes around them, function
+ * bodies do not. Parsed messages and everything about scopes live in `scratch`; what the module
+ * keeps is copied.
  */
 #ifndef GML_FRONTEND_IMPORTER_H
 #define GML_FRONTEND_IMPORTER_H
@@ -12,10 +13,10 @@
 #include "frontend/opset.h"
 #include "frontend/tensor.h"
 
-#define GML_MAX_CALLS 64          /* functions inside functions */
-#define GML_MAX_NESTING 256       /* graphs and calls inside each other, however they are mixed */
-#define GML_MAX_NODES (1u << 20)  /* in the module: calls inside calls multiply */
-#define GML_MAX_FAULTS 100        /* reported before the importer gives up */
+#define GML_MAX_CALLS   64  /* functions inside functions */
+#define GML_MAX_NESTING 256 /* graphs and calls inside each other, however they are mixed */
+#define GML_MAX_NODES   (1u << 20) /* in the module: calls inside calls multiply */
+#define GML_MAX_FAULTS  100        /* reported before the importer gives up */
 
 typedef struct gml_opsets {
     const Onnx__OperatorSetIdProto *const *items;
@@ -60,8 +61,8 @@ typedef struct gml_binding {
 /* A call being inlined. */
 typedef struct gml_call {
     const Onnx__FunctionProto *function;
-    const char *path;  /* names of the calling nodes, for names inside */
-    gml_map bindings;  /* attribute -> gml_binding */
+    const char *path; /* names of the calling nodes, for names inside */
+    gml_map bindings; /* attribute -> gml_binding */
     const struct gml_call *caller;
     unsigned depth;
 } gml_call;
@@ -73,8 +74,8 @@ typedef struct gml_scope {
     gml_map names;            /* name -> gml_value */
     gml_map hints;            /* name -> Onnx__TypeProto of value_info */
     gml_opsets opsets;
-    const gml_call *call; /* NULL outside functions */
-    gml_node *inferred;   /* for gml_draft.inferred */
+    const gml_call *call;                /* NULL outside functions */
+    gml_node *inferred;                  /* for gml_draft.inferred */
     const Onnx__NodeProto *const *nodes; /* all of them, to explain undefined names */
     size_t n_nodes;
 } gml_scope;
@@ -114,7 +115,8 @@ int gml_attr_proto_type(const Onnx__AttributeProto *proto);
 /* Where `proto` is: its name, or its first output. */
 gml_loc gml_node_loc(const gml_scope *scope, const Onnx__NodeProto *proto);
 void gml_import_node(gml_scope *scope, const Onnx__NodeProto *proto);
-/* The value of operand `k`, whose name is not empty; a fault and a placeholder when undefined. */
+/* The value of operand `k`, whose name is not empty; a fault and a placeholder when undefined.
+ */
 gml_value *gml_import_operand(gml_scope *scope, const Onnx__NodeProto *proto, size_t k,
                               gml_loc loc);
 /* Defines every output as something that failed. */

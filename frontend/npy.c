@@ -4,25 +4,25 @@
  *     {'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }      a Python literal
  *     the elements
  *
- * `descr` is a byte order (< > | =), a kind letter and the bytes of an element (U: the characters, of
- * four bytes each). Only the literals that NumPy writes are understood.
+ * `descr` is a byte order (< > | =), a kind letter and the bytes of an element (U: the
+ * characters, of four bytes each). Only the literals that NumPy writes are understood.
  */
 #include "frontend/npy.h"
-
-#include <string.h>
 
 #include "base/file.h"
 #include "base/half.h"
 #include "frontend/tensor.h"
 
-#define GML_MAGIC "\x93NUMPY"
+#include <string.h>
+
+#define GML_MAGIC     "\x93NUMPY"
 #define GML_MAGIC_LEN 6
 
 typedef struct npy_header {
-    char kind;         /* b i u f c S U */
-    bool is_swapped;   /* big-endian */
+    char kind;       /* b i u f c S U */
+    bool is_swapped; /* big-endian */
     bool is_fortran;
-    size_t item_size;  /* bytes of an element in the file */
+    size_t item_size; /* bytes of an element in the file */
     int rank;
     int64_t dims[GML_MAX_RANK];
 } npy_header;
@@ -31,7 +31,8 @@ typedef struct text_span {
     const char *at, *end;
 } text_span;
 
-/* ---- the header's literal ------------------------------------------------------------------- */
+/* ---- the header's literal -------------------------------------------------------------------
+ */
 
 static void skip_space(text_span *in)
 {
@@ -152,7 +153,8 @@ static bool parse_header(text_span in, npy_header *header)
     return seen == 7;
 }
 
-/* ---- elements ------------------------------------------------------------------------------- */
+/* ---- elements -------------------------------------------------------------------------------
+ */
 
 static gml_dtype dtype_of(const npy_header *header)
 {
@@ -161,9 +163,9 @@ static gml_dtype dtype_of(const npy_header *header)
         size_t size;
         gml_dtype dtype;
     } types[] = {
-        {'b', 1, GML_BOOL}, {'i', 1, GML_I8},  {'i', 2, GML_I16}, {'i', 4, GML_I32},
-        {'i', 8, GML_I64},  {'u', 1, GML_U8},  {'u', 2, GML_U16}, {'u', 4, GML_U32},
-        {'u', 8, GML_U64},  {'f', 2, GML_F16}, {'f', 4, GML_F32}, {'f', 8, GML_F64},
+        {'b', 1, GML_BOOL}, {'i', 1, GML_I8},    {'i', 2, GML_I16}, {'i', 4, GML_I32},
+        {'i', 8, GML_I64},  {'u', 1, GML_U8},    {'u', 2, GML_U16}, {'u', 4, GML_U32},
+        {'u', 8, GML_U64},  {'f', 2, GML_F16},   {'f', 4, GML_F32}, {'f', 8, GML_F64},
         {'c', 8, GML_C64},  {'c', 16, GML_C128},
     };
     if (header->kind == 'S' || header->kind == 'U')
@@ -298,10 +300,11 @@ gml_status gml_npy_parse(const void *bytes, size_t len, gml_arena *arena,
     if (!find_header(bytes, len, &text))
         return gml_fail(diags, GML_E_INVALID, loc, "is no .npy file");
     if (!parse_header(text, &header))
-        return gml_fail(diags, GML_E_INVALID, loc,
-                        "the header of the .npy file is malformed, or describes records or more "
-                        "than %d dimensions",
-                        GML_MAX_RANK);
+        return gml_fail(
+            diags, GML_E_INVALID, loc,
+            "the header of the .npy file is malformed, or describes records or more "
+            "than %d dimensions",
+            GML_MAX_RANK);
     gml_tensor tensor = {.dtype = dtype_of(&header), .rank = header.rank};
     memcpy(tensor.dims, header.dims, sizeof tensor.dims);
     if (tensor.dtype == GML_NONE)
@@ -338,7 +341,8 @@ gml_status gml_npy_read(const char *path, gml_arena *arena, gml_tensor *out_tens
     return status;
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------
+ */
 
 /* One character of UTF-8; a byte that begins none is U+FFFD. */
 static uint32_t take_utf8(const char **at, const char *end)
@@ -434,10 +438,12 @@ static void put_header(const gml_tensor *tensor, size_t width, gml_str *out)
         gml_str_printf(&text, "%lld%s", (long long)tensor->dims[i],
                        tensor->rank == 1 || i + 1 < tensor->rank ? "," : "");
     gml_str_puts(&text, "), }");
-    while ((GML_MAGIC_LEN + 4 + text.len + 1) % 64 != 0) /* elements begin at a multiple of 64 */
+    while ((GML_MAGIC_LEN + 4 + text.len + 1) % 64 !=
+           0) /* elements begin at a multiple of 64 */
         gml_str_putc(&text, ' ');
     gml_str_putc(&text, '\n');
-    const char fixed[4] = {1, 0, (char)(uint8_t)(text.len & 0xff), (char)(uint8_t)(text.len >> 8)};
+    const char fixed[4] = {1, 0, (char)(uint8_t)(text.len & 0xff),
+                           (char)(uint8_t)(text.len >> 8)};
     gml_str_append(out, GML_MAGIC, GML_MAGIC_LEN);
     gml_str_append(out, fixed, sizeof fixed);
     gml_str_append(out, text.text, text.len);

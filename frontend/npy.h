@@ -1,13 +1,14 @@
 /* frontend/npy.h - NumPy's files: one array (.npy, format 1 to 3) and several (.npz).
  *
- * Read: bool, integers, floats of 16, 32 and 64 bits, complex numbers of 64 and 128, either byte
- * order, row- or column-major; bytes (S) and text (U, which becomes UTF-8) as string tensors. Objects
- * and records are refused. Elements are copied into the caller's arena, aligned to 64 bytes.
- * Written: the same, little-endian and row-major. NumPy has no bfloat16 and no 8-bit or smaller floats:
- * those are widened to float32, which is exact; 4- and 2-bit integers are written as 8-bit ones.
+ * Read: bool, integers, floats of 16, 32 and 64 bits, complex numbers of 64 and 128, either
+ * byte order, row- or column-major; bytes (S) and text (U, which becomes UTF-8) as string
+ * tensors. Objects and records are refused. Elements are copied into the caller's arena,
+ * aligned to 64 bytes. Written: the same, little-endian and row-major. NumPy has no bfloat16
+ * and no 8-bit or smaller floats: those are widened to float32, which is exact; 4- and 2-bit
+ * integers are written as 8-bit ones.
  *
- * An .npz is a zip of .npy files, stored or deflated: libarchive does the zip. Hostile files are
- * diagnosed with GML_E_INVALID; nothing is allocated that the file's size does not justify.
+ * An .npz is a zip of .npy files, stored or deflated: libarchive does the zip. Hostile files
+ * are diagnosed with GML_E_INVALID; nothing is allocated that the file's size does not justify.
  */
 #ifndef GML_FRONTEND_NPY_H
 #define GML_FRONTEND_NPY_H

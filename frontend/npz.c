@@ -1,10 +1,10 @@
 /* frontend/npz.c - several .npy files in a zip, through libarchive. */
+#include "base/file.h"
+#include "frontend/npy.h"
+
 #include <archive.h>
 #include <archive_entry.h>
 #include <string.h>
-
-#include "base/file.h"
-#include "frontend/npy.h"
 
 /* Deflate cannot make more than 1032 bytes out of one: what claims to is a trap. */
 #define GML_MAX_INFLATION 1032
@@ -89,7 +89,8 @@ gml_status gml_npz_read(const char *path, gml_arena *arena, gml_npz *out_npz, gm
     return status;
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------
+ */
 
 static la_ssize_t put_bytes(struct archive *archive, void *context, const void *bytes,
                             size_t len)
@@ -114,7 +115,8 @@ static bool put_entry(struct archive *archive, const gml_named_tensor *item)
         archive_entry_set_size(entry, (la_int64_t)bytes.len);
         archive_entry_set_filetype(entry, AE_IFREG);
         archive_entry_set_perm(entry, 0644);
-        archive_entry_set_mtime(entry, 315532800, 0); /* 1980: the same tensors, the same bytes */
+        archive_entry_set_mtime(entry, 315532800,
+                                0); /* 1980: the same tensors, the same bytes */
         is_done = archive_write_header(archive, entry) == ARCHIVE_OK &&
                   archive_write_data(archive, bytes.text, bytes.len) == (la_ssize_t)bytes.len;
         archive_entry_free(entry);

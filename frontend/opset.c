@@ -1,11 +1,11 @@
 /* frontend/opset.c - the table of upgrades, and what its rules are written with. */
 #include "frontend/opset.h"
 
-#include <string.h>
-
 #include "base/half.h"
 #include "frontend/opset_rules.h"
 #include "ir/op.h"
+
+#include <string.h>
 
 typedef struct upgrade_row {
     const char *op;
@@ -14,8 +14,8 @@ typedef struct upgrade_row {
     const char *domain; /* NULL: ai.onnx */
 } upgrade_row;
 
-/* An operator's rows run in this order. A rule that brings its node all the way to the newest form
- * sets the draft's version, so that no later row sees it. */
+/* An operator's rows run in this order. A rule that brings its node all the way to the newest
+ * form sets the draft's version, so that no later row sees it. */
 static const upgrade_row rows[] = {
     {"Add", 7, gml_upgrade_broadcast},
     {"And", 7, gml_upgrade_broadcast},
@@ -87,7 +87,8 @@ gml_status gml_opset_upgrade(gml_draft *draft)
     return GML_OK;
 }
 
-/* ---- attributes and operands ---------------------------------------------------------------- */
+/* ---- attributes and operands ----------------------------------------------------------------
+ */
 
 const gml_attr *gml_draft_find(const gml_draft *draft, const char *name, gml_attr_kind kind)
 {
@@ -145,10 +146,11 @@ gml_status gml_draft_refuse(gml_draft *draft, const char *what)
                     draft->loc.op, (long long)draft->version, what);
 }
 
-/* ---- types ---------------------------------------------------------------------------------- */
+/* ---- types ----------------------------------------------------------------------------------
+ */
 
-/* Infers what was built since the last call. Faults are not reported here: whoever infers the whole
- * graph will meet them again. */
+/* Infers what was built since the last call. Faults are not reported here: whoever infers the
+ * whole graph will meet them again. */
 static void infer_so_far(gml_draft *draft)
 {
     gml_node *node = *draft->inferred != NULL ? (*draft->inferred)->next : draft->graph->first;
@@ -172,7 +174,8 @@ const gml_type *gml_draft_type(gml_draft *draft, unsigned k)
     return is_known ? &value->type : NULL;
 }
 
-/* ---- new nodes ------------------------------------------------------------------------------ */
+/* ---- new nodes ------------------------------------------------------------------------------
+ */
 
 gml_value *gml_draft_ints(gml_draft *draft, const int64_t *values, size_t count)
 {
@@ -205,8 +208,8 @@ gml_status gml_draft_scalar_like(gml_draft *draft, unsigned k, float value,
 {
     const gml_value *like = gml_draft_operand(draft, k);
     (void)gml_draft_type(draft, k);
-    gml_dtype dtype = like != NULL && like->type.kind == GML_TYPE_TENSOR ? like->type.dtype
-                                                                        : GML_NONE;
+    gml_dtype dtype =
+        like != NULL && like->type.kind == GML_TYPE_TENSOR ? like->type.dtype : GML_NONE;
     gml_tensor tensor = {.dtype = dtype};
     tensor.data = gml_arena_alloc(&draft->graph->module->arena, sizeof(double));
     double wide = (double)value;
@@ -231,7 +234,8 @@ gml_status gml_draft_emit(gml_draft *draft, const char *op, gml_value *const *op
 {
     const gml_op_info *info = gml_op_find(NULL, op);
     if (info == NULL)
-        return gml_draft_refuse(draft, "its newest form needs an operator that is not supported");
+        return gml_draft_refuse(draft,
+                                "its newest form needs an operator that is not supported");
     gml_node *node =
         gml_node_create(draft->graph, NULL, info, operands, n_operands, 1, draft->loc);
     if (attr != NULL)

@@ -1,9 +1,10 @@
 /* frontend/opset.h - brings nodes of older operator sets to the newest form.
  *
- * The rest of gemel knows one meaning per operator. A node is first a draft: what the file says, with
- * operands looked up. Every row of the table in opset.c that fits the draft's operator and version
- * changes it; a rule may add nodes before it (constants that used to be attributes), and nodes after
- * it by building everything itself and leaving the values in `results`.
+ * The rest of gemel knows one meaning per operator. A node is first a draft: what the file
+ * says, with operands looked up. Every row of the table in opset.c that fits the draft's
+ * operator and version changes it; a rule may add nodes before it (constants that used to be
+ * attributes), and nodes after it by building everything itself and leaving the values in
+ * `results`.
  *
  * Everything lives in the module's arena. Not thread-safe.
  */
@@ -13,11 +14,11 @@
 #include "ir/graph.h"
 
 /* Operator sets up to these are understood. */
-#define GML_OPSET_NEWEST 28
-#define GML_OPSET_ML_NEWEST 5
+#define GML_OPSET_NEWEST         28
+#define GML_OPSET_ML_NEWEST      5
 /* What is written. */
-#define GML_OPSET_WRITTEN 27
-#define GML_OPSET_ML_WRITTEN 5
+#define GML_OPSET_WRITTEN        27
+#define GML_OPSET_ML_WRITTEN     5
 #define GML_OPSET_OLDEST_WRITTEN 17
 
 typedef struct gml_draft {
@@ -28,7 +29,8 @@ typedef struct gml_draft {
     gml_vec(gml_attr) attrs;       /* under the names of that version; no graphs */
     const char *const *outputs;    /* their names, "" for those nobody wants */
     uint32_t n_outputs;
-    gml_value **results; /* one per output, all NULL before; if a rule fills [0], no node is made */
+    gml_value *
+        *results; /* one per output, all NULL before; if a rule fills [0], no node is made */
     gml_graph *graph;    /* nodes go to its end */
     gml_node **inferred; /* how far types of `graph` have been asked for; NULL: not at all */
     gml_loc loc;
@@ -38,18 +40,21 @@ typedef struct gml_draft {
 /* GML_E_UNSUPPORTED or GML_E_INVALID with a diagnostic at draft->loc. */
 GML_MUST_CHECK gml_status gml_opset_upgrade(gml_draft *draft);
 
-/* The oldest operator set of ai.onnx, from GML_OPSET_OLDEST_WRITTEN on, in which `node` has the form that
- * it has in the newest. Operators, attributes and operand counts are looked at; element types and the
- * values of attributes are not. Other domains: GML_OPSET_OLDEST_WRITTEN. */
+/* The oldest operator set of ai.onnx, from GML_OPSET_OLDEST_WRITTEN on, in which `node` has the
+ * form that it has in the newest. Operators, attributes and operand counts are looked at;
+ * element types and the values of attributes are not. Other domains: GML_OPSET_OLDEST_WRITTEN.
+ */
 int64_t gml_opset_of_node(const gml_node *node);
 /* The IR version of a file with this operator set. */
 int64_t gml_opset_ir_version(int64_t opset);
 
-/* ---- for rules ------------------------------------------------------------------------------ */
+/* ---- for rules ------------------------------------------------------------------------------
+ */
 
 typedef gml_status (*gml_upgrade_fn)(gml_draft *draft);
 
-/* NULL when there is no such attribute of that kind. The pointer is valid until attrs change. */
+/* NULL when there is no such attribute of that kind. The pointer is valid until attrs change.
+ */
 const gml_attr *gml_draft_find(const gml_draft *draft, const char *name, gml_attr_kind kind);
 int64_t gml_draft_int(const gml_draft *draft, const char *name, int64_t fallback);
 void gml_draft_drop(gml_draft *draft, const char *name);
@@ -60,8 +65,8 @@ void gml_draft_set_operand(gml_draft *draft, unsigned k, gml_value *value);
 gml_value *gml_draft_operand(const gml_draft *draft, unsigned k); /* NULL: absent */
 bool gml_draft_wants(const gml_draft *draft, unsigned output);
 
-/* The tensor type of operand `k`, with known rank, inferring what was built so far; NULL when it
- * cannot be known. */
+/* The tensor type of operand `k`, with known rank, inferring what was built so far; NULL when
+ * it cannot be known. */
 const gml_type *gml_draft_type(gml_draft *draft, unsigned k);
 
 /* Constants of rank 1. */

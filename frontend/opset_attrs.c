@@ -1,8 +1,8 @@
 /* frontend/opset_attrs.c - upgrades of attributes: to operands, to new names, to nothing. */
-#include <string.h>
-
 #include "frontend/opset_rules.h"
 #include "ir/op.h"
+
+#include <string.h>
 
 /* Moves an attribute of integers into operand `k`; false when there is none. */
 static bool ints_to_operand(gml_draft *draft, const char *name, unsigned k)
@@ -52,7 +52,8 @@ gml_status gml_upgrade_cast(gml_draft *draft)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t len = strlen(names[i]);
         if (attr->as.s.len == len && memcmp(attr->as.s.data, names[i], len) == 0) {
-            gml_draft_set(draft, gml_attr_int("to", (int64_t)i + 1)); /* numbered from FLOAT = 1 */
+            gml_draft_set(draft,
+                          gml_attr_int("to", (int64_t)i + 1)); /* numbered from FLOAT = 1 */
             return GML_OK;
         }
     }
@@ -119,7 +120,8 @@ gml_status gml_upgrade_grid_sample(gml_draft *draft)
     return GML_OK;
 }
 
-/* classes_strings was a table indexed by the label; strings went to indices, integers to strings. */
+/* classes_strings was a table indexed by the label; strings went to indices, integers to
+ * strings. */
 gml_status gml_upgrade_label_encoder(gml_draft *draft)
 {
     gml_arena *arena = &draft->graph->module->arena;
@@ -135,8 +137,8 @@ gml_status gml_upgrade_label_encoder(gml_draft *draft)
         indices[i] = (int64_t)i;
     gml_attr strings = *classes;
     strings.name = from_strings ? "keys_strings" : "values_strings";
-    gml_attr ints = gml_attr_ints(from_strings ? "values_int64s" : "keys_int64s", indices,
-                                  classes->count);
+    gml_attr ints =
+        gml_attr_ints(from_strings ? "values_int64s" : "keys_int64s", indices, classes->count);
     gml_draft_drop(draft, "classes_strings");
     gml_draft_drop(draft, from_strings ? "default_string" : "default_int64");
     gml_draft_set(draft, strings);

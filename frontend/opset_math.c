@@ -1,8 +1,8 @@
 /* frontend/opset_math.c - upgrades of operators whose meaning changed. */
-#include <string.h>
-
 #include "frontend/opset_rules.h"
 #include "ir/op.h"
+
+#include <string.h>
 
 /* `value` with `count` dimensions of size 1 after its `rank`. */
 static gml_status append_ones(gml_draft *draft, gml_value *value, int rank, int count,
@@ -15,8 +15,8 @@ static gml_status append_ones(gml_draft *draft, gml_value *value, int rank, int 
     return gml_draft_emit(draft, "Unsqueeze", operands, 2, NULL, out_value);
 }
 
-/* Statistics of the batch were computed when their outputs were asked for; that form had another
- * variance, and no model in use has it. */
+/* Statistics of the batch were computed when their outputs were asked for; that form had
+ * another variance, and no model in use has it. */
 gml_status gml_upgrade_batch_normalization(gml_draft *draft)
 {
     if (gml_draft_int(draft, "spatial", 1) != 1)
@@ -32,8 +32,8 @@ gml_status gml_upgrade_batch_normalization(gml_draft *draft)
     return GML_OK;
 }
 
-/* Before opset 7 the dimensions of operand 1 lined up with those of operand 0 from `axis` on; without
- * it, with the last ones, as today. */
+/* Before opset 7 the dimensions of operand 1 lined up with those of operand 0 from `axis` on;
+ * without it, with the last ones, as today. */
 gml_status gml_upgrade_broadcast(gml_draft *draft)
 {
     const gml_attr *attr = gml_draft_find(draft, "axis", GML_ATTR_INT);
@@ -151,8 +151,8 @@ gml_status gml_upgrade_upsample(gml_draft *draft)
     return GML_OK;
 }
 
-/* Before opset 13 Softmax, LogSoftmax and Hardmax saw a matrix: all dimensions before `axis` by all
- * from it on. Where `axis` is the last, that is what they do now. */
+/* Before opset 13 Softmax, LogSoftmax and Hardmax saw a matrix: all dimensions before `axis` by
+ * all from it on. Where `axis` is the last, that is what they do now. */
 gml_status gml_upgrade_softmax(gml_draft *draft)
 {
     int64_t axis = gml_draft_int(draft, "axis", 1);

@@ -1,12 +1,12 @@
 /* frontend/tensor.c - TensorProto to tensor view and back. */
 #include "frontend/tensor.h"
 
-#include <string.h>
-
 #include "frontend/wire.h"
 
+#include <string.h>
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "raw_data is little-endian and is used in place"
+#    error "raw_data is little-endian and is used in place"
 #endif
 
 gml_dtype gml_dtype_of_number(int64_t number)
@@ -59,7 +59,8 @@ static gml_status read_shape(const gml_tensor_reader *reader, gml_loc loc, const
     return GML_OK;
 }
 
-/* ---- elements that lie in bytes as files pack them ------------------------------------------ */
+/* ---- elements that lie in bytes as files pack them ------------------------------------------
+ */
 
 static size_t packed_size(gml_dtype dtype, size_t count)
 {
@@ -110,7 +111,8 @@ static void take_packed(gml_arena *arena, gml_tensor *tensor, const void *bytes,
         out[i] = in[i] != 0;
 }
 
-/* ---- elements in the typed fields ----------------------------------------------------------- */
+/* ---- elements in the typed fields -----------------------------------------------------------
+ */
 
 static gml_status check_count(const gml_tensor_reader *reader, gml_loc loc, const char *field,
                               size_t given, size_t needed)
@@ -149,7 +151,8 @@ static gml_status take_strings(const gml_tensor_reader *reader, const Onnx__Tens
     gml_string *out = gml_alloc_elements(reader->arena, count * sizeof *out);
     for (size_t i = 0; i < count; i++) {
         const ProtobufCBinaryData *text = &proto->string_data[i];
-        out[i].data = text->len != 0 ? gml_arena_copy(reader->arena, text->data, text->len) : "";
+        out[i].data =
+            text->len != 0 ? gml_arena_copy(reader->arena, text->data, text->len) : "";
         out[i].len = text->len;
     }
     tensor->data = out;
@@ -196,7 +199,8 @@ static gml_status read_typed(const gml_tensor_reader *reader, const Onnx__Tensor
     return GML_OK;
 }
 
-/* ---- a whole tensor ------------------------------------------------------------------------- */
+/* ---- a whole tensor -------------------------------------------------------------------------
+ */
 
 static gml_status read_external(const gml_tensor_reader *reader, const Onnx__TensorProto *proto,
                                 gml_loc loc, gml_tensor *tensor, size_t count)
@@ -242,10 +246,11 @@ gml_status gml_tensor_read(const gml_tensor_reader *reader, const Onnx__TensorPr
 {
     gml_tensor tensor = {.dtype = gml_dtype_of_number(proto->data_type)};
     if (tensor.dtype == GML_NONE)
-        return gml_fail(reader->diags, GML_E_INVALID, loc, "a tensor has unknown element type %d",
-                        (int)proto->data_type);
+        return gml_fail(reader->diags, GML_E_INVALID, loc,
+                        "a tensor has unknown element type %d", (int)proto->data_type);
     if (proto->segment != NULL)
-        return gml_fail(reader->diags, GML_E_UNSUPPORTED, loc, "a tensor is stored in segments");
+        return gml_fail(reader->diags, GML_E_UNSUPPORTED, loc,
+                        "a tensor is stored in segments");
     GML_TRY(read_shape(reader, loc, proto->dims, proto->n_dims, &tensor));
     size_t count;
     size_t bytes;
@@ -321,7 +326,8 @@ gml_status gml_tensor_read_sparse(const gml_tensor_reader *reader,
     return GML_OK;
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------
+ */
 
 static void write_strings(const gml_tensor *tensor, size_t count, gml_arena *arena,
                           Onnx__TensorProto *proto)

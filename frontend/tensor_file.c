@@ -1,11 +1,11 @@
 /* frontend/tensor_file.c - single values in protobuf files. */
 #include "frontend/tensor_file.h"
 
-#include <string.h>
-
 #include "base/file.h"
 #include "frontend/tensor.h"
 #include "frontend/wire.h"
+
+#include <string.h>
 
 typedef struct value_reader {
     gml_tensor_reader tensors; /* its arena is where values go */
@@ -26,7 +26,8 @@ static gml_status read_tensor(const value_reader *reader, const Onnx__TensorProt
     if (proto->has_raw_data) { /* may point into the file, which will be gone */
         size_t count = 0;
         size_t size = 0;
-        bool fits = gml_count_elements(tensor->dtype, tensor->rank, tensor->dims, &count, &size);
+        bool fits =
+            gml_count_elements(tensor->dtype, tensor->rank, tensor->dims, &count, &size);
         const void *data = tensor->data;
         tensor->data = gml_alloc_elements(reader->tensors.arena, size);
         if (fits && size != 0)
@@ -160,8 +161,7 @@ gml_status gml_tensor_file_parse(const void *bytes, size_t len, const gml_type *
     gml_arena_init(&scratch);
     value_reader reader = {.tensors = {.arena = arena, .diags = diags}, .loc = loc};
     ProtobufCMessage *message = NULL;
-    gml_status status =
-        gml_wire_unpack(descriptor, bytes, len, &scratch, &message, diags, loc);
+    gml_status status = gml_wire_unpack(descriptor, bytes, len, &scratch, &message, diags, loc);
     const void *proto = message;
     if (status != GML_OK)
         ;
@@ -189,7 +189,8 @@ gml_status gml_tensor_file_read(const char *path, const gml_type *type, gml_aren
     return status;
 }
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------
+ */
 
 /* A protobuf-c sink over a gml_writer. */
 typedef struct sink {

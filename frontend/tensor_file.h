@@ -1,9 +1,9 @@
-/* frontend/tensor_file.h - files that hold one value: a TensorProto, SequenceProto, OptionalProto or
- * MapProto, as ONNX's test suite keeps inputs and outputs.
+/* frontend/tensor_file.h - files that hold one value: a TensorProto, SequenceProto,
+ * OptionalProto or MapProto, as ONNX's test suite keeps inputs and outputs.
  *
- * Values are copied into the caller's arena (tensor elements aligned to 64 bytes); the file is not
- * kept open. Such files do not say what message they hold: the type of the model's input or output
- * does. Thread-safe for different arenas.
+ * Values are copied into the caller's arena (tensor elements aligned to 64 bytes); the file is
+ * not kept open. Such files do not say what message they hold: the type of the model's input or
+ * output does. Thread-safe for different arenas.
  */
 #ifndef GML_FRONTEND_TENSOR_FILE_H
 #define GML_FRONTEND_TENSOR_FILE_H
@@ -25,7 +25,8 @@ typedef struct gml_file_value {
     size_t n_items;
 } gml_file_value;
 
-/* `type` tells the message apart: NULL, and anything but a sequence, optional or map, is a tensor.
+/* `type` tells the message apart: NULL, and anything but a sequence, optional or map, is a
+ * tensor.
  * `*out_value` is untouched on failure. */
 GML_MUST_CHECK gml_status gml_tensor_file_read(const char *path, const gml_type *type,
                                                gml_arena *arena, gml_file_value *out_value,
@@ -36,14 +37,15 @@ GML_MUST_CHECK gml_status gml_tensor_file_parse(const void *bytes, size_t len,
                                                 gml_file_value *out_value, gml_diags *diags,
                                                 gml_loc loc);
 
-/* Writes `tensor` as a TensorProto; `name` may be NULL. The file appears whole or not at all. */
+/* Writes `tensor` as a TensorProto; `name` may be NULL. The file appears whole or not at all.
+ */
 GML_MUST_CHECK gml_status gml_tensor_file_write(const char *path, const char *name,
                                                 const gml_tensor *tensor, gml_diags *diags);
 
 /* ---- value_file.c ---- */
 
-/* Writes any value as the message that reads back to it: tensors, and sequences, optionals and maps of
- * them. The file appears whole or not at all. */
+/* Writes any value as the message that reads back to it: tensors, and sequences, optionals and
+ * maps of them. The file appears whole or not at all. */
 GML_MUST_CHECK gml_status gml_value_file_write(const char *path, const gml_file_value *value,
                                                gml_diags *diags);
 

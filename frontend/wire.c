@@ -1,26 +1,26 @@
 /* frontend/wire.c - scans protobuf bytes along a descriptor and leaves tensors out.
  *
- * A message is a sequence of (key, payload); the key is a varint, field number * 8 + wire type. The
- * wire type alone says how long a payload is, so unknown fields can be skipped:
+ * A message is a sequence of (key, payload); the key is a varint, field number * 8 + wire type.
+ * The wire type alone says how long a payload is, so unknown fields can be skipped:
  *
  *     0  varint: up to 10 bytes, 7 bits each, the lowest first; the top bit says "more"
  *     1  8 bytes     5  4 bytes
- *     2  a varint length, then that many bytes: text, bytes, packed numbers, an embedded message
- *     3, 4  begin and end of a group: obsolete, no ONNX file has them
+ *     2  a varint length, then that many bytes: text, bytes, packed numbers, an embedded
+ * message 3, 4  begin and end of a group: obsolete, no ONNX file has them
  *
- * Embedded messages change length when they are stripped. Their length is written as a varint padded
- * to five bytes, filled in when the message is done, so the copy is made in one pass.
+ * Embedded messages change length when they are stripped. Their length is written as a varint
+ * padded to five bytes, filled in when the message is done, so the copy is made in one pass.
  */
 #include "frontend/wire.h"
 
-#include <string.h>
-
 #include "onnx.pb-c.h"
+
+#include <string.h>
 
 enum wire_type { GML_VARINT = 0, GML_FIXED64 = 1, GML_LENGTH = 2, GML_FIXED32 = 5 };
 
 #define GML_RAW_DATA_FIELD 9
-#define GML_LENGTH_BYTES 5
+#define GML_LENGTH_BYTES   5
 
 /* What stands in a stripped raw_data: not portable, never leaves the process. */
 typedef struct raw_reference {
@@ -72,7 +72,8 @@ static void put_varint(gml_str *out, uint64_t value)
     gml_str_putc(out, (char)(uint8_t)value);
 }
 
-/* Reads a payload of wire type `type`; `*out_payload` is what follows the length, if there is one. */
+/* Reads a payload of wire type `type`; `*out_payload` is what follows the length, if there is
+ * one. */
 static gml_status read_payload(scan *s, span *in, unsigned type, span *out_payload)
 {
     const uint8_t *start = in->at;
@@ -127,8 +128,8 @@ static gml_status count_items(scan *s, const uint8_t *at, size_t n)
     return GML_OK;
 }
 
-/* Packed numbers: whole elements, every varint well formed. They cost memory by the element, but
- * little more than in the file, so they are not counted as items. */
+/* Packed numbers: whole elements, every varint well formed. They cost memory by the element,
+ * but little more than in the file, so they are not counted as items. */
 static gml_status check_packed(scan *s, const ProtobufCFieldDescriptor *field, span payload)
 {
     unsigned type = element_wire_type(field);
@@ -266,7 +267,8 @@ void gml_wire_raw(const ProtobufCBinaryData *reference, const void **out_data, s
     *out_len = raw.len;
 }
 
-/* ---- protobuf-c in an arena --------------------------------------------------------------- */
+/* ---- protobuf-c in an arena ---------------------------------------------------------------
+ */
 
 static void *arena_alloc(void *context, size_t size)
 {

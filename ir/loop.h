@@ -136,8 +136,8 @@ struct gml_stmt {
     } as;
 };
 
-/* An element pulled once is not pulled again: two pulls would bind different axes in reductions, and
- * so be different expressions. */
+/* An element pulled once is not pulled again: two pulls would bind different axes in
+ * reductions, and so be different expressions. */
 struct gml_pulled {
     const void *value;
     const gml_expr *guard;

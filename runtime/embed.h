@@ -1,8 +1,10 @@
-/* runtime/embed.h - what the entry points of an artifact call. The compiler writes those entry points
- * (typed, one set an artifact); a user of an artifact includes only the header beside it.
+/* runtime/embed.h - what the entry points of an artifact call. The compiler writes those entry
+ * points (typed, one set an artifact); a user of an artifact includes only the header beside
+ * it.
  *
- * Status numbers are the command line's exit statuses: 0 done, 3 bad input, 4 not supported, 5 the
- * machine. Every handle is one thread's at a time; several handles of one artifact may run at once.
+ * Status numbers are the command line's exit statuses: 0 done, 3 bad input, 4 not supported, 5
+ * the machine. Every handle is one thread's at a time; several handles of one artifact may run
+ * at once.
  */
 #ifndef GML_RUNTIME_EMBED_H
 #define GML_RUNTIME_EMBED_H
@@ -11,14 +13,14 @@
 
 typedef struct gml_embed gml_embed;
 
-/* Opens the artifact's image for `n_threads` threads. On failure `*out_embed` is NULL and `error`
- * (of `error_size` bytes, may be NULL) says why. */
+/* Opens the artifact's image for `n_threads` threads. On failure `*out_embed` is NULL and
+ * `error` (of `error_size` bytes, may be NULL) says why. */
 int gml_embed_open(const void *image, size_t image_size, const gml_artifact_symbols *symbols,
                    int n_threads, gml_embed **out_embed, char *error, size_t error_size);
 void gml_embed_close(gml_embed *embed); /* accepts NULL */
 
-/* Runs once. `inputs[i]` points to dense elements of input i with dimensions `dims[i]` (as many as its
- * rank); `outputs[i]` to room for output i, whose dimensions follow from the inputs'. */
+/* Runs once. `inputs[i]` points to dense elements of input i with dimensions `dims[i]` (as many
+ * as its rank); `outputs[i]` to room for output i, whose dimensions follow from the inputs'. */
 int gml_embed_run(gml_embed *embed, const void *const *inputs, const int64_t *const *dims,
                   void *const *outputs);
 /* What the last failure was. Never NULL. */

@@ -1,11 +1,12 @@
 /* runtime/program.h - a compiled model: steps over planned buffers.
  *
- * A program is immutable once built, refcounted, and shared by any number of instances; an instance
- * holds the memory of one execution. Sizes may be symbolic: they get values when inputs are bound (by
- * matching the inputs' shapes), or while running, from the results of host operators.
+ * A program is immutable once built, refcounted, and shared by any number of instances; an
+ * instance holds the memory of one execution. Sizes may be symbolic: they get values when
+ * inputs are bound (by matching the inputs' shapes), or while running, from the results of host
+ * operators.
  *
- * Knows neither the compiler's graph nor LLVM. Everything a program points to belongs to its arena,
- * to the mapped model, or to the artifact that it was loaded from.
+ * Knows neither the compiler's graph nor LLVM. Everything a program points to belongs to its
+ * arena, to the mapped model, or to the artifact that it was loaded from.
  */
 #ifndef GML_RUNTIME_PROGRAM_H
 #define GML_RUNTIME_PROGRAM_H
@@ -21,7 +22,8 @@ typedef enum gml_slot_kind {
     GML_SLOT_INPUT,    /* the caller's tensor (or value), bound for the run */
     GML_SLOT_CONSTANT, /* `data` */
     GML_SLOT_ARENA,    /* memory of the instance while it is alive: a step writes, steps read */
-    GML_SLOT_VALUE,    /* a gml_rvalue made by a host operator (data-dependent shape, sequence, …) */
+    GML_SLOT_VALUE, /* a gml_rvalue made by a host operator (data-dependent shape, sequence, …)
+                     */
 } gml_slot_kind;
 
 #define GML_NO_RANK (-1)
@@ -29,13 +31,13 @@ typedef enum gml_slot_kind {
 /* One value of the program. */
 typedef struct gml_slot {
     gml_slot_kind kind;
-    gml_dtype dtype;    /* NONE: no tensor */
-    int rank;           /* GML_NO_RANK in INPUT and VALUE slots: any */
+    gml_dtype dtype; /* NONE: no tensor */
+    int rank;        /* GML_NO_RANK in INPUT and VALUE slots: any */
     const gml_dim *dims;
-    const void *data;   /* of a constant */
-    const char *name;   /* of the ONNX value, or NULL */
-    uint64_t offset;    /* in the arena, when `planned` */
-    bool planned;       /* size and place were fixed when compiling */
+    const void *data; /* of a constant */
+    const char *name; /* of the ONNX value, or NULL */
+    uint64_t offset;  /* in the arena, when `planned` */
+    bool planned;     /* size and place were fixed when compiling */
 } gml_slot;
 
 /* One phase of a kernel (runtime/abi.h). */
@@ -49,8 +51,8 @@ typedef enum gml_step_kind { GML_STEP_KERNEL, GML_STEP_HOST } gml_step_kind;
 
 typedef struct gml_step {
     gml_step_kind kind;
-    const char *name;  /* of the kernel, for reports */
-    const char *node;  /* the ONNX node it comes from (the first, when fused) */
+    const char *name; /* of the kernel, for reports */
+    const char *node; /* the ONNX node it comes from (the first, when fused) */
     const char *op;
     const uint32_t *inputs; /* slot numbers; GML_NO_SLOT: absent */
     uint32_t n_inputs;
@@ -61,8 +63,8 @@ typedef struct gml_step {
     uint32_t n_phases;
     const gml_dim *temporaries; /* bytes of each shared temporary, in mems after the outputs */
     uint32_t n_temporaries;
-    gml_dim scratch;            /* bytes of scratch a thread needs */
-    gml_dim flops, bytes;       /* of one run: arithmetic, and memory that must move */
+    gml_dim scratch;      /* bytes of scratch a thread needs */
+    gml_dim flops, bytes; /* of one run: arithmetic, and memory that must move */
     /* HOST */
     gml_host_fn host;
     const char *host_name;
@@ -75,8 +77,8 @@ typedef struct gml_step {
 
 #define GML_NO_SLOT UINT32_MAX
 
-/* A body of If, Loop, Scan: a program of its own. Its inputs are the region's parameters, then the
- * values it captures from around. */
+/* A body of If, Loop, Scan: a program of its own. Its inputs are the region's parameters, then
+ * the values it captures from around. */
 typedef struct gml_region {
     struct gml_program *program;
     uint32_t n_params;
@@ -98,7 +100,8 @@ typedef struct gml_program {
     uint64_t arena_size;   /* when every slot is planned */
     uint64_t scratch_size; /* the same */
     bool is_static;        /* every arena slot is planned */
-    void (*release)(void *context); /* of the kernels' code and the model's mapping; may be NULL */
+    void (*release)(
+        void *context); /* of the kernels' code and the model's mapping; may be NULL */
     void *context;
     int refs; /* atomic */
 } gml_program;
@@ -107,28 +110,31 @@ gml_program *gml_program_create(void); /* refs 1; NULL when there is no memory *
 gml_program *gml_program_retain(gml_program *program);
 void gml_program_release(gml_program *program);
 
-/* Checks what running relies on: every number in range, every slot written once and before it is read,
- * kernels writing arena slots and host operators value slots; regions included. GML_E_INVALID. */
+/* Checks what running relies on: every number in range, every slot written once and before it
+ * is read, kernels writing arena slots and host operators value slots; regions included.
+ * GML_E_INVALID. */
 gml_status gml_program_check(const gml_program *program, gml_diags *diags);
 
-/* Places every arena slot whose size is constant so that slots alive at the same step do not overlap
- * (first fit by falling size; offsets are multiples of 64), and the steps' scratch and temporaries
- * behind them. Sets is_static when all are. The result depends on the program alone. Programs of regions are
- * planned by themselves. */
+/* Places every arena slot whose size is constant so that slots alive at the same step do not
+ * overlap (first fit by falling size; offsets are multiples of 64), and the steps' scratch and
+ * temporaries behind them. Sets is_static when all are. The result depends on the program
+ * alone. Programs of regions are planned by themselves. */
 gml_status gml_program_plan(gml_program *program, gml_diags *diags);
 
-/* ---- running ------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------
+ */
 
 typedef struct gml_pool gml_pool;
-/* `n_threads` including the caller, 1 to 256. Workers sleep when idle for long and spin for some
- * microseconds first. `thread_init` (may be NULL) runs once on every thread before its first unit,
- * the callers' threads included: tile configuration, flush modes. NULL when threads cannot be had. */
+/* `n_threads` including the caller, 1 to 256. Workers sleep when idle for long and spin for
+ * some microseconds first. `thread_init` (may be NULL) runs once on every thread before its
+ * first unit, the callers' threads included: tile configuration, flush modes. NULL when threads
+ * cannot be had. */
 gml_pool *gml_pool_create(int n_threads, void (*thread_init)(void));
 void gml_pool_destroy(gml_pool *pool);
 int gml_pool_threads(const gml_pool *pool);
-/* Runs phase units 0..extent-1, split into contiguous, nearly equal parts, one a thread; returns when
- * all are done. `scratch` has gml_pool_threads times `scratch_size` bytes. A caller that finds the pool
- * at work for another thread does its whole phase alone. */
+/* Runs phase units 0..extent-1, split into contiguous, nearly equal parts, one a thread;
+ * returns when all are done. `scratch` has gml_pool_threads times `scratch_size` bytes. A
+ * caller that finds the pool at work for another thread does its whole phase alone. */
 void gml_pool_run(gml_pool *pool, gml_phase_fn run, void *const *mems, const int64_t *dims,
                   int64_t extent, char *scratch, size_t scratch_size);
 
@@ -141,24 +147,26 @@ typedef void (*gml_step_watch)(void *context, const gml_program *program, uint32
 typedef gml_status (*gml_value_watch)(void *context, const gml_program *program, uint32_t step,
                                       uint32_t slot, const gml_rvalue *value);
 
-/* An instance allocates its arena once when the program is static, else when shapes are bound. The pool
- * is borrowed and may serve several instances, one run at a time; a pool of 1 may be NULL. */
-gml_status gml_instance_create(gml_program *program, gml_pool *pool, gml_instance **out_instance,
-                               gml_diags *diags);
+/* An instance allocates its arena once when the program is static, else when shapes are bound.
+ * The pool is borrowed and may serve several instances, one run at a time; a pool of 1 may be
+ * NULL. */
+gml_status gml_instance_create(gml_program *program, gml_pool *pool,
+                               gml_instance **out_instance, gml_diags *diags);
 void gml_instance_destroy(gml_instance *instance);
 void gml_instance_watch(gml_instance *instance, gml_step_watch watch, gml_value_watch values,
                         void *context);
 
-/* Binds and runs. Inputs are borrowed for the call: dtype, rank and dimensions are checked against the
- * program's slots (GML_E_TYPE, GML_E_SHAPE, naming the input), and their symbols get values; alignment
- * is any. Outputs must be initialised: an entry that comes in with kind TENSOR and enough room of the
- * right type and shape is written in place, any other is reset and then set to a value that views the
- * instance's memory until its next run (copy to keep; do not hand such a view in again after a run of
- * other shapes), or owns what a host operator made. A slot is computed right in the caller's memory when
- * that is aligned to 64 bytes and overlaps no input still to be read; otherwise it is copied there last,
- * so outputs may lie over inputs. An output that is one of the inputs is copied. No allocation happens
- * for a static program, but for such an output without a place. After a failure the outputs hold
- * what they held, or values that can be reset. */
+/* Binds and runs. Inputs are borrowed for the call: dtype, rank and dimensions are checked
+ * against the program's slots (GML_E_TYPE, GML_E_SHAPE, naming the input), and their symbols
+ * get values; alignment is any. Outputs must be initialised: an entry that comes in with kind
+ * TENSOR and enough room of the right type and shape is written in place, any other is reset
+ * and then set to a value that views the instance's memory until its next run (copy to keep; do
+ * not hand such a view in again after a run of other shapes), or owns what a host operator
+ * made. A slot is computed right in the caller's memory when that is aligned to 64 bytes and
+ * overlaps no input still to be read; otherwise it is copied there last, so outputs may lie
+ * over inputs. An output that is one of the inputs is copied. No allocation happens for a
+ * static program, but for such an output without a place. After a failure the outputs hold what
+ * they held, or values that can be reset. */
 gml_status gml_instance_run(gml_instance *instance, const gml_rvalue *inputs, size_t n_inputs,
                             gml_rvalue *outputs, size_t n_outputs, gml_diags *diags);
 /* Bytes of the arena and scratch now held. */

@@ -258,8 +258,8 @@ static bool varies(const gml_emit *e, const gml_expr *expr)
     return e->lanes > 1 && e->vector && (expr->free >> e->vector->number & 1);
 }
 
-/* Index arithmetic of vectors is done in 32 bits where the bounds allow: twice the lanes, and divisions
- * by constants become multiplications, which 64-bit lanes have not. */
+/* Index arithmetic of vectors is done in 32 bits where the bounds allow: twice the lanes, and
+ * divisions by constants become multiplications, which 64-bit lanes have not. */
 static bool is_narrow(const gml_emit *e, const gml_expr *expr)
 {
     return expr->dtype == GML_I64 && expr->lo > INT32_MIN && expr->hi < INT32_MAX &&
@@ -269,8 +269,7 @@ static bool is_narrow(const gml_emit *e, const gml_expr *expr)
 static LLVMValueRef widen(gml_emit *e, LLVMValueRef value)
 {
     LLVMTypeRef type = LLVMTypeOf(value);
-    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind ||
-        LLVMGetElementType(type) != e->be->i32)
+    if (LLVMGetTypeKind(type) != LLVMVectorTypeKind || LLVMGetElementType(type) != e->be->i32)
         return value;
     return LLVMBuildSExt(e->b, value, LLVMVectorType(e->be->i64, e->lanes), "");
 }

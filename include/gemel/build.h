@@ -5,9 +5,8 @@
  *     gml_value *w = gml_builder_weight(b, "fc.weight", GML_F32, 2, (int64_t[]){8, 4},
  *                                       gml_fill_normal(0, 0.02));
  *     gml_value *y =
- *         gml_builder_node(b, &(gml_node_spec){.op = "MatMul", .name = "fc", .inputs = {x, w}});
- *     gml_builder_output(b, y, "y");
- *     if (gml_builder_save(b, "net.onnx", NULL) != GML_OK)
+ *         gml_builder_node(b, &(gml_node_spec){.op = "MatMul", .name = "fc", .inputs = {x,
+ * w}}); gml_builder_output(b, y, "y"); if (gml_builder_save(b, "net.onnx", NULL) != GML_OK)
  *         fputs(gml_builder_message(b), stderr);
  *     gml_builder_destroy(b);
  *

@@ -12,9 +12,11 @@ static const gml_attr_spec attrs[] = {
 
 static gml_status infer(gml_infer *cx)
 {
-    GML_TRY(gml_infer_require(cx, 0, ~GML_IS_STRING));
+    unsigned computed = GML_IS_NUMBER | GML_IS_BOOL;
+    GML_TRY(gml_infer_require(cx, 0, computed));
     int64_t to = gml_node_int(cx->node, "to", 0);
-    if (to <= GML_NONE || to >= GML_DTYPE_COUNT || to == GML_STRING)
+    if (to <= GML_NONE || to >= GML_DTYPE_COUNT ||
+        !(computed >> gml_dtype_get_class((gml_dtype)to) & 1u))
         return gml_infer_fail(cx, GML_E_TYPE, "to is %lld, which is no type of bits",
                               (long long)to);
     gml_type type = *gml_operand_type(cx->node, 0);

@@ -2,8 +2,8 @@
 
 #ifdef GML_HAVE_JP2
 
-#    include <openjpeg.h>
 #    include <math.h>
+#    include <openjpeg.h>
 #    include <stdio.h>
 #    include <string.h>
 

@@ -1,5 +1,10 @@
 /* tests/unit/test_loop.c - index simplification, placing, and generated code against the
  * interpreter. */
+#include "codegen/codegen.h"
+#include "ir/eval.h"
+#include "ir/loop.h"
+#include "ir/lower.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,11 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-#include "codegen/codegen.h"
-#include "ir/eval.h"
-#include "ir/loop.h"
-#include "ir/lower.h"
 
 typedef struct kit {
     gml_arena arena;
@@ -135,9 +135,9 @@ static void build_softmax(kit *k, int64_t rows, int64_t columns)
     const gml_expr *index[2] = {gml_expr_axis(kernel, axes[0]), gml_expr_axis(kernel, axes[1])};
     const gml_expr *value =
         gml_div(&k->x, shifted[0], gml_reduce(&k->x, GML_REDUCE_SUM, axes[2], shifted[1]));
-    kernel->body = gml_stmt_for(
-        kernel, axes[0],
-        gml_stmt_for(kernel, axes[1], gml_stmt_store(kernel, out, index, value)));
+    kernel->body =
+        gml_stmt_for(kernel, axes[0],
+                     gml_stmt_for(kernel, axes[1], gml_stmt_store(kernel, out, index, value)));
 }
 
 static void softmax_places_its_reductions(void **state)
@@ -180,7 +180,8 @@ static void interpreter_computes_softmax(void **state)
         for (int j = 0; j < 300; j++)
             sum += exp((double)x[i * 300 + j]);
         for (int j = 0; j < 300; j++)
-            assert_true(fabs((double)y[i * 300 + j] - exp((double)x[i * 300 + j]) / sum) < 1e-7);
+            assert_true(fabs((double)y[i * 300 + j] - exp((double)x[i * 300 + j]) / sum) <
+                        1e-7);
     }
     kit_reset(&k);
 }
@@ -196,10 +197,9 @@ static void interpreter_checks_bounds(void **state)
     gml_axis *i = gml_kernel_add_axis(k.kernel, n);
     const gml_expr *at[1] = {gml_expr_axis(k.kernel, i)};
     const gml_expr *beyond[1] = {gml_add(&k.x, at[0], gml_i64(&k.x, 1))};
-    k.kernel->body =
-        gml_stmt_for(k.kernel, i,
-                     gml_stmt_store(k.kernel, out, at,
-                                    gml_expr_load(k.kernel, in, beyond, NULL)));
+    k.kernel->body = gml_stmt_for(
+        k.kernel, i,
+        gml_stmt_store(k.kernel, out, at, gml_expr_load(k.kernel, in, beyond, NULL)));
     float x[4] = {1, 2, 3, 4};
     float y[4];
     void *inputs[1] = {x};
@@ -255,12 +255,12 @@ static void check_product(int64_t m, int64_t n, int64_t depth, bool transposed)
     const gml_expr *ip[2] = {i, p};
     const gml_expr *pj[2] = {transposed ? j : p, transposed ? p : j};
     const gml_expr *ij[2] = {i, j};
-    const gml_expr *sum = gml_reduce(&k.x, GML_REDUCE_SUM, ak,
-                                     gml_mul(&k.x, gml_expr_load(kernel, a, ip, NULL),
-                                             gml_expr_load(kernel, b, pj, NULL)));
+    const gml_expr *sum = gml_reduce(
+        &k.x, GML_REDUCE_SUM, ak,
+        gml_mul(&k.x, gml_expr_load(kernel, a, ip, NULL), gml_expr_load(kernel, b, pj, NULL)));
     const gml_expr *value = gml_max(&k.x, sum, gml_like(&k.x, sum, 0));
-    kernel->body = gml_stmt_for(
-        kernel, ai, gml_stmt_for(kernel, aj, gml_stmt_store(kernel, y, ij, value)));
+    kernel->body = gml_stmt_for(kernel, ai,
+                                gml_stmt_for(kernel, aj, gml_stmt_store(kernel, y, ij, value)));
     float *x = calloc((size_t)(m * depth + depth * n + 2 * m * n), sizeof *x);
     float *w = x + m * depth;
     float *expected = w + depth * n;

@@ -1,4 +1,6 @@
 /* tests/unit/test_math.c - generated mathematics against libm in double precision, in ulp. */
+#include "codegen/codegen.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,11 +9,9 @@
 
 #include <cmocka.h>
 
-#include "codegen/codegen.h"
-
 #ifdef GML_HAVE_LLVM
 
-#define N 4096
+#    define N 4096
 
 typedef struct kit {
     gml_arena arena;
@@ -64,7 +64,8 @@ static double ulps(float got, double exact)
     return fabs((double)got - exact) / spacing;
 }
 
-/* The largest error over floats from `low` to `high`, evenly spaced in their bits and in value. */
+/* The largest error over floats from `low` to `high`, evenly spaced in their bits and in value.
+ */
 static double worst(kit *k, double (*exact)(double), float low, float high)
 {
     static float x[N];
