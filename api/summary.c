@@ -50,7 +50,7 @@ static void count_graph(summarizer *s, const gml_graph *graph)
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
                 count_graph(s, node->attrs[i].as.graph);
-        if (strcmp(node->op->name, "Constant") == 0) {
+        if (node->op == &gml_op_constant) {
             if (node->n_results && node->results[0].constant)
                 count_constant(s->summary, node->results[0].constant);
             continue;
