@@ -57,8 +57,8 @@ static const gml_expr *lower_in_place(const gml_lower *outer, const gml_value *v
     x.node = node;
     if (node->op->lower)
         return node->op->lower(&x, node, value->index, index);
-    const gml_expr *args[64];
-    if (!node->op->scalar || node->n_operands > 64)
+    const gml_expr *args[GML_MAX_SCALAR_OPERANDS];
+    if (!node->op->scalar || node->n_operands > GML_MAX_SCALAR_OPERANDS)
         GML_BUG("a value without memory has no elements");
     for (unsigned k = 0; k < node->n_operands; k++)
         args[k] =

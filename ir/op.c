@@ -461,6 +461,10 @@ static void find_small_results(gml_infer *cx)
 static gml_status check_counts(const gml_node *node, gml_diags *diags)
 {
     const gml_op_info *op = node->op;
+    if (op->scalar && node->n_operands > GML_MAX_SCALAR_OPERANDS)
+        return gml_fail(diags, GML_E_UNSUPPORTED, node->loc,
+                        "%u operands are above the limit of %d", node->n_operands,
+                        GML_MAX_SCALAR_OPERANDS);
     bool in = (int)node->n_operands >= op->min_in &&
               (op->max_in < 0 || (int)node->n_operands <= op->max_in);
     if (!in)

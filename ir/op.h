@@ -29,6 +29,9 @@ typedef struct gml_attr_spec {
     const char *s; /* default of a STRING */
 } gml_attr_spec;
 
+/* Elementwise operators of any number of operands (Sum, Max) take at most so many. */
+#define GML_MAX_SCALAR_OPERANDS 64
+
 typedef enum gml_trait {
     GML_COMMUTATIVE = 1u << 0, /* operands 0 and 1 may be swapped */
     GML_VIEW = 1u << 1,        /* result elements are copies of operand elements (or padding) */

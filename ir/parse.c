@@ -117,6 +117,7 @@ static bool at_label(gml_parser *p)
 static gml_status parse_label(gml_parser *p, label *out)
 {
     gml_arena *arena = arena_of(p);
+    *out = (label){0};
     if (gml_parser_accept(p, "_")) {
         *out = (label){.name = "", .text = "_"};
         return GML_OK;
@@ -328,24 +329,33 @@ static void infer(gml_parser *p, gml_node *node, const gml_type *types)
         set_type(p, node, i, &types[i]);
 }
 
+/* A node up to its operands: results, operator, operands. */
+static gml_status parse_head(gml_parser *p, gml_graph *graph, labels *out_results,
+                             gml_node **out_node)
+{
+    values operands = {0};
+    const gml_op_info *op;
+    gml_parser_skip(p);
+    gml_loc loc = gml_parser_loc(p);
+    GML_TRY(parse_results(p, out_results));
+    GML_TRY(parse_operator(p, &op));
+    GML_TRY(parse_operands(p, &operands));
+    if (out_results->count > UINT32_MAX || operands.count > UINT32_MAX)
+        return gml_fail(p->diags, GML_E_INVALID, loc, "a node of more than 2^32 values");
+    loc.node = out_results->count > 0 ? out_results->items[0].text : NULL;
+    loc.op = op->name;
+    *out_node = gml_node_create(graph, NULL, op, operands.items, (uint32_t)operands.count,
+                                (uint32_t)out_results->count, loc);
+    return GML_OK;
+}
+
 static gml_status parse_node(gml_parser *p, gml_graph *graph, labels *defined)
 {
     labels results = {0};
-    values operands = {0};
     gml_bare_tensors bare = {0};
-    const gml_op_info *op;
+    gml_node *node;
     gml_type *types;
-    gml_parser_skip(p);
-    gml_loc loc = gml_parser_loc(p);
-    GML_TRY(parse_results(p, &results));
-    GML_TRY(parse_operator(p, &op));
-    GML_TRY(parse_operands(p, &operands));
-    if (results.count > UINT32_MAX || operands.count > UINT32_MAX)
-        return gml_fail(p->diags, GML_E_INVALID, loc, "a node of more than 2^32 values");
-    loc.node = results.count > 0 ? results.items[0].text : NULL;
-    loc.op = op->name;
-    gml_node *node = gml_node_create(graph, NULL, op, operands.items, (uint32_t)operands.count,
-                                     (uint32_t)results.count, loc);
+    GML_TRY(parse_head(p, graph, &results, &node));
     gml_parser_skip(p);
     if (*p->at == '{')
         GML_TRY(gml_parse_attrs(p, node, &bare));
@@ -355,7 +365,7 @@ static gml_status parse_node(gml_parser *p, gml_graph *graph, labels *defined)
             gml_parse_bare_tensor(p, node, &bare.items[i], node->n_results > 0 ? types : NULL));
     infer(p, node, types);
     for (uint32_t i = 0; i < node->n_results; i++) {
-        GML_TRY(define(p, &results.items[i], &node->results[i], loc));
+        GML_TRY(define(p, &results.items[i], &node->results[i], node->loc));
         gml_push(arena_of(p), defined, results.items[i]);
     }
     return GML_OK;

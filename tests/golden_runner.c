@@ -46,9 +46,8 @@ static bool starts_with(slice line, const char *prefix)
 static slice read_until(const char **at, const char *stop)
 {
     slice piece = {*at, 0};
-    const char *line_start = *at;
     while (**at != '\0') {
-        line_start = *at;
+        const char *line_start = *at;
         slice line = next_line(at);
         if (starts_with(line, stop)) {
             *at = line_start;
