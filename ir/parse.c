@@ -128,7 +128,7 @@ static gml_status parse_label(gml_parser *p, label *out)
     size_t digits = strspn(++p->at, "0123456789");
     if (digits != 0) {
         out->name = NULL;
-        out->key = gml_arena_printf(arena, ":%.*s", (int)digits, p->at);
+        out->key = gml_arena_text(arena, p->at, digits); /* a name's key has a colon */
         p->at += digits;
     } else {
         GML_TRY(gml_parse_name(p, &out->name));
@@ -353,8 +353,8 @@ static gml_status parse_node(gml_parser *p, gml_graph *graph, labels *defined)
 {
     labels results = {0};
     gml_bare_tensors bare = {0};
-    gml_node *node;
-    gml_type *types;
+    gml_node *node = NULL;
+    gml_type *types = NULL;
     GML_TRY(parse_head(p, graph, &results, &node));
     gml_parser_skip(p);
     if (*p->at == '{')
