@@ -248,6 +248,7 @@ static bool parse_wrapper(const char **text, wrapper *out)
         return false;
     at += 4;
     if (out->kind == GML_TYPE_UNKNOWN) {
+        skip_blanks(&at);
         size_t len = gml_plain_name_len(at);
         out->kind = GML_TYPE_MAP;
         out->key = gml_dtype_find(at, len);
