@@ -2,9 +2,10 @@
 
 usage: bench_peers.py GEMEL FOLDER [MODEL…]
 
-Each row runs both, ROUNDS times in turn; a round's time is the median of its runs, the row's ratio the
-median over the rounds. Results are compared on one input: the largest difference over the largest
-absolute output.
+A row runs both in turn, ROUNDS times; a round's time is the median of its runs after one that does not
+count, its ratio is gemel's over ONNX Runtime's, and the row's the median of those. ONNX Runtime's results
+become a test directory that `gemel check` has to pass; the largest difference over the largest absolute
+output is printed beside. Exit status 1 when a row does not agree.
 """
 import json
 import os
@@ -15,101 +16,138 @@ import time
 
 import numpy as np
 import onnxruntime as ort
+from onnx import numpy_helper
 
 ROUNDS = 5
-RUNS = 5
+TOLERANCES = ["--rtol", "1e-3", "--atol", "1e-4"]
 MODELS = {
-    # name: arguments of gemel export
-    "vit-b16-1": ["vit", "--variant", "b16"],
-    "vit-b16-8": ["vit", "--variant", "b16", "--batch", "8"],
-    "resnet50-1": ["resnet", "--variant", "50"],
-    "resnet50-8": ["resnet", "--variant", "50", "--batch", "8"],
-    "bert-base-128": ["bert", "--variant", "base"],
-    "superres": ["superres"],
+    # name: runs a round, arguments of gemel export
+    "vit-b16-1": (5, ["vit", "--variant", "b16"]),
+    "bert-base-128": (5, ["bert", "--variant", "base"]),
+    "superres": (5, ["superres"]),
+    "resnet50-1": (5, ["resnet", "--variant", "50"]),
+    "resnet50-8": (3, ["resnet", "--variant", "50", "--batch", "8"]),
+    "vit-b16-8": (2, ["vit", "--variant", "b16", "--batch", "8"]),
 }
+
+
+def run_gemel(gemel, *arguments):
+    return subprocess.run([gemel, *arguments], capture_output=True, text=True, check=True).stdout
 
 
 def export(gemel, folder, name):
     path = os.path.join(folder, name + ".onnx")
     if not os.path.exists(path):
-        subprocess.run([gemel, "export", *MODELS[name], "-o", path], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        run_gemel(gemel, "export", *MODELS[name][1], "-o", path)
     return path
 
 
-def session_of(path, threads):
+def make_session(path, threads):
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    begin = time.perf_counter()
-    session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return session, time.perf_counter() - begin
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def inputs_of(session):
+def make_inputs(session):
     random = np.random.default_rng(0)
     feed = {}
     for value in session.get_inputs():
-        shape = [d if isinstance(d, int) else 1 for d in value.shape]
         if "float" in value.type:
-            feed[value.name] = random.standard_normal(shape).astype(np.float32)
+            feed[value.name] = random.standard_normal(value.shape).astype(np.float32)
         else:
-            feed[value.name] = np.ones(shape, np.int64)
+            limit = 1000 if value.name == "input_ids" else 2
+            feed[value.name] = random.integers(0, limit, value.shape, np.int64)
     return feed
 
 
-def peer_ms(session, feed):
+def peer_ms(session, feed, runs):
+    session.run(None, feed)
     times = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         begin = time.perf_counter()
         session.run(None, feed)
         times.append((time.perf_counter() - begin) * 1e3)
     return statistics.median(times)
 
 
-def gemel_ms(gemel, path, threads):
-    out = subprocess.run([gemel, "bench", "--json", "--threads", str(threads), "--runs", str(RUNS),
-                          "--warmup", "1", path], check=True, capture_output=True, text=True)
-    return json.loads(out.stdout)["median_ms"]
+def gemel_ms(gemel, path, threads, runs):
+    report = run_gemel(gemel, "bench", "--json", "--threads", str(threads), "--runs", str(runs),
+                       "--warmup", "1", path)
+    return json.loads(report)["median_ms"]
 
 
-def largest_difference(gemel, folder, path, session, feed):
-    expected = session.run(None, feed)
-    work = os.path.join(folder, "agree")
-    os.makedirs(work, exist_ok=True)
-    arguments = []
+def write_test(folder, path, feed, expected):
+    """A directory as the ONNX suite has them: the model, inputs, and what should come out."""
+    data = os.path.join(folder, "test_data_set_0")
+    os.makedirs(data, exist_ok=True)
+    model = os.path.join(folder, "model.onnx")
+    if os.path.exists(model):
+        os.remove(model)
+    os.link(path, model)
+    for kind, arrays in (("input", feed.values()), ("output", expected)):
+        for number, array in enumerate(arrays):
+            with open(os.path.join(data, f"{kind}_{number}.pb"), "wb") as file:
+                file.write(numpy_helper.from_array(array).SerializeToString())
+
+
+def agrees(gemel, folder, threads):
+    done = subprocess.run([gemel, "check", "--threads", str(threads), *TOLERANCES, folder],
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        print(done.stdout + done.stderr, file=sys.stderr)
+    return done.returncode == 0 and done.stdout.splitlines()[-1].startswith("1 passed")
+
+
+def largest_difference(gemel, folder, path, threads, feed, expected):
+    arguments = ["--threads", str(threads), "--output-dir", folder]
     for number, (name, value) in enumerate(feed.items()):
-        file = os.path.join(work, f"in{number}.npy")
+        file = os.path.join(folder, f"in{number}.npy")
         np.save(file, value)
         arguments += ["--input", f"{name}={file}"]
-    subprocess.run([gemel, "run", path, *arguments, "--output-dir", work], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run_gemel(gemel, "run", path, *arguments)
     worst = 0.0
     for number, value in enumerate(expected):
-        got = np.load(os.path.join(work, f"output_{number}.npy")).astype(np.float64)
+        got = np.load(os.path.join(folder, f"output_{number}.npy")).astype(np.float64)
         worst = max(worst, np.abs(got - value).max() / np.abs(value).max())
     return worst
 
 
+def measure(gemel, folder, name, threads):
+    """Prints a row; true when the results agree."""
+    runs = MODELS[name][0]
+    path = export(gemel, folder, name)
+    session = make_session(path, threads)
+    feed = make_inputs(session)
+    ratios = []
+    for _ in range(ROUNDS):
+        peer = peer_ms(session, feed, runs)
+        ratios.append(gemel_ms(gemel, path, threads, runs) / peer)
+    expected = session.run(None, feed)
+    test = os.path.join(folder, "check-" + name)
+    write_test(test, path, feed, expected)
+    good = agrees(gemel, test, threads)
+    difference = largest_difference(gemel, test, path, threads, feed, expected)
+    print(f"{name:<16}{threads:>8}{statistics.median(ratios):>8.2f}   "
+          f"{min(ratios):.2f} to {max(ratios):.2f}   {difference:>10.1e}   "
+          f"{'yes' if good else 'NO'}", flush=True)
+    return good
+
+
 def main():
     gemel, folder, *names = sys.argv[1:]
+    for name in names:
+        if name not in MODELS:
+            sys.exit(f"bench_peers.py: there is no model {name}; there are {', '.join(MODELS)}")
     os.makedirs(folder, exist_ok=True)
     print(f"gemel / ONNX Runtime {ort.__version__}: ratio of median times, {ROUNDS} rounds\n")
-    print(f"{'model':<16}{'threads':>8}{'ratio':>8}   least to most   difference")
+    print(f"{'model':<16}{'threads':>8}{'ratio':>8}   least to most   difference   agrees")
+    good = True
     for name in names or MODELS:
-        path = export(gemel, folder, name)
         for threads in (1, 2):
-            session, _ = session_of(path, threads)
-            feed = inputs_of(session)
-            session.run(None, feed)
-            ratios = []
-            for _ in range(ROUNDS):
-                peer = peer_ms(session, feed)
-                ratios.append(gemel_ms(gemel, path, threads) / peer)
-            difference = largest_difference(gemel, folder, path, session, feed)
-            print(f"{name:<16}{threads:>8}{statistics.median(ratios):>8.2f}   "
-                  f"{min(ratios):.2f} to {max(ratios):.2f}    {difference:.1e}", flush=True)
+            good = measure(gemel, folder, name, threads) and good
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":
