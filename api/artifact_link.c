@@ -95,10 +95,25 @@ static const char *temporary(linking *l, const char *name)
 
 static void remove_temporaries(linking *l)
 {
-    static const char *const names[] = {"model.o", "stub.c", "image.bin", "model.so", "cc.log"};
+    static const char *const names[] = {"model.o",  "stub.c", "image.bin",
+                                        "model.so", "cc.log", "exports.map"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         unlink(temporary(l, names[i]));
     rmdir(l->folder);
+}
+
+/* Only the functions of the header are visible. Kernels and tables have the same names in every
+ * artifact: were they exported, two artifacts in one program would run each other's. */
+static gml_status write_exports(linking *l)
+{
+    gml_str map;
+    gml_str_init(&map);
+    gml_str_printf(
+        &map, "{ global: %s_open; %s_close; %s_error; %s_run; gemel_artifact; local: *; };\n",
+        l->name, l->name, l->name, l->name);
+    gml_status status = write_file(l, temporary(l, "exports.map"), map.text, map.len);
+    gml_str_reset(&map);
+    return status;
 }
 
 static gml_status write_parts(linking *l, const gml_str *object)
@@ -117,6 +132,8 @@ static gml_status write_parts(linking *l, const gml_str *object)
     if (status == GML_OK)
         status = write_file(l, temporary(l, "stub.c"), stub.text, stub.len);
     gml_str_reset(&stub);
+    if (status == GML_OK)
+        status = write_exports(l);
     return status;
 }
 
@@ -139,24 +156,26 @@ static const char *first_line(linking *l, const char *path)
 static gml_status run_cc(linking *l)
 {
     const char *log = temporary(l, "cc.log");
-    const char *args[] = {l->options->cc ? l->options->cc : "cc",
-                          "-shared",
-                          "-fPIC",
-                          "-O1",
-                          "-o",
-                          temporary(l, "model.so"),
-                          temporary(l, "stub.c"),
-                          temporary(l, "model.o"),
-                          runtime_path(l),
-                          "-Wl,--exclude-libs,ALL",
-                          "-Wl,--gc-sections",
-                          "-Wl,--as-needed",
-                          "-Wl,-z,noexecstack",
-                          "-Wl,--build-id=none", /* the same input gives the same bytes */
-                          "-Wl,-s",
-                          "-lm",
-                          "-lpthread",
-                          NULL};
+    const char *args[] = {
+        l->options->cc ? l->options->cc : "cc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-o",
+        temporary(l, "model.so"),
+        temporary(l, "stub.c"),
+        temporary(l, "model.o"),
+        runtime_path(l),
+        "-Wl,--exclude-libs,ALL",
+        gml_arena_printf(&l->arena, "-Wl,--version-script=%s", temporary(l, "exports.map")),
+        "-Wl,--gc-sections",
+        "-Wl,--as-needed",
+        "-Wl,-z,noexecstack",
+        "-Wl,--build-id=none", /* the same input gives the same bytes */
+        "-Wl,-s",
+        "-lm",
+        "-lpthread",
+        NULL};
     char **argv = gml_new_array(&l->arena, char *, sizeof args / sizeof *args);
     for (size_t i = 0; args[i]; i++)
         argv[i] = gml_arena_text(&l->arena, args[i], strlen(args[i]));

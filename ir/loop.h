@@ -203,8 +203,9 @@ static inline bool gml_expr_is_int(const gml_expr *expr, int64_t value)
  * local array. Needed before schedules; the interpreter accepts either form. */
 void gml_kernel_place(gml_kernel *kernel);
 
-/* What one run must do at least: `flops` counts every scalar operator on floats and every step
- * of a reduction as one (a multiply-add as two), `bytes` every input and output once. */
+/* What one run must do at least: `flops` counts every scalar operator on floats but selections
+ * and every step of a reduction as one (a multiply-add as two), `bytes` every input and output
+ * once. */
 void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_bytes);
 
 void gml_kernel_print(const gml_kernel *kernel, gml_str *out);

@@ -30,7 +30,10 @@ static gml_dim count_expr(counter *c, const gml_expr *expr)
         c->seen[c->n_seen++] = expr;
     if (expr->kind == GML_EXPR_REDUCE)
         return count_reduce(c, expr);
-    gml_dim total = gml_dtype_get_class(expr->dtype) == GML_CLASS_FLOAT ? 1 : 0;
+    /* choosing between two numbers, as padding does, is no arithmetic */
+    bool counts = gml_dtype_get_class(expr->dtype) == GML_CLASS_FLOAT &&
+                  expr->as.scalar.op != GML_X_SELECT;
+    gml_dim total = counts ? 1 : 0;
     for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
         total = gml_dim_add(c->dims, total, count_expr(c, expr->as.scalar.args[i]));
     return total;

@@ -29,4 +29,21 @@ for batch in 1 3; do
     tail -c "$((batch * 4000))" output_0.npy >expected.bin
     ./app 1 "$batch" expected.bin
 done
+
+# Two artifacts in one program, in either order: each must compute what it computes alone.
+"$gemel" export superres -o other.onnx >/dev/null
+"$gemel" compile other.onnx -o other.so >/dev/null
+for so in model.so other.so; do
+    exported=$(nm -D --defined-only "$so" | awk '{print $3}' |
+        grep -vE "^(${so%.so}_(open|close|error|run)|gemel_artifact)\$" || true)
+    [[ -z $exported ]] || { echo "$so exports $exported"; exit 1; }
+done
+cc -O1 -I. -DALONE "$here/artifact_two.c" ./other.so -o alone -Wl,-rpath,.
+cc -O1 -I. "$here/artifact_two.c" ./model.so ./other.so -o two -Wl,-rpath,.
+cc -O1 -I. "$here/artifact_two.c" ./other.so ./model.so -o owt -Wl,-rpath,.
+./alone >alone.txt
+./two >two.txt
+./owt >owt.txt
+cmp two.txt owt.txt
+tail -n 1 two.txt | cmp - alone.txt
 echo "artifact and run agree"
