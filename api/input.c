@@ -168,8 +168,8 @@ static gml_status parse(gml_inputs *inputs, size_t index, const gml_file *file, 
         return set_array(inputs, index, &array, out, diags, loc);
     }
     gml_file_value value;
-    GML_TRY(gml_tensor_file_parse(file->data, file->size, declared_type(inputs, index), arena,
-                                  &value, diags, loc));
+    GML_TRY(
+        gml_tensor_file_parse(file, declared_type(inputs, index), arena, &value, diags, loc));
     return to_rvalue(&value, arena, out, diags, loc);
 }
 

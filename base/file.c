@@ -73,8 +73,7 @@ static char *concat(const char *a, const char *b)
     char *text = malloc(len_a + len_b + 1);
     if (text == NULL)
         gml_out_of_memory(len_a + len_b + 1);
-    memcpy(text, a, len_a);
-    memcpy(text + len_a, b, len_b + 1);
+    snprintf(text, len_a + len_b + 1, "%s%s", a, b);
     return text;
 }
 
@@ -125,7 +124,7 @@ gml_status gml_writer_open(gml_writer *writer, const char *path, gml_diags *diag
 
 void gml_writer_put(gml_writer *writer, const void *bytes, size_t len)
 {
-    if (writer->error != 0 || len == 0)
+    if (writer->stream == NULL || writer->error != 0 || len == 0)
         return;
     errno = 0;
     if (fwrite(bytes, 1, len, writer->stream) != len)
@@ -151,6 +150,8 @@ gml_status gml_writer_close(gml_writer *writer, gml_diags *diags)
 {
     FILE *stream = writer->stream;
     int error = writer->error;
+    if (stream == NULL)
+        GML_BUG("a writer is closed that is not open");
     if (error == 0 && (fflush(stream) != 0 || fsync(fileno(stream)) != 0))
         error = errno;
     if (fclose(stream) != 0 && error == 0)

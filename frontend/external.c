@@ -16,10 +16,9 @@
 #define GML_OPEN_FLAGS (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
 
 void gml_externals_init(gml_externals *externals, gml_module *module, const char *folder,
-                        bool allow_hard_links)
+                        gml_diags *diags)
 {
-    *externals = (gml_externals){
-        .module = module, .folder = folder, .allow_hard_links = allow_hard_links};
+    *externals = (gml_externals){.module = module, .folder = folder, .diags = diags};
     gml_map_init(&externals->files, &module->arena);
 }
 
@@ -188,18 +187,18 @@ static gml_status read_entries(const gml_external_entry *entries, size_t n_entri
                             key);
         values[k] = entries[i].value != NULL ? entries[i].value : "";
     }
-    if (values[GML_LOCATION] == NULL)
-        return gml_fail(diags, GML_E_INVALID, loc, "external data has no location");
     return GML_OK;
 }
 
 gml_status gml_external_find(gml_externals *externals, const gml_external_entry *entries,
-                             size_t n_entries, size_t size, const void **out_data,
-                             gml_diags *diags, gml_loc loc)
+                             size_t n_entries, size_t size, const void **out_data, gml_loc loc)
 {
+    gml_diags *diags = externals->diags;
     const char *values[GML_N_KEYS] = {NULL};
     GML_TRY(read_entries(entries, n_entries, values, diags, loc));
     const char *location = values[GML_LOCATION];
+    if (location == NULL)
+        return gml_fail(diags, GML_E_INVALID, loc, "external data has no location");
     uint64_t offset = 0;
     uint64_t length = size;
     if (values[GML_OFFSET] != NULL && !parse_size(values[GML_OFFSET], &offset))

@@ -23,20 +23,20 @@ typedef struct gml_external_entry {
 typedef struct gml_externals {
     gml_module *module;
     const char *folder; /* of the model; NULL: external data is refused */
-    bool allow_hard_links;
-    gml_map files; /* location -> gml_file */
+    gml_diags *diags;
+    bool allow_hard_links; /* false; may be set after init */
+    gml_map files;         /* location -> gml_file */
 } gml_externals;
 
-/* `folder` is borrowed. */
+/* Everything is borrowed. */
 void gml_externals_init(gml_externals *externals, gml_module *module, const char *folder,
-                        bool allow_hard_links);
+                        gml_diags *diags);
 
 /* Finds the `size` bytes that `entries` describe. `*out_data` is valid as long as the module.
  */
 GML_MUST_CHECK gml_status gml_external_find(gml_externals *externals,
                                             const gml_external_entry *entries, size_t n_entries,
-                                            size_t size, const void **out_data,
-                                            gml_diags *diags, gml_loc loc);
+                                            size_t size, const void **out_data, gml_loc loc);
 
 /* The part of `path` before its last slash, or "."; in `arena`. */
 const char *gml_path_folder(gml_arena *arena, const char *path);

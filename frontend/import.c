@@ -21,7 +21,19 @@ const char *gml_domain_name(const char *domain)
 
 const char *gml_import_text(gml_importer *importer, const char *text)
 {
-    return text != NULL ? gml_arena_text(importer->arena, text, strlen(text)) : NULL;
+    if (text == NULL)
+        return NULL;
+    char *copy = gml_map_find(&importer->texts, text);
+    if (copy == NULL) {
+        copy = gml_arena_text(importer->arena, text, strlen(text));
+        gml_map_set(&importer->texts, text, copy);
+    }
+    return copy;
+}
+
+const char *gml_import_path(gml_importer *importer, const char *call, const char *name)
+{
+    return gml_arena_printf(importer->arena, "%.512s/%.256s", call, name);
 }
 
 gml_status gml_import_fail(gml_importer *importer, gml_status status, gml_loc loc,
@@ -45,7 +57,8 @@ bool gml_import_has_failed(const gml_importer *importer)
 
 bool gml_import_is_hopeless(const gml_importer *importer)
 {
-    return importer->diags->list.count - importer->first_diag >= GML_MAX_FAULTS;
+    return importer->n_nodes > GML_MAX_NODES ||
+           importer->diags->list.count - importer->first_diag >= GML_MAX_FAULTS;
 }
 
 static const int64_t *find_opset(gml_opsets opsets, const char *domain)
@@ -87,11 +100,15 @@ static void check_opsets(gml_importer *importer)
     importer->module->opset = main_version != NULL ? *main_version : 1;
 }
 
-static const char *function_key(gml_arena *arena, const char *domain, const char *name,
+/* Stays valid until the next call. */
+static const char *function_key(gml_importer *importer, const char *domain, const char *name,
                                 const char *overload)
 {
-    return gml_arena_printf(arena, "%s\n%s\n%s", gml_domain_name(domain),
-                            gml_text_or_empty(name), gml_text_or_empty(overload));
+    gml_str *key = &importer->key;
+    key->len = 0;
+    gml_str_printf(key, "%s\n%s\n%s", gml_domain_name(domain), gml_text_or_empty(name),
+                   gml_text_or_empty(overload));
+    return key->text;
 }
 
 static void collect_functions(gml_importer *importer)
@@ -100,8 +117,8 @@ static void collect_functions(gml_importer *importer)
     gml_map_init(&importer->functions, &importer->scratch);
     for (size_t i = 0; i < importer->model->n_functions; i++) {
         Onnx__FunctionProto *function = importer->model->functions[i];
-        const char *key = function_key(&importer->scratch, function->domain, function->name,
-                                       function->overload);
+        const char *key =
+            function_key(importer, function->domain, function->name, function->overload);
         if (gml_map_set(&importer->functions, key, function) != NULL)
             (void)gml_import_fail(importer, GML_E_INVALID, loc, "two functions are called %s",
                                   gml_text_or_empty(function->name));
@@ -114,8 +131,8 @@ const Onnx__FunctionProto *gml_find_function(const gml_scope *scope,
     gml_importer *importer = scope->importer;
     if (importer->functions.count == 0)
         return NULL;
-    return gml_map_find(&importer->functions, function_key(&importer->scratch, proto->domain,
-                                                           proto->op_type, proto->overload));
+    return gml_map_find(&importer->functions,
+                        function_key(importer, proto->domain, proto->op_type, proto->overload));
 }
 
 /* One diagnostic an operator, with the names of the nodes that use it. */
@@ -139,9 +156,10 @@ static gml_status import_model(gml_importer *importer, const void *bytes, size_t
 {
     gml_module *module = importer->module;
     gml_loc loc = {.file = module->file};
-    ProtobufCMessage *message;
-    GML_TRY(gml_wire_unpack(&onnx__model_proto__descriptor, bytes, len, &importer->scratch,
-                            &message, importer->diags, loc));
+    const ProtobufCMessage *message = gml_wire_unpack(
+        &onnx__model_proto__descriptor, bytes, len, &importer->scratch, importer->diags, loc);
+    if (message == NULL)
+        return GML_E_INVALID;
     const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
     if (model->graph == NULL)
         return gml_import_fail(importer, GML_E_INVALID, loc,
@@ -194,12 +212,17 @@ static gml_status import_bytes(const void *bytes, size_t len, const gml_onnx_opt
                              .arena = &module->arena,
                              .diags = diags,
                              .first_diag = diags->list.count,
-                             .options = options};
+                             .options = options,
+                             .max_memory = GML_MAX_MEMORY + 64 * len};
     gml_arena_init(&importer.scratch);
-    gml_externals_init(&importer.externals, module, options->folder, options->allow_hard_links);
+    gml_str_init(&importer.key);
+    gml_map_init(&importer.texts, &importer.scratch);
+    gml_externals_init(&importer.externals, module, options->folder, diags);
+    importer.externals.allow_hard_links = options->allow_hard_links;
     importer.reader = (gml_tensor_reader){&module->arena, &importer.externals, diags};
     gml_status status = import_model(&importer, bytes, len);
     gml_arena_reset(&importer.scratch);
+    gml_str_reset(&importer.key);
     if (gml_import_has_failed(&importer))
         status = diags->list.items[importer.first_diag].status;
     if (status != GML_OK) {

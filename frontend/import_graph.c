@@ -37,7 +37,7 @@ void gml_scope_define(gml_scope *scope, const char *name, gml_value *value, gml_
     if (value->name != NULL || value == &importer->absent)
         return;
     value->name = scope->call != NULL && scope->parent == NULL
-                      ? gml_arena_printf(importer->arena, "%s/%s", scope->call->path, name)
+                      ? gml_import_path(importer, scope->call->path, name)
                       : gml_import_text(importer, name);
 }
 
@@ -62,8 +62,12 @@ static bool has_budget(gml_importer *importer, gml_loc loc)
 {
     if (gml_import_is_hopeless(importer))
         return false;
-    importer->n_nodes++;
-    if (importer->n_nodes == GML_MAX_NODES + 1)
+    bool is_large = importer->arena->used + importer->scratch.used > importer->max_memory;
+    importer->n_nodes = is_large ? GML_MAX_NODES + 1 : importer->n_nodes + 1;
+    if (is_large)
+        (void)gml_import_fail(importer, GML_E_INVALID, loc,
+                              "the model grows out of all proportion");
+    else if (importer->n_nodes > GML_MAX_NODES)
         (void)gml_import_fail(importer, GML_E_INVALID, loc, "the model has more than %u nodes",
                               GML_MAX_NODES);
     return importer->n_nodes <= GML_MAX_NODES;
@@ -193,18 +197,29 @@ void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto)
 /* ---- calls ----------------------------------------------------------------------------------
  */
 
+/* "f -> g -> f": the calls from the one of `function` to the innermost. */
+static const char *describe_cycle(gml_scope *scope, const Onnx__FunctionProto *function)
+{
+    const char *chain = gml_text_or_empty(function->name);
+    const gml_call *call = scope->call;
+    for (bool is_last = false; !is_last; call = call->caller) {
+        chain = gml_arena_printf(&scope->importer->scratch, "%s -> %s",
+                                 gml_text_or_empty(call->function->name), chain);
+        is_last = call->function == function;
+    }
+    return chain;
+}
+
 static bool check_recursion(gml_scope *scope, const Onnx__FunctionProto *function, gml_loc loc)
 {
     gml_importer *importer = scope->importer;
-    const char *chain = gml_text_or_empty(function->name);
-    for (const gml_call *call = scope->call; call != NULL; call = call->caller) {
-        chain = gml_arena_printf(&importer->scratch, "%s -> %s",
-                                 gml_text_or_empty(call->function->name), chain);
-        if (call->function == function) {
-            (void)gml_import_fail(importer, GML_E_INVALID, loc, "a function calls itself: %s",
-                                  chain);
-            return false;
-        }
+    const gml_call *call = scope->call;
+    while (call != NULL && call->function != function)
+        call = call->caller;
+    if (call != NULL) {
+        (void)gml_import_fail(importer, GML_E_INVALID, loc, "a function calls itself: %s",
+                              describe_cycle(scope, function));
+        return false;
     }
     bool is_deep = (scope->call != NULL && scope->call->depth == GML_MAX_CALLS) ||
                    importer->nesting == GML_MAX_NESTING;

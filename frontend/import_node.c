@@ -12,9 +12,8 @@ gml_loc gml_node_loc(const gml_scope *scope, const Onnx__NodeProto *proto)
         name = proto->output[i];
     gml_loc loc = {.file = importer->module->file,
                    .op = gml_import_text(importer, proto->op_type)};
-    loc.node = scope->call != NULL
-                   ? gml_arena_printf(importer->arena, "%s/%s", scope->call->path, name)
-                   : gml_import_text(importer, name);
+    loc.node = scope->call != NULL ? gml_import_path(importer, scope->call->path, name)
+                                   : gml_import_text(importer, name);
     return loc;
 }
 

@@ -8,6 +8,7 @@
 #ifndef GML_FRONTEND_IMPORTER_H
 #define GML_FRONTEND_IMPORTER_H
 
+#include "base/str.h"
 #include "frontend/external.h"
 #include "frontend/import.h"
 #include "frontend/opset.h"
@@ -17,6 +18,9 @@
 #define GML_MAX_NESTING 256 /* graphs and calls inside each other, however they are mixed */
 #define GML_MAX_NODES   (1u << 20) /* in the module: calls inside calls multiply */
 #define GML_MAX_FAULTS  100        /* reported before the importer gives up */
+/* Bytes that graphs may take beyond 64 times the file's: calls multiply attributes and names,
+ * too. */
+#define GML_MAX_MEMORY  ((size_t)2 << 30)
 
 typedef struct gml_opsets {
     const Onnx__OperatorSetIdProto *const *items;
@@ -43,10 +47,13 @@ typedef struct gml_importer {
     gml_tensor_reader reader;
     const Onnx__ModelProto *model;
     gml_opsets opsets;
+    gml_map texts;     /* copies that the module has */
+    gml_str key;       /* of a look-up in `functions` */
     gml_map functions; /* "domain\nname\noverload" -> Onnx__FunctionProto */
     gml_vec(gml_unknown_op *) unknown;
     gml_value absent; /* what an argument that a call leaves out is called in its function */
     size_t n_nodes;
+    size_t max_memory;
     unsigned nesting;
 } gml_importer;
 
@@ -82,11 +89,13 @@ typedef struct gml_scope {
 
 /* ---- import.c ---- */
 
-/* Copies into the module; NULL stays NULL. */
+/* One copy of `text` in the module, the same for equal texts; NULL stays NULL. */
 const char *gml_import_text(gml_importer *importer, const char *text);
 /* Records a fault. */
 gml_status gml_import_fail(gml_importer *importer, gml_status status, gml_loc loc,
                            const char *format, ...) GML_PRINTF(4, 5);
+/* "CALL/NAME", shortened where a hostile name would multiply. */
+const char *gml_import_path(gml_importer *importer, const char *call, const char *name);
 /* Something was reported: types downstream may be missing. */
 bool gml_import_has_failed(const gml_importer *importer);
 /* True once so much is wrong that going on only repeats it. */
@@ -137,7 +146,7 @@ void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto);
 /* The function that `proto` calls, or NULL. */
 const Onnx__FunctionProto *gml_find_function(const gml_scope *scope,
                                              const Onnx__NodeProto *proto);
-void gml_import_call(gml_scope *scope, const Onnx__NodeProto *proto,
+void gml_import_call(gml_scope *caller, const Onnx__NodeProto *proto,
                      const Onnx__FunctionProto *function, gml_loc loc);
 
 #endif

@@ -159,14 +159,14 @@ static bool parse_header(text_span in, npy_header *header)
 static gml_dtype dtype_of(const npy_header *header)
 {
     static const struct {
-        char kind;
         size_t size;
         gml_dtype dtype;
+        char kind;
     } types[] = {
-        {'b', 1, GML_BOOL}, {'i', 1, GML_I8},    {'i', 2, GML_I16}, {'i', 4, GML_I32},
-        {'i', 8, GML_I64},  {'u', 1, GML_U8},    {'u', 2, GML_U16}, {'u', 4, GML_U32},
-        {'u', 8, GML_U64},  {'f', 2, GML_F16},   {'f', 4, GML_F32}, {'f', 8, GML_F64},
-        {'c', 8, GML_C64},  {'c', 16, GML_C128},
+        {1, GML_BOOL, 'b'}, {1, GML_I8, 'i'},    {2, GML_I16, 'i'}, {4, GML_I32, 'i'},
+        {8, GML_I64, 'i'},  {1, GML_U8, 'u'},    {2, GML_U16, 'u'}, {4, GML_U32, 'u'},
+        {8, GML_U64, 'u'},  {2, GML_F16, 'f'},   {4, GML_F32, 'f'}, {8, GML_F64, 'f'},
+        {8, GML_C64, 'c'},  {16, GML_C128, 'c'},
     };
     if (header->kind == 'S' || header->kind == 'U')
         return GML_STRING;
@@ -255,7 +255,7 @@ static void *transpose(const gml_tensor *tensor, size_t count, size_t size, gml_
 {
     const char *in = tensor->data;
     char *out = gml_alloc_elements(arena, count * size);
-    size_t strides[GML_MAX_RANK];
+    size_t strides[GML_MAX_RANK] = {0};
     int64_t index[GML_MAX_RANK] = {0};
     size_t stride = 1;
     for (int i = 0; i < tensor->rank; i++) {

@@ -218,7 +218,7 @@ static gml_status read_external(const gml_tensor_reader *reader, const Onnx__Ten
     }
     const void *bytes;
     GML_TRY(gml_external_find(reader->externals, entries, proto->n_external_data,
-                              packed_size(tensor->dtype, count), &bytes, reader->diags, loc));
+                              packed_size(tensor->dtype, count), &bytes, loc));
     take_packed(reader->arena, tensor, bytes, count);
     return GML_OK;
 }
@@ -285,6 +285,31 @@ static bool sparse_position(const gml_tensor *indices, size_t i, const gml_tenso
     return true;
 }
 
+/* Puts every value in its place among zeros. */
+static gml_status scatter(const gml_tensor_reader *reader, const gml_tensor *values,
+                          const gml_tensor *indices, gml_tensor *dense, gml_loc loc)
+{
+    size_t count = 0;
+    size_t bytes = 0;
+    if (!gml_count_elements(dense->dtype, dense->rank, dense->dims, &count, &bytes))
+        return gml_fail(reader->diags, GML_E_INVALID, loc, "the size of a tensor overflows");
+    if (bytes > (size_t)1 << 32) /* a few bytes of file must not become all of memory */
+        return gml_fail(reader->diags, GML_E_UNSUPPORTED, loc,
+                        "a sparse tensor of %zu bytes would be made dense", bytes);
+    size_t size = gml_dtype_size(dense->dtype);
+    char *out = gml_alloc_elements(reader->arena, bytes);
+    const char *in = values->data;
+    for (size_t i = 0; i < (size_t)values->dims[0]; i++) {
+        size_t position = 0;
+        if (!sparse_position(indices, i, dense, count, &position))
+            return gml_fail(reader->diags, GML_E_INVALID, loc,
+                            "index %zu of a sparse tensor is outside its shape", i);
+        memcpy(out + position * size, in + i * size, size);
+    }
+    dense->data = out;
+    return GML_OK;
+}
+
 gml_status gml_tensor_read_sparse(const gml_tensor_reader *reader,
                                   const Onnx__SparseTensorProto *proto, gml_loc loc,
                                   gml_tensor *out_tensor)
@@ -292,8 +317,8 @@ gml_status gml_tensor_read_sparse(const gml_tensor_reader *reader,
     gml_diags *diags = reader->diags;
     if (proto->values == NULL || proto->indices == NULL)
         return gml_fail(diags, GML_E_INVALID, loc, "a sparse tensor lacks values or indices");
-    gml_tensor values;
-    gml_tensor indices;
+    gml_tensor values = {.dtype = GML_NONE};
+    gml_tensor indices = {.dtype = GML_NONE};
     GML_TRY(gml_tensor_read(reader, proto->values, loc, &values));
     GML_TRY(gml_tensor_read(reader, proto->indices, loc, &indices));
     gml_tensor dense = {.dtype = values.dtype};
@@ -304,24 +329,7 @@ gml_status gml_tensor_read_sparse(const gml_tensor_reader *reader,
     if (!fits || values.dtype == GML_STRING)
         return gml_fail(diags, GML_E_INVALID, loc,
                         "the values and indices of a sparse tensor do not fit together");
-    size_t count;
-    size_t bytes;
-    if (!gml_count_elements(dense.dtype, dense.rank, dense.dims, &count, &bytes))
-        return gml_fail(diags, GML_E_INVALID, loc, "the size of a tensor overflows");
-    if (bytes > (size_t)1 << 32) /* a few bytes of file must not become all of memory */
-        return gml_fail(diags, GML_E_UNSUPPORTED, loc,
-                        "a sparse tensor of %zu bytes would be made dense", bytes);
-    size_t size = gml_dtype_size(dense.dtype);
-    char *out = gml_alloc_elements(reader->arena, bytes);
-    const char *in = values.data;
-    for (size_t i = 0; i < (size_t)values.dims[0]; i++) {
-        size_t position;
-        if (!sparse_position(&indices, i, &dense, count, &position))
-            return gml_fail(diags, GML_E_INVALID, loc,
-                            "index %zu of a sparse tensor is outside its shape", i);
-        memcpy(out + position * size, in + i * size, size);
-    }
-    dense.data = out;
+    GML_TRY(scatter(reader, &values, &indices, &dense, loc));
     *out_tensor = dense;
     return GML_OK;
 }

@@ -145,34 +145,57 @@ static gml_status read_map(const value_reader *reader, const Onnx__MapProto *pro
     return GML_OK;
 }
 
-gml_status gml_tensor_file_parse(const void *bytes, size_t len, const gml_type *type,
-                                 gml_arena *arena, gml_file_value *out_value, gml_diags *diags,
-                                 gml_loc loc)
+/* The message of a file, and what makes a value of it. */
+typedef struct file_form {
+    const ProtobufCMessageDescriptor *descriptor;
+    gml_status (*read)(const value_reader *reader, const void *proto,
+                       gml_file_value *out_value);
+} file_form;
+
+static gml_status read_tensor_file(const value_reader *reader, const void *proto,
+                                   gml_file_value *out_value)
 {
-    gml_type_kind kind = type != NULL ? type->kind : GML_TYPE_TENSOR;
-    const ProtobufCMessageDescriptor *descriptor = &onnx__tensor_proto__descriptor;
-    if (kind == GML_TYPE_SEQUENCE)
-        descriptor = &onnx__sequence_proto__descriptor;
-    else if (kind == GML_TYPE_OPTIONAL)
-        descriptor = &onnx__optional_proto__descriptor;
-    else if (kind == GML_TYPE_MAP)
-        descriptor = &onnx__map_proto__descriptor;
+    return read_tensor(reader, proto, out_value);
+}
+
+static gml_status read_sequence_file(const value_reader *reader, const void *proto,
+                                     gml_file_value *out_value)
+{
+    return read_sequence(reader, proto, out_value);
+}
+
+static gml_status read_optional_file(const value_reader *reader, const void *proto,
+                                     gml_file_value *out_value)
+{
+    return read_optional(reader, proto, out_value);
+}
+
+static gml_status read_map_file(const value_reader *reader, const void *proto,
+                                gml_file_value *out_value)
+{
+    return read_map(reader, proto, out_value);
+}
+
+static const file_form forms[] = {
+    [GML_TYPE_UNKNOWN] = {&onnx__tensor_proto__descriptor, read_tensor_file},
+    [GML_TYPE_TENSOR] = {&onnx__tensor_proto__descriptor, read_tensor_file},
+    [GML_TYPE_SEQUENCE] = {&onnx__sequence_proto__descriptor, read_sequence_file},
+    [GML_TYPE_OPTIONAL] = {&onnx__optional_proto__descriptor, read_optional_file},
+    [GML_TYPE_MAP] = {&onnx__map_proto__descriptor, read_map_file},
+};
+
+gml_status gml_tensor_file_parse(const gml_file *file, const gml_type *type, gml_arena *arena,
+                                 gml_file_value *out_value, gml_diags *diags, gml_loc loc)
+{
+    const file_form *form = &forms[type != NULL ? type->kind : GML_TYPE_TENSOR];
+    value_reader reader = {.tensors = {.arena = arena, .diags = diags}, .loc = loc};
     gml_arena scratch;
     gml_arena_init(&scratch);
-    value_reader reader = {.tensors = {.arena = arena, .diags = diags}, .loc = loc};
-    ProtobufCMessage *message = NULL;
-    gml_status status = gml_wire_unpack(descriptor, bytes, len, &scratch, &message, diags, loc);
-    const void *proto = message;
-    if (status != GML_OK)
-        ;
-    else if (kind == GML_TYPE_SEQUENCE)
-        status = read_sequence(&reader, proto, out_value);
-    else if (kind == GML_TYPE_OPTIONAL)
-        status = read_optional(&reader, proto, out_value);
-    else if (kind == GML_TYPE_MAP)
-        status = read_map(&reader, proto, out_value);
-    else
-        status = read_tensor(&reader, proto, out_value);
+    const ProtobufCMessage *message =
+        gml_wire_unpack(form->descriptor, file->data, file->size, &scratch, diags, loc);
+    gml_status status = GML_E_INVALID;
+    if (message != NULL)
+        status = form->read(&reader, message, out_value);
     gml_arena_reset(&scratch);
     return status;
 }
@@ -183,8 +206,7 @@ gml_status gml_tensor_file_read(const char *path, const gml_type *type, gml_aren
     gml_file file;
     GML_TRY(gml_file_map(path, &file, diags));
     gml_loc loc = {.file = gml_arena_text(diags->arena, path, strlen(path))};
-    gml_status status =
-        gml_tensor_file_parse(file.data, file.size, type, arena, out_value, diags, loc);
+    gml_status status = gml_tensor_file_parse(&file, type, arena, out_value, diags, loc);
     gml_file_unmap(&file);
     return status;
 }

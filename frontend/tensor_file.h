@@ -8,6 +8,7 @@
 #ifndef GML_FRONTEND_TENSOR_FILE_H
 #define GML_FRONTEND_TENSOR_FILE_H
 
+#include "base/file.h"
 #include "ir/type.h"
 
 typedef enum gml_file_value_kind {
@@ -31,11 +32,10 @@ typedef struct gml_file_value {
 GML_MUST_CHECK gml_status gml_tensor_file_read(const char *path, const gml_type *type,
                                                gml_arena *arena, gml_file_value *out_value,
                                                gml_diags *diags);
-/* The same for bytes in memory; `loc` is for messages. */
-GML_MUST_CHECK gml_status gml_tensor_file_parse(const void *bytes, size_t len,
-                                                const gml_type *type, gml_arena *arena,
-                                                gml_file_value *out_value, gml_diags *diags,
-                                                gml_loc loc);
+/* The same for a file that is mapped, or bytes in memory; `loc` is for messages. */
+GML_MUST_CHECK gml_status gml_tensor_file_parse(const gml_file *file, const gml_type *type,
+                                                gml_arena *arena, gml_file_value *out_value,
+                                                gml_diags *diags, gml_loc loc);
 
 /* Writes `tensor` as a TensorProto; `name` may be NULL. The file appears whole or not at all.
  */

@@ -77,7 +77,7 @@ static void put_varint(gml_str *out, uint64_t value)
 static gml_status read_payload(scan *s, span *in, unsigned type, span *out_payload)
 {
     const uint8_t *start = in->at;
-    uint64_t len;
+    uint64_t len = 0;
     switch (type) {
     case GML_VARINT:
         GML_TRY(read_varint(s, in, &len));
@@ -281,22 +281,20 @@ static void arena_free(void *context, void *memory)
     (void)memory;
 }
 
-gml_status gml_wire_unpack(const ProtobufCMessageDescriptor *descriptor, const void *bytes,
-                           size_t len, gml_arena *arena, ProtobufCMessage **out_message,
-                           gml_diags *diags, gml_loc loc)
+ProtobufCMessage *gml_wire_unpack(const ProtobufCMessageDescriptor *descriptor,
+                                  const void *bytes, size_t len, gml_arena *arena,
+                                  gml_diags *diags, gml_loc loc)
 {
     gml_str stripped;
     gml_str_init(&stripped);
-    gml_status status = gml_wire_strip(descriptor, bytes, len, &stripped, diags, loc);
-    if (status == GML_OK) {
+    ProtobufCMessage *message = NULL;
+    if (gml_wire_strip(descriptor, bytes, len, &stripped, diags, loc) == GML_OK) {
         ProtobufCAllocator allocator = {arena_alloc, arena_free, arena};
-        ProtobufCMessage *message = protobuf_c_message_unpack(
-            descriptor, &allocator, stripped.len, (const uint8_t *)stripped.text);
-        if (message != NULL)
-            *out_message = message;
-        else
-            status = gml_fail(diags, GML_E_INVALID, loc, "malformed protobuf");
+        message = protobuf_c_message_unpack(descriptor, &allocator, stripped.len,
+                                            (const uint8_t *)stripped.text);
+        if (message == NULL)
+            (void)gml_fail(diags, GML_E_INVALID, loc, "malformed protobuf");
     }
     gml_str_reset(&stripped);
-    return status;
+    return message;
 }

@@ -30,11 +30,11 @@ GML_MUST_CHECK gml_status gml_wire_strip(const ProtobufCMessageDescriptor *descr
                                          gml_diags *diags, gml_loc loc);
 
 /* Scans, strips and parses `bytes`. The message lives in `arena`; its raw_data references are
- * into `bytes`. `*out_message` is untouched on failure. */
-GML_MUST_CHECK gml_status gml_wire_unpack(const ProtobufCMessageDescriptor *descriptor,
-                                          const void *bytes, size_t len, gml_arena *arena,
-                                          ProtobufCMessage **out_message, gml_diags *diags,
-                                          gml_loc loc);
+ * into `bytes`. NULL, with a diagnostic of GML_E_INVALID, on failure. */
+GML_MUST_CHECK ProtobufCMessage *gml_wire_unpack(const ProtobufCMessageDescriptor *descriptor,
+                                                 const void *bytes, size_t len,
+                                                 gml_arena *arena, gml_diags *diags,
+                                                 gml_loc loc);
 
 /* The elements that a raw_data of a stripped message refers to. */
 void gml_wire_raw(const ProtobufCBinaryData *reference, const void **out_data, size_t *out_len);
