@@ -39,9 +39,24 @@ static void demand_operands(bool *wanted, const gml_node *node)
     }
 }
 
+/* What an If gives is what its branches give. */
+static void demand_branches(bool *wanted, const gml_node *node)
+{
+    if (!(node->op->traits & GML_BRANCHES))
+        return;
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+        const gml_graph *branch =
+            node->attrs[i].kind == GML_ATTR_GRAPH ? node->attrs[i].as.graph : NULL;
+        for (uint32_t r = 0; branch && r < branch->n_results && r < node->n_results; r++)
+            if (wanted[node->results[r].id])
+                demand(wanted, branch->results[r]);
+    }
+}
+
 static void demand_graph(bool *wanted, const gml_graph *graph)
 {
     for (const gml_node *node = graph->last; node; node = node->prev) {
+        demand_branches(wanted, node);
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
                 demand_graph(wanted, node->attrs[i].as.graph);

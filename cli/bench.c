@@ -3,6 +3,7 @@
 
 #include "api/pipeline.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,8 +11,8 @@
 typedef struct bench_args {
     gml_bench_options options;
     bool kernels, json, explain;
-    gml_onnx_dim dims[32];
-    size_t n_dims;
+    gml_arena *arena;
+    gml_vec(gml_onnx_dim) dims;
     const char *dump;
     const char *off[32];
     size_t n_off;
@@ -38,18 +39,13 @@ static const gml_cli cli = {
     "Compiles an ONNX model for this machine and measures it on random inputs.",
 };
 
-static bool handle_dim(bench_args *a, const char *value)
+static bool add_dim(bench_args *a, const char *value)
 {
-    static char names[32][64];
-    const char *equals = strchr(value, '=');
+    const char *name = NULL;
     int64_t n = 0;
-    if (!equals || equals == value || (size_t)(equals - value) >= sizeof names[0] ||
-        a->n_dims == 32 || !gml_cli_int(equals + 1, &n) || n < 0)
+    if (!gml_cli_pair(a->arena, value, &name, &n))
         return false;
-    char *name = names[a->n_dims];
-    memcpy(name, value, (size_t)(equals - value));
-    name[equals - value] = '\0';
-    a->dims[a->n_dims++] = (gml_onnx_dim){name, n};
+    gml_push(a->arena, &a->dims, ((gml_onnx_dim){name, n}));
     return true;
 }
 
@@ -75,7 +71,7 @@ static bool handle(void *context, const char *name, const char *value)
 {
     bench_args *a = context;
     if (strcmp(name, "dim") == 0)
-        return handle_dim(a, value);
+        return add_dim(a, value);
     if (strcmp(name, "kernels") == 0)
         return a->kernels = true;
     if (strcmp(name, "explain") == 0)
@@ -109,49 +105,72 @@ static double share_of_limit(const gml_bench *bench, const gml_step *step, doubl
     return (compute > memory ? compute : memory) / seconds;
 }
 
-static void print_kernels(const gml_program *program, const gml_bench *bench, bool json)
+/* What a kernel took in a run on average, and its share of all time. */
+static double seconds_of(const gml_bench *bench, uint32_t i, double *out_share)
 {
-    double all = 0;
     double runs = 0;
-    for (uint32_t i = 0; i < bench->n_runs; i++)
-        runs += (double)bench->runs[i];
-    if (!json)
-        printf("\n    ms     share   GFLOP     MB  %% of limit  kernel (first node)\n");
-    for (uint32_t i = 0; i < bench->n_steps; i++) {
-        const gml_step *step = &program->steps.items[bench->steps[i].step];
-        double seconds = (double)bench->steps[i].total / 1e9 / bench->n_runs;
-        double share = (double)bench->steps[i].total / runs;
-        all += share;
-        const char *form =
-            json ? "%s\n  {\"ms\": %.6f, \"share\": %.4f, \"gflop\": %.6f, \"mb\": %.4f, "
-                   "\"limit\": %.4f, \"kernel\": \"%s\", \"node\": \"%s\"}"
-                 : "%s%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  %s (%s)\n";
-        double scale = json ? 1 : 100;
-        printf(form, json && i ? "," : "", seconds * 1e3, share * scale,
-               constant(step->flops) / 1e9, constant(step->bytes) / 1e6,
-               share_of_limit(bench, step, seconds) * scale, step->name, step->node);
-    }
-    if (!json)
-        printf("kernels account for %.1f %% of the time; limits: %.0f GFLOP/s, %.1f GB/s\n",
-               all * 100, bench->gflops, bench->gbytes);
+    for (uint32_t run = 0; run < bench->n_runs; run++)
+        runs += (double)bench->runs[run];
+    *out_share = (double)bench->steps[i].total / runs;
+    return (double)bench->steps[i].total / 1e9 / bench->n_runs;
 }
 
-static void print_result(const bench_args *a, const gml_program *program,
-                         const gml_bench *bench)
+static void print_kernels(const gml_program *program, const gml_bench *bench)
 {
-    double median = gml_bench_quantile(bench, 0.5);
-    if (a->json) {
-        printf("{\"runs\": %u, \"median_ms\": %.6f, \"p10_ms\": %.6f, \"p90_ms\": %.6f, "
-               "\"min_ms\": %.6f, \"first_ms\": %.6f, \"memory_bytes\": %zu, "
-               "\"gflops_limit\": %.3f, \"gbytes_limit\": %.3f, \"kernels\": [",
-               bench->n_runs, median, gml_bench_quantile(bench, 0.1),
-               gml_bench_quantile(bench, 0.9), gml_bench_quantile(bench, 0),
-               (double)bench->first / 1e6, bench->memory, bench->gflops, bench->gbytes);
-        if (a->kernels)
-            print_kernels(program, bench, true);
-        puts("]}");
-        return;
+    double all = 0;
+    puts("\n    ms     share   GFLOP     MB  % of limit  kernel (first node)");
+    for (uint32_t i = 0; i < bench->n_steps; i++) {
+        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        double share = 0;
+        double seconds = seconds_of(bench, i, &share);
+        all += share;
+        printf("%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  %s (%s)\n", seconds * 1e3, share * 100,
+               constant(step->flops) / 1e9, constant(step->bytes) / 1e6,
+               share_of_limit(bench, step, seconds) * 100, step->name, step->node);
     }
+    printf("kernels account for %.1f %% of the time; limits: %.0f GFLOP/s, %.1f GB/s\n",
+           all * 100, bench->gflops, bench->gbytes);
+}
+
+static json_t *json_kernels(const gml_program *program, const gml_bench *bench)
+{
+    json_t *rows = json_array();
+    for (uint32_t i = 0; i < bench->n_steps; i++) {
+        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        double share = 0;
+        double seconds = seconds_of(bench, i, &share);
+        json_array_append_new(
+            rows, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel",
+                            gml_json_text(step->name), "node", gml_json_text(step->node), "ms",
+                            gml_json_real(seconds * 1e3), "share", gml_json_real(share),
+                            "gflop", gml_json_real(constant(step->flops) / 1e9), "mb",
+                            gml_json_real(constant(step->bytes) / 1e6), "limit",
+                            gml_json_real(share_of_limit(bench, step, seconds))));
+    }
+    return rows;
+}
+
+static int print_json(const bench_args *a, const gml_program *program, const gml_bench *bench)
+{
+    json_t *root = json_pack(
+        "{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "runs", (json_int_t)bench->n_runs,
+        "median_ms", gml_json_real(gml_bench_quantile(bench, 0.5)), "p10_ms",
+        gml_json_real(gml_bench_quantile(bench, 0.1)), "p90_ms",
+        gml_json_real(gml_bench_quantile(bench, 0.9)), "min_ms",
+        gml_json_real(gml_bench_quantile(bench, 0)), "first_ms",
+        gml_json_real((double)bench->first / 1e6), "memory_bytes", (json_int_t)bench->memory,
+        "gflops_limit", gml_json_real(bench->gflops), "gbytes_limit",
+        gml_json_real(bench->gbytes));
+    if (root && a->kernels)
+        json_object_set_new(root, "kernels", json_kernels(program, bench));
+    return gml_json_print(root);
+}
+
+static int print_result(const bench_args *a, const gml_program *program, const gml_bench *bench)
+{
+    if (a->json)
+        return print_json(a, program, bench);
+    double median = gml_bench_quantile(bench, 0.5);
     printf(
         "%u runs, %d thread%s: median %.3f ms, 10 %% below %.3f, 90 %% below %.3f, least %.3f; "
         "first %.3f\n",
@@ -161,7 +180,8 @@ static void print_result(const bench_args *a, const gml_program *program,
     printf("%.1f runs a second; %.1f MB beside the weights; %u kernels\n", 1e3 / median,
            (double)bench->memory / 1e6, bench->n_steps);
     if (a->kernels)
-        print_kernels(program, bench, false);
+        print_kernels(program, bench);
+    return 0;
 }
 
 static gml_status compile_model(const bench_args *a, const char *path, gml_str *text,
@@ -172,35 +192,37 @@ static gml_status compile_model(const bench_args *a, const char *path, gml_str *
     compile.passes.off = a->off;
     if (a->explain)
         compile.passes.explain = text;
-    return gml_compile_file(path, a->dims, a->n_dims, &compile, out_program, diags);
+    return gml_compile_file(path, a->dims.items, a->dims.count, &compile, out_program, diags);
 }
 
 int gml_verb_bench(int argc, char **argv)
 {
-    bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2}};
+    gml_arena arena;
+    gml_arena_init(&arena);
+    bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2}, .arena = &arena};
     int n = gml_cli_parse(&cli, argc, argv, handle, &a);
-    if (n < 0)
-        return -1 - n;
     if (n != 1) {
-        fputs("gemel: bench needs one model; --help says more\n", stderr);
-        return 2;
+        if (n >= 0)
+            fputs("gemel: bench needs one model; --help says more\n", stderr);
+        gml_arena_reset(&arena);
+        return n < 0 ? -1 - n : 2;
     }
     a.options.limits = a.kernels;
-    gml_arena arena;
     gml_diags diags;
     gml_str text;
     gml_bench bench = {0};
     gml_program *program = NULL;
-    gml_arena_init(&arena);
     gml_diags_init(&diags, &arena);
     gml_str_init(&text);
     gml_status status = compile_model(&a, argv[1], &text, &program, &diags);
     fputs(text.text, stdout);
     if (status == GML_OK && !a.dump)
         status = gml_bench_run(program, NULL, &a.options, &arena, &bench, &diags);
-    if (status == GML_OK && !a.dump)
-        print_result(&a, program, &bench);
-    int exit_status = status == GML_OK ? 0 : gml_cli_fail(&diags, status);
+    int exit_status = 0;
+    if (status != GML_OK)
+        exit_status = gml_cli_fail(&diags, status);
+    else if (!a.dump)
+        exit_status = print_result(&a, program, &bench);
     gml_program_release(program);
     gml_str_reset(&text);
     gml_arena_reset(&arena);

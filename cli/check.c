@@ -2,6 +2,7 @@
 #include "api/check.h"
 
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 typedef struct run {
     gml_check_options options;
     bool json;
-    bool first;
+    json_t *rows;       /* with --json */
     unsigned counts[3]; /* by verdict */
 } run;
 
@@ -53,20 +54,6 @@ static bool handle(void *context, const char *name, const char *value)
     return true;
 }
 
-static void print_json_text(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", *text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
-}
-
 static void report(run *r, const char *name, const gml_check_result *result)
 {
     static const char *const words[] = {"PASS", "FAIL", "SKIP"};
@@ -76,16 +63,11 @@ static void report(run *r, const char *name, const gml_check_result *result)
                result->why ? result->why : "");
         return;
     }
-    printf("%s{\"name\": ", r->first ? "" : ",\n");
-    r->first = false;
-    print_json_text(name);
-    printf(", \"verdict\": \"%s\", \"deviation\": %.9g, \"why\": ", lower[result->verdict],
-           result->deviation);
-    if (result->why)
-        print_json_text(result->why);
-    else
-        fputs("null", stdout);
-    putchar('}');
+    json_array_append_new(r->rows,
+                          json_pack("{s:o, s:s, s:o, s:o}", "name", gml_json_text(name),
+                                    "verdict", lower[result->verdict], "deviation",
+                                    gml_json_real(result->deviation), "why",
+                                    gml_json_text(result->why)));
 }
 
 static void check_one(run *r, const char *path)
@@ -133,8 +115,7 @@ static bool check_tree(run *r, const char *path, int depth)
 
 int gml_verb_check(int argc, char **argv)
 {
-    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}},
-             .first = true};
+    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}}};
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     if (n < 0)
         return -1 - n;
@@ -143,8 +124,7 @@ int gml_verb_check(int argc, char **argv)
         return 2;
     }
     int status = 0;
-    if (r.json)
-        fputs("[\n", stdout);
+    r.rows = json_array();
     for (int i = 1; i <= n; i++) {
         size_t len = strlen(argv[i]);
         while (len > 1 && argv[i][len - 1] == '/')
@@ -155,8 +135,9 @@ int gml_verb_check(int argc, char **argv)
         status = 3;
     }
     if (r.json)
-        fputs("\n]\n", stdout);
+        status = gml_json_print(json_incref(r.rows)) ? 5 : status;
     else
         printf("%u passed, %u failed, %u skipped\n", r.counts[0], r.counts[1], r.counts[2]);
+    json_decref(r.rows);
     return status ? status : (r.counts[1] ? 1 : 0);
 }

@@ -42,6 +42,9 @@ int gml_cli_parse(const gml_cli *cli, int argc, char **argv, gml_cli_handler han
 int gml_cli_fail(const gml_diags *diags, gml_status status);
 
 bool gml_cli_int(const char *text, int64_t *out_value);
+/* "NAME=N" with N not negative; the name is copied into `arena`. */
+bool gml_cli_pair(gml_arena *arena, const char *text, const char **out_name,
+                  int64_t *out_value);
 bool gml_cli_double(const char *text, double *out_value);
 
 int gml_verb_check(int argc, char **argv);

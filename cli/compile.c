@@ -1,6 +1,7 @@
 /* cli/compile.c - gemel compile: an ONNX model as a shared library and a C header. */
 #include "api/artifact_link.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,9 +9,8 @@
 
 typedef struct compile_args {
     const char *output, *dump, *cpu, *runtime;
-    gml_onnx_dim dims[32];
-    char names[32][64];
-    size_t n_dims;
+    gml_arena *arena;
+    gml_vec(gml_onnx_dim) dims;
     bool explain, json;
     const char *off[32];
     size_t n_off;
@@ -37,17 +37,13 @@ static const gml_cli cli = {
     "  cc app.c OUT.so && ./a.out",
 };
 
-static bool handle_dim(compile_args *a, const char *value)
+static bool add_dim(compile_args *a, const char *value)
 {
-    const char *equals = strchr(value, '=');
+    const char *name = NULL;
     int64_t n = 0;
-    if (!equals || equals == value || (size_t)(equals - value) >= sizeof a->names[0] ||
-        a->n_dims == 32 || !gml_cli_int(equals + 1, &n) || n < 0)
+    if (!gml_cli_pair(a->arena, value, &name, &n))
         return false;
-    char *name = a->names[a->n_dims];
-    memcpy(name, value, (size_t)(equals - value));
-    name[equals - value] = '\0';
-    a->dims[a->n_dims++] = (gml_onnx_dim){name, n};
+    gml_push(a->arena, &a->dims, ((gml_onnx_dim){name, n}));
     return true;
 }
 
@@ -55,7 +51,7 @@ static bool handle(void *context, const char *name, const char *value)
 {
     compile_args *a = context;
     if (strcmp(name, "dim") == 0)
-        return handle_dim(a, value);
+        return add_dim(a, value);
     if (strcmp(name, "off") == 0) {
         a->off[a->n_off] = value;
         return ++a->n_off < 31 && gml_pass_find(value);
@@ -83,10 +79,10 @@ static void report(const compile_args *a, const gml_program *program)
     for (size_t i = 0; i < program->steps.count; i++)
         n_kernels += program->steps.items[i].kind == GML_STEP_KERNEL;
     if (a->json)
-        printf("{\"output\": \"%s\", \"bytes\": %.0f, \"steps\": %zu, \"kernels\": %u, "
-               "\"arena_bytes\": %llu}\n",
-               a->output, bytes, program->steps.count, n_kernels,
-               (unsigned long long)program->arena_size);
+        (void)gml_json_print(json_pack(
+            "{s:o, s:o, s:I, s:I, s:I}", "output", gml_json_text(a->output), "bytes",
+            gml_json_real(bytes), "steps", (json_int_t)program->steps.count, "kernels",
+            (json_int_t)n_kernels, "arena_bytes", (json_int_t)program->arena_size));
     else
         printf("%s: %.1f MB, %zu steps, %u of them kernels; needs %.1f MB to run\n", a->output,
                bytes / 1e6, program->steps.count, n_kernels, (double)program->arena_size / 1e6);
@@ -105,7 +101,7 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     if (a->explain)
         compile_options.passes.explain = text;
     gml_status status =
-        gml_compile_file(path, a->dims, a->n_dims, &compile_options, &program, diags);
+        gml_compile_file(path, a->dims.items, a->dims.count, &compile_options, &program, diags);
     gml_link_options link = {.output = a->output, .runtime = a->runtime};
     if (status == GML_OK)
         status = gml_link_artifact(program, &object, &link, diags);
@@ -119,18 +115,18 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
 
 int gml_verb_compile(int argc, char **argv)
 {
-    compile_args a = {.output = NULL};
-    int n = gml_cli_parse(&cli, argc, argv, handle, &a);
-    if (n < 0)
-        return -1 - n;
-    if (n != 1 || !a.output) {
-        fputs("gemel: compile needs one model and -o OUT.so; --help says more\n", stderr);
-        return 2;
-    }
     gml_arena arena;
+    gml_arena_init(&arena);
+    compile_args a = {.arena = &arena};
+    int n = gml_cli_parse(&cli, argc, argv, handle, &a);
+    if (n != 1 || !a.output) {
+        if (n >= 0)
+            fputs("gemel: compile needs one model and -o OUT.so; --help says more\n", stderr);
+        gml_arena_reset(&arena);
+        return n < 0 ? -1 - n : 2;
+    }
     gml_diags diags;
     gml_str text;
-    gml_arena_init(&arena);
     gml_diags_init(&diags, &arena);
     gml_str_init(&text);
     gml_status status = compile(&a, argv[1], &text, &diags);

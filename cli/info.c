@@ -1,6 +1,7 @@
 /* cli/info.c - gemel info: what a model is. */
 #include "api/summary.h"
 #include "cli/cli.h"
+#include "cli/json.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -34,10 +35,9 @@ static bool handle(void *context, const char *name, const char *value)
     int64_t n = 0;
     if (strcmp(name, "json") == 0)
         return r->json = true;
-    const char *equals = strchr(value, '=');
-    if (!equals || equals == value || !gml_cli_int(equals + 1, &n) || n < 0)
+    const char *dim = NULL;
+    if (!gml_cli_pair(&r->arena, value, &dim, &n))
         return false;
-    const char *dim = gml_arena_text(&r->arena, value, (size_t)(equals - value));
     gml_push(&r->arena, &r->dims, ((gml_onnx_dim){dim, n}));
     return true;
 }
@@ -141,8 +141,7 @@ static void print_json(request *r, const gml_model *model, const gml_summary *s)
 {
     const gml_module *module = gml_model_module(model);
     json_t *root = json_object();
-    json_object_set_new(root, "producer",
-                        module->producer ? json_string(module->producer) : json_null());
+    json_object_set_new(root, "producer", gml_json_text(module->producer));
     json_object_set_new(root, "opset",
                         module->opset ? json_integer(module->opset) : json_null());
     json_object_set_new(root, "inputs",

@@ -114,3 +114,12 @@ bool gml_cli_double(const char *text, double *out_value)
     *out_value = strtod(text, &end);
     return errno == 0 && end != text && *end == '\0';
 }
+
+bool gml_cli_pair(gml_arena *arena, const char *text, const char **out_name, int64_t *out_value)
+{
+    const char *equals = strchr(text, '=');
+    if (!equals || equals == text || !gml_cli_int(equals + 1, out_value) || *out_value < 0)
+        return false;
+    *out_name = gml_arena_text(arena, text, (size_t)(equals - text));
+    return true;
+}

@@ -58,11 +58,10 @@ static const gml_cli cli = {
 
 static bool add_dim(request *r, const char *value)
 {
-    const char *equals = strchr(value, '=');
+    const char *name = NULL;
     int64_t n = 0;
-    if (!equals || equals == value || !gml_cli_int(equals + 1, &n) || n < 0)
+    if (!gml_cli_pair(&r->arena, value, &name, &n))
         return false;
-    const char *name = gml_arena_text(&r->arena, value, (size_t)(equals - value));
     gml_push(&r->arena, &r->dims, ((gml_onnx_dim){name, n}));
     return true;
 }

@@ -73,7 +73,5 @@ GML_MUST_CHECK gml_status gml_codegen_object(gml_codegen *codegen, gml_str *out_
 /* The module as text: "llvm" or "asm". */
 GML_MUST_CHECK gml_status gml_codegen_print(gml_codegen *codegen, const char *form,
                                             gml_str *out, gml_diags *diags);
-/* Name of the CPU and vector width in bytes that code is made for. */
-const char *gml_codegen_cpu(const gml_codegen *codegen);
 
 #endif

@@ -8,22 +8,11 @@
 /* A vector axis this short is unrolled inside the loop around it, which then is no unit. */
 #define GML_NARROW 64
 
-static const gml_expr *index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
-                                const gml_expr *b)
-{
-    const gml_expr *args[3] = {a, b, NULL};
-    return gml_expr_scalar(kernel, op, GML_I64, 0, args);
-}
-
 int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
                             const gml_expr *const *index, const gml_axis *axis)
 {
-    const gml_expr *flat = gml_expr_int(kernel, GML_I64, 0);
+    const gml_expr *flat = gml_index_flat(kernel, mem, index);
     gml_linear sum;
-    for (int d = 0; d < mem->rank; d++)
-        flat = index_op(kernel, GML_X_ADD,
-                        index_op(kernel, GML_X_MUL, flat, gml_expr_dim(kernel, mem->dims[d])),
-                        index[d]);
     if (!(flat->free >> axis->number & 1))
         return 0;
     if (!gml_index_linear(flat, &sum))

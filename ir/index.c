@@ -619,3 +619,21 @@ const gml_expr *gml_index_simplify(gml_kernel *kernel, gml_scalar_op op,
     default: return NULL;
     }
 }
+
+const gml_expr *gml_index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
+                             const gml_expr *b)
+{
+    const gml_expr *args[3] = {a, b, NULL};
+    return gml_expr_scalar(kernel, op, GML_I64, 0, args);
+}
+
+const gml_expr *gml_index_flat(gml_kernel *kernel, const gml_mem *mem,
+                               const gml_expr *const *index)
+{
+    const gml_expr *flat = gml_expr_int(kernel, GML_I64, 0);
+    for (int d = 0; d < mem->rank; d++) {
+        flat = gml_index_op(kernel, GML_X_MUL, flat, gml_expr_dim(kernel, mem->dims[d]));
+        flat = gml_index_op(kernel, GML_X_ADD, flat, index[d]);
+    }
+    return flat;
+}

@@ -15,6 +15,12 @@ void gml_index_bound(const gml_kernel *kernel, gml_expr *expr);
 /* An equal, simpler expression for `op` on i64 operands, or NULL. */
 const gml_expr *gml_index_simplify(gml_kernel *kernel, gml_scalar_op op,
                                    const gml_expr *const *args);
+/* `op` on two i64 expressions, simplified. */
+const gml_expr *gml_index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
+                             const gml_expr *b);
+/* The flat row-major position of an access. */
+const gml_expr *gml_index_flat(gml_kernel *kernel, const gml_mem *mem,
+                               const gml_expr *const *index);
 /* The scalar expression without simplification (ir/loop.c). */
 const gml_expr *gml_expr_plain(gml_kernel *kernel, gml_scalar_op op, gml_dtype dtype,
                                unsigned flags, const gml_expr *const *args);

@@ -210,7 +210,5 @@ void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_
 
 void gml_kernel_print(const gml_kernel *kernel, gml_str *out);
 void gml_expr_print(const gml_kernel *kernel, const gml_expr *expr, gml_str *out);
-/* Checks every invariant stated above. */
-gml_status gml_kernel_verify(const gml_kernel *kernel, gml_diags *diags);
 
 #endif

@@ -64,8 +64,6 @@ LLVMValueRef gml_emit_lane_mask(gml_emit *e, LLVMValueRef begin, LLVMValueRef en
 /* Writes, here, whatever of `expr` does not depend on the axes in `inner`. */
 void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner);
 void gml_emit_store(gml_emit *e, const gml_stmt *store);
-/* The flat position of an access, as an i64 expression. */
-const gml_expr *gml_emit_flat(gml_emit *e, const gml_mem *mem, const gml_expr *const *index);
 LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat);
 LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address,
                               unsigned lanes, LLVMValueRef mask);
@@ -110,6 +108,9 @@ void gml_loop_begin(gml_emit *e, gml_loop *loop, LLVMValueRef begin, LLVMValueRe
 void gml_loop_end(gml_emit *e, gml_loop *loop, LLVMValueRef const *nexts);
 void gml_scope_push(gml_emit *e);
 void gml_scope_pop(gml_emit *e);
+/* Takes the last factor, `extent`, off a unit number: the remainder is returned, the quotient
+ * left. */
+LLVMValueRef gml_emit_peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent);
 /* if (cond) { … } */
 LLVMBasicBlockRef gml_if_begin(gml_emit *e, LLVMValueRef cond);
 void gml_if_end(gml_emit *e, LLVMBasicBlockRef after);

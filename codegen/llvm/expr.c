@@ -208,23 +208,6 @@ LLVMValueRef gml_emit_dim(gml_emit *e, gml_dim dim)
     return LLVMBuildLoad2(e->b, e->be->i64, address, "");
 }
 
-static const gml_expr *index_op(gml_emit *e, gml_scalar_op op, const gml_expr *a,
-                                const gml_expr *b)
-{
-    const gml_expr *args[3] = {a, b, NULL};
-    return gml_expr_scalar(e->kernel, op, GML_I64, 0, args);
-}
-
-const gml_expr *gml_emit_flat(gml_emit *e, const gml_mem *mem, const gml_expr *const *index)
-{
-    const gml_expr *flat = gml_expr_int(e->kernel, GML_I64, 0);
-    for (int d = 0; d < mem->rank; d++)
-        flat = index_op(e, GML_X_ADD,
-                        index_op(e, GML_X_MUL, flat, gml_expr_dim(e->kernel, mem->dims[d])),
-                        index[d]);
-    return flat;
-}
-
 /* Writes flat = coefficient * (vector axis) + rest. False when it is not so. */
 static bool split_flat(gml_emit *e, const gml_expr *flat, int64_t *coefficient,
                        const gml_expr **rest)
@@ -245,9 +228,10 @@ static bool split_flat(gml_emit *e, const gml_expr *flat, int64_t *coefficient,
         }
         if (atom->free >> e->vector->number & 1)
             return false;
-        total = index_op(e, GML_X_ADD, total,
-                         index_op(e, GML_X_MUL, atom,
-                                  gml_expr_int(e->kernel, GML_I64, sum.terms[i].coefficient)));
+        total = gml_index_op(
+            e->kernel, GML_X_ADD, total,
+            gml_index_op(e->kernel, GML_X_MUL, atom,
+                         gml_expr_int(e->kernel, GML_I64, sum.terms[i].coefficient)));
     }
     *rest = total;
     return true;
@@ -322,7 +306,7 @@ static LLVMValueRef emit_load(gml_emit *e, const gml_expr *expr)
 {
     const gml_mem *mem = expr->as.load.mem;
     const gml_expr *pred = expr->as.load.pred;
-    const gml_expr *flat = gml_emit_flat(e, mem, expr->as.load.index);
+    const gml_expr *flat = gml_index_flat(e->kernel, mem, expr->as.load.index);
     if (is_empty(mem))
         return LLVMConstNull(gml_emit_type(e, mem->dtype, varies(e, expr) ? e->lanes : 1));
     if (!varies(e, expr))
@@ -500,7 +484,8 @@ static void hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
     case GML_EXPR_DIM:
     case GML_EXPR_AXIS: break;
     case GML_EXPR_LOAD: {
-        const gml_expr *flat = gml_emit_flat(e, expr->as.load.mem, expr->as.load.index);
+        const gml_expr *flat =
+            gml_index_flat(e->kernel, expr->as.load.mem, expr->as.load.index);
         hoist(e, flat, inner);
         if (expr->as.load.pred)
             hoist(e, expr->as.load.pred, inner);
@@ -532,7 +517,7 @@ void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
 void gml_emit_store(gml_emit *e, const gml_stmt *store)
 {
     const gml_mem *mem = store->as.store.mem;
-    const gml_expr *flat = gml_emit_flat(e, mem, store->as.store.index);
+    const gml_expr *flat = gml_index_flat(e->kernel, mem, store->as.store.index);
     LLVMValueRef value = gml_emit_lanes(e, store->as.store.value);
     int64_t coefficient = 0;
     const gml_expr *rest = NULL;

@@ -179,3 +179,13 @@ void gml_if_end(gml_emit *e, LLVMBasicBlockRef after)
     LLVMBuildBr(e->b, after);
     LLVMPositionBuilderAtEnd(e->b, after);
 }
+
+LLVMValueRef gml_emit_peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent)
+{
+    if (extent == 1)
+        return gml_ll_int(e, 0);
+    LLVMValueRef size = gml_emit_dim(e, extent);
+    LLVMValueRef rest = LLVMBuildURem(e->b, *unit, size, "");
+    *unit = LLVMBuildUDiv(e->b, *unit, size, "");
+    return rest;
+}

@@ -2,19 +2,13 @@
 #include "codegen/llvm/gemm.h"
 
 #include "codegen/schedule.h"
+#include "ir/index.h"
 
 #include <string.h>
 
 /* Bytes of A that a unit works through: half of a usual L2, the panel takes some of the rest.
  */
 #define GML_A_BLOCK_BYTES (512 * 1024)
-
-static const gml_expr *index_op(gml_kernel *kernel, gml_scalar_op op, const gml_expr *a,
-                                const gml_expr *b)
-{
-    const gml_expr *args[3] = {a, b, NULL};
-    return gml_expr_scalar(kernel, op, GML_I64, 0, args);
-}
 
 static const gml_expr *integer(gml_kernel *kernel, int64_t value)
 {
@@ -105,9 +99,9 @@ static void prepare_b(gml_kernel *kernel, gml_gemm *g)
     s.dims[n_batch] = g->panels;
     g->b_mem = gml_kernel_add_mem(kernel, g->c.b_constant ? GML_MEM_INPUT : GML_MEM_LOCAL, "b",
                                   GML_F32, s.rank, s.dims);
-    const gml_expr *at = index_op(
+    const gml_expr *at = gml_index_op(
         kernel, GML_X_ADD,
-        index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, panel), integer(kernel, g->nr)),
+        gml_index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, panel), integer(kernel, g->nr)),
         gml_expr_axis(kernel, column));
     g->pack_b = NULL;
     if (whole != 0) {
@@ -118,11 +112,12 @@ static void prepare_b(gml_kernel *kernel, gml_gemm *g)
         return;
     /* the last panel: the same without the panel loop */
     const gml_expr *last = gml_expr_dim(kernel, gml_dim_add(kernel->dims, n->extent, -1));
-    at = index_op(kernel, GML_X_MIN,
-                  index_op(kernel, GML_X_ADD,
-                           gml_expr_dim(kernel, gml_dim_mul(kernel->dims, whole, g->nr)),
-                           gml_expr_axis(kernel, column)),
-                  last);
+    at =
+        gml_index_op(kernel, GML_X_MIN,
+                     gml_index_op(kernel, GML_X_ADD,
+                                  gml_expr_dim(kernel, gml_dim_mul(kernel->dims, whole, g->nr)),
+                                  gml_expr_axis(kernel, column)),
+                     last);
     for (int i = n_batch; i + 1 < s.rank; i++)
         s.loops[i] = s.loops[i + 1];
     s.index[n_batch] = gml_expr_dim(
@@ -289,7 +284,7 @@ static void run_tiles(tile *t, LLVMValueRef begin, LLVMValueRef end, int64_t row
     LLVMValueRef first = LLVMBuildAdd(
         e->b, LLVMBuildMul(e->b, loop.counter, gml_ll_int(e, rows), ""), shift, "");
     const gml_mem *mem = t->g->a->as.load.mem;
-    const gml_expr *flat = gml_emit_flat(e, mem, t->g->a->as.load.index);
+    const gml_expr *flat = gml_index_flat(e->kernel, mem, t->g->a->as.load.index);
     /* m is the tile's first row only here, and each row in turn later */
     gml_scope_push(e);
     e->axis[c->m->number] = first;
@@ -314,30 +309,20 @@ static LLVMValueRef panel_address(gml_emit *e, const gml_gemm *g, LLVMValueRef p
             index[rank++] = gml_expr_axis(kernel, g->c.batch[i]);
     for (int i = 0; i < 3; i++)
         index[rank++] = gml_expr_int(kernel, GML_I64, 0);
-    LLVMValueRef flat = gml_emit_expr(e, gml_emit_flat(e, g->b_mem, index));
+    LLVMValueRef flat = gml_emit_expr(e, gml_index_flat(e->kernel, g->b_mem, index));
     LLVMValueRef size =
         LLVMBuildMul(e->b, gml_emit_dim(e, g->c.k->extent), gml_ll_int(e, g->nr), "");
     return gml_emit_address(e, g->b_mem,
                             LLVMBuildAdd(e->b, flat, LLVMBuildMul(e->b, panel, size, ""), ""));
 }
 
-static LLVMValueRef peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent)
-{
-    if (extent == 1)
-        return gml_ll_int(e, 0);
-    LLVMValueRef size = gml_emit_dim(e, extent);
-    LLVMValueRef rest = LLVMBuildURem(e->b, *unit, size, "");
-    *unit = LLVMBuildUDiv(e->b, *unit, size, "");
-    return rest;
-}
-
 void gml_gemm_emit(gml_emit *e, const gml_gemm *g, LLVMValueRef unit)
 {
     tile t = {.e = e, .g = g, .lanes = g->nr / 2, .sums = e->room};
-    LLVMValueRef panel = peel(e, &unit, g->panels);
-    LLVMValueRef block = peel(e, &unit, g->blocks);
+    LLVMValueRef panel = gml_emit_peel(e, &unit, g->panels);
+    LLVMValueRef block = gml_emit_peel(e, &unit, g->blocks);
     for (unsigned i = g->c.n_batch; i-- > 0;)
-        e->axis[g->c.batch[i]->number] = peel(e, &unit, g->c.batch[i]->extent);
+        e->axis[g->c.batch[i]->number] = gml_emit_peel(e, &unit, g->c.batch[i]->extent);
     int64_t stride =
         gml_schedule_stride(e->kernel, g->a->as.load.mem, g->a->as.load.index, g->c.m);
     t.row = stride != GML_STRIDE_UNKNOWN

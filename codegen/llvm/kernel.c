@@ -13,7 +13,6 @@
 /* Where a local lives. */
 typedef struct home {
     unsigned stored_in; /* phase + 1 */
-    unsigned loaded_in;
     bool shared;
     unsigned temporary; /* number among the temporaries */
     gml_dim offset;     /* in scratch */
@@ -315,25 +314,13 @@ static gml_dim units_of(gml_kernel *kernel, const gml_nest *nest)
     return units;
 }
 
-/* Takes the last factor off the unit number: its remainder is returned, the quotient left. */
-static LLVMValueRef peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent)
-{
-    if (extent == 1)
-        return gml_ll_int(e, 0);
-    LLVMValueRef size = gml_emit_dim(e, extent);
-    LLVMValueRef quotient = LLVMBuildUDiv(e->b, *unit, size, "");
-    LLVMValueRef rest = LLVMBuildURem(e->b, *unit, size, "");
-    *unit = quotient;
-    return rest;
-}
-
 static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
 {
     LLVMValueRef begin = gml_ll_int(e, 0);
     LLVMValueRef end = nest->vector ? gml_emit_dim(e, nest->vector->extent) : NULL;
     if (nest->vector && nest->block) {
         gml_dim blocks = gml_dim_ceil_div(e->kernel->dims, nest->vector->extent, nest->block);
-        LLVMValueRef block = peel(e, &unit, blocks);
+        LLVMValueRef block = gml_emit_peel(e, &unit, blocks);
         begin = LLVMBuildMul(e->b, block, gml_ll_int(e, nest->block), "");
         LLVMTypeRef type = e->be->i64;
         LLVMValueRef args[2] = {end, LLVMBuildAdd(e->b, begin, gml_ll_int(e, nest->block), "")};
@@ -341,7 +328,7 @@ static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
     }
     for (unsigned i = nest->n_outer; i-- > 0;)
         e->axis[nest->outer[i]->number] =
-            i == 0 ? unit : peel(e, &unit, nest->outer[i]->extent);
+            i == 0 ? unit : gml_emit_peel(e, &unit, nest->outer[i]->extent);
     if (nest->serial)
         serial_loop(e, nest, begin, end);
     else if (nest->vector)

@@ -139,11 +139,6 @@ void gml_codegen_destroy(gml_codegen *cg)
     free(cg);
 }
 
-const char *gml_codegen_cpu(const gml_codegen *cg)
-{
-    return cg->cpu;
-}
-
 static void add_attribute(gml_backend *be, LLVMValueRef function, const char *name,
                           const char *value)
 {

@@ -277,8 +277,7 @@ static void check_product(int64_t m, int64_t n, int64_t depth, bool transposed)
     void *mems[3] = {x, w, got};
     run_code(&k, &code, jit, mems, 3);
     for (int64_t e = 0; e < m * n; e++)
-        assert_true(fabs((double)got[e] - (double)expected[e]) <=
-                    1e-5 * (double)depth + 1e-5 * fabs((double)expected[e]));
+        assert_true(fabs((double)got[e] - (double)expected[e]) <= 1e-6 * (double)depth);
     free(x);
     gml_jit_destroy(jit);
     gml_codegen_destroy(codegen);
