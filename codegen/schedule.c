@@ -91,6 +91,25 @@ static const gml_expr *first_reduction(const gml_expr *expr, unsigned depth)
     return NULL;
 }
 
+static const gml_expr *first_load(const gml_expr *expr, unsigned depth)
+{
+    if (expr->kind == GML_EXPR_LOAD)
+        return expr;
+    if (expr->kind != GML_EXPR_SCALAR || depth == 0)
+        return NULL;
+    for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++) {
+        const gml_expr *found = first_load(expr->as.scalar.args[i], depth - 1);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+const gml_expr *gml_schedule_first_load(const gml_expr *expr)
+{
+    return first_load(expr, 64);
+}
+
 static bool is_short(const gml_axis *axis)
 {
     return gml_dim_is_const(axis->extent) && axis->extent < 4;

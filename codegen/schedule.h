@@ -32,5 +32,7 @@ bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
 #define GML_STRIDE_UNKNOWN INT64_MAX
 int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
                             const gml_expr *const *index, const gml_axis *axis);
+/* Some load in `expr`, outside of reductions; NULL: there is none. */
+const gml_expr *gml_schedule_first_load(const gml_expr *expr);
 
 #endif

@@ -113,7 +113,7 @@ static void find_work(plan *p, uint64_t constants)
         }
         gml_gemm *gemm = gml_new(kernel->arena, gml_gemm);
         gml_gemm_prepare(p->e->be, kernel, &c, gemm);
-        for (const gml_stmt *pack = gemm->pack_a; pack; pack = pack->next)
+        for (const gml_stmt *pack = gemm->band ? NULL : gemm->pack_a; pack; pack = pack->next)
             add_work(p, pack, NULL, false);
         for (const gml_stmt *pack = gemm->pack_b; pack; pack = pack->next)
             add_work(p, pack, NULL, c.b_constant);
@@ -129,10 +129,12 @@ static void settle_locals(plan *p)
     for (size_t i = 0; i < p->works.count; i++) {
         const work *w = &p->works.items[i];
         p->ahead = w->ahead;
+        if (w->gemm && w->gemm->band)
+            note_stmts(p, w->gemm->pack_a, (unsigned)i + 1, true);
         note_stmts(p, w->stmt, (unsigned)i + 1, true);
         if (w->gemm)
             note_load(p, w->gemm->a, (unsigned)i + 1);
-        if (w->gemm && w->gemm->a_mem)
+        if (w->gemm && w->gemm->a_mem && !w->gemm->band)
             p->homes[w->gemm->a_mem->number].shared = true;
         if (w->gemm && w->gemm->b_mem->role == GML_MEM_LOCAL)
             p->homes[w->gemm->b_mem->number].shared = true;
@@ -273,7 +275,7 @@ static void serial_loop(gml_emit *e, const gml_nest *nest, LLVMValueRef begin, L
     gml_loop_end(e, &loop, NULL);
 }
 
-static void emit_list(gml_emit *e, const gml_stmt *list)
+void gml_emit_list(gml_emit *e, const gml_stmt *list)
 {
     for (; list; list = list->next) {
         if (list->kind == GML_STMT_STORE) {
@@ -294,7 +296,7 @@ static void emit_list(gml_emit *e, const gml_stmt *list)
         gml_loop loop;
         gml_loop_begin(e, &loop, zero, end, 1, NULL, 0);
         e->axis[axis->number] = loop.counter;
-        emit_list(e, body);
+        gml_emit_list(e, body);
         gml_loop_end(e, &loop, NULL);
     }
 }
@@ -334,7 +336,7 @@ static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
     else if (nest->vector)
         store_loop(e, nest->body, nest->vector, nest->lanes, begin, end);
     else
-        emit_list(e, nest->body);
+        gml_emit_list(e, nest->body);
 }
 
 static LLVMValueRef load_pointer(gml_emit *e, LLVMValueRef mems, unsigned number)
