@@ -4,7 +4,8 @@
 #include "codegen/positions.h"
 #include "codegen/schedule.h"
 
-/* Below these the packing costs more than the micro-kernel gains. */
+/* Below these the packing costs more than the micro-kernel gains. A constant is packed ahead:
+ * then a single row gains, too, since panels are read in one run. */
 #define GML_MIN_ROWS     4
 #define GML_MIN_COLUMNS  3
 #define GML_MIN_DEPTH    4
@@ -147,7 +148,7 @@ static bool split_axes(finder *f, const gml_expr *a, const gml_expr *b, parts *p
         else
             return false;
     }
-    return p->n_n > 0 && p->n_m > 0;
+    return p->n_n > 0;
 }
 
 /* Axes of m that are not neighbours in the store would turn its positions into divisions, and
@@ -155,7 +156,7 @@ static bool split_axes(finder *f, const gml_expr *a, const gml_expr *b, parts *p
  * run without either is merged, the others become batch axes. */
 static void keep_neighbours(finder *f, parts *p, gml_contraction *out)
 {
-    unsigned first = p->n_m - 1;
+    unsigned first = p->n_m ? p->n_m - 1 : 0;
     while (first > 0) {
         unsigned at = 0;
         while (f->loops[at] != p->m[first])
@@ -180,8 +181,8 @@ static bool worth_it(const gml_kernel *kernel, const gml_contraction *c)
                  gml_dim_is_const(c->k->extent);
     if (!known)
         return gml_dim_is_const(c->k->extent) && c->k->extent >= GML_MIN_DEPTH;
-    return c->m->extent >= GML_MIN_ROWS && c->n->extent >= GML_MIN_COLUMNS &&
-           c->k->extent >= GML_MIN_DEPTH &&
+    return c->m->extent >= (c->b_constant ? 1 : GML_MIN_ROWS) &&
+           c->n->extent >= GML_MIN_COLUMNS && c->k->extent >= GML_MIN_DEPTH &&
            c->m->extent * c->n->extent * c->k->extent >= GML_MIN_PRODUCTS;
 }
 
@@ -272,6 +273,7 @@ bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t consta
         a = b;
         b = swapped;
     }
+    out->b_constant = reads_constants(b, constants, 64);
     parts p = {.n_m = 0};
     if (!split_axes(&f, a, b, &p, out))
         return false;
@@ -282,12 +284,11 @@ bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t consta
     for (unsigned i = 0; i < p.n_m; i++)
         out->rows[out->n_rows++] = p.m[i];
     out->n = merge(&f, p.n, p.n_n);
-    out->m = merge(&f, p.m, p.n_m);
+    out->m = p.n_m ? merge(&f, p.m, p.n_m) : gml_kernel_add_axis(kernel, 1);
     out->k = merge(&f, out->taps, out->n_taps);
     if (!worth_it(kernel, out))
         return false;
     rewrite(&f, a, b, out);
-    out->b_constant = reads_constants(out->b, constants, 64);
     return gml_schedule_stride(kernel, out->store->as.store.mem, out->store->as.store.index,
                                out->n) == 1;
 }

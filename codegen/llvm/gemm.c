@@ -158,10 +158,11 @@ static void choose_tiles(gml_kernel *kernel, gml_gemm *g)
 /* Each unit copies the positions that it reads, when there are enough units of that kind. */
 static bool choose_band(gml_kernel *kernel, gml_gemm *g)
 {
+    bool merged = g->c.n_rows != g->n_rows;
+    if (!g->a_mem || merged || g->n_line_runs == 0 || g->b_bytes > GML_B_IN_L2)
+        return false;
     int64_t lines = g->c.rows[0]->extent;
-    bool whole_lines = g->n_line_runs > 0 && g->n_rows == g->c.n_rows;
-    if (!g->a_mem || g->c.n_rows != g->n_rows || !whole_lines || g->b_bytes > GML_B_IN_L2 ||
-        lines < GML_BANDS)
+    if (lines < GML_BANDS)
         return false;
     int64_t band = lines / GML_BANDS;
     int64_t most = GML_BAND_BYTES / (g->a_bytes / lines + 1);
