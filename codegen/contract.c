@@ -285,6 +285,7 @@ bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t consta
         out->rows[out->n_rows++] = p.m[i];
     out->n = merge(&f, p.n, p.n_n);
     out->m = p.n_m ? merge(&f, p.m, p.n_m) : gml_kernel_add_axis(kernel, 1);
+    out->b_at = renamed(&f, b);
     out->k = merge(&f, out->taps, out->n_taps);
     if (!worth_it(kernel, out))
         return false;

@@ -22,6 +22,7 @@ typedef struct gml_contraction {
     unsigned n_rows, n_taps;
     const gml_expr *a, *b;     /* in terms of batch, m, n, k */
     const gml_expr *a_at;      /* `a` in terms of batch, rows and taps */
+    const gml_expr *b_at;      /* `b` in terms of batch, taps and n */
     const gml_expr *sum;       /* stands for the finished sum in `store` */
     const gml_stmt *store;     /* in terms of batch, m, n */
     uint64_t a_batch, b_batch; /* batch axes that a and b depend on, as bits */

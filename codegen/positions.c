@@ -4,17 +4,10 @@
 #include "codegen/schedule.h"
 #include "ir/index.h"
 
-/* A row and a tap that meet in positions stride * row + dilation * tap. */
-typedef struct pair {
-    const gml_axis *row, *tap, *position;
-    int64_t stride, dilation;
-} pair;
-
 typedef struct search {
     gml_kernel *kernel;
     const gml_contraction *c;
-    pair pairs[GML_MAX_RANK];
-    unsigned n_pairs;
+    gml_sliding *sliding;
 } search;
 
 static uint64_t bit(const gml_axis *axis)
@@ -57,6 +50,14 @@ static bool is_const(const gml_axis *axis)
     return gml_dim_is_const(axis->extent);
 }
 
+const gml_meeting *gml_sliding_meeting(const gml_sliding *sliding, const gml_axis *axis)
+{
+    for (unsigned i = 0; i < sliding->n_meetings; i++)
+        if (sliding->meetings[i].row == axis || sliding->meetings[i].tap == axis)
+            return &sliding->meetings[i];
+    return NULL;
+}
+
 /* The row that `tap` meets, if any. */
 static void find_pair(search *s, const gml_axis *tap)
 {
@@ -71,13 +72,10 @@ static void find_pair(search *s, const gml_axis *tap)
             return;
         row = s->c->rows[i];
     }
-    for (unsigned i = 0; row && i < s->n_pairs; i++)
-        if (s->pairs[i].row == row)
-            return;
-    if (!row || coefficient(&sum, tap) <= 0)
+    if (!row || coefficient(&sum, tap) <= 0 || gml_sliding_meeting(s->sliding, row))
         return;
-    s->pairs[s->n_pairs++] =
-        (pair){row, tap, NULL, coefficient(&sum, row), coefficient(&sum, tap)};
+    s->sliding->meetings[s->sliding->n_meetings++] =
+        (gml_meeting){row, tap, NULL, coefficient(&sum, row), coefficient(&sum, tap)};
 }
 
 bool gml_positions_meet(const gml_expr *a, const gml_axis *row, const gml_axis *const *taps,
@@ -103,7 +101,8 @@ static const gml_expr *times(gml_kernel *kernel, const gml_expr *a, int64_t fact
 
 /* `sum` with factor * (stride * row + dilation * tap) as factor * position; NULL when row and
  * tap occur in another ratio. */
-static const gml_expr *with_position(gml_kernel *kernel, const gml_linear *sum, const pair *p)
+static const gml_expr *with_position(gml_kernel *kernel, const gml_linear *sum,
+                                     const gml_meeting *p)
 {
     int64_t factor = coefficient(sum, p->row) / p->stride;
     if (factor == 0 || coefficient(sum, p->row) != factor * p->stride ||
@@ -124,8 +123,8 @@ static const gml_expr *with_position(gml_kernel *kernel, const gml_linear *sum, 
 static const gml_expr *by_positions(search *s)
 {
     const gml_expr *value = s->c->a_at;
-    for (unsigned i = 0; i < s->n_pairs; i++) {
-        pair *p = &s->pairs[i];
+    for (unsigned i = 0; i < s->sliding->n_meetings; i++) {
+        gml_meeting *p = &s->sliding->meetings[i];
         p->position =
             gml_kernel_add_axis(s->kernel, p->stride * (p->row->extent - 1) +
                                                p->dilation * (p->tap->extent - 1) + 1);
@@ -140,6 +139,18 @@ static const gml_expr *by_positions(search *s)
         }
     }
     return value;
+}
+
+bool gml_sliding_find(gml_kernel *kernel, const gml_contraction *c, gml_sliding *out)
+{
+    search s = {kernel, c, out};
+    *out = (gml_sliding){.n_meetings = 0};
+    for (unsigned i = 0; i < c->n_taps; i++)
+        find_pair(&s, c->taps[i]);
+    if (out->n_meetings == 0 || !gml_kernel_has_axes(kernel, out->n_meetings + 4))
+        return false;
+    out->value = by_positions(&s);
+    return out->value != NULL;
 }
 
 /* ---- the copy -----------------------------------------------------------------------------
@@ -171,14 +182,6 @@ static bool add_dimension(search *s, copy *out, const gml_axis *axis, const gml_
     return true;
 }
 
-static const pair *pair_of(const search *s, const gml_axis *axis)
-{
-    for (unsigned i = 0; i < s->n_pairs; i++)
-        if (s->pairs[i].row == axis || s->pairs[i].tap == axis)
-            return &s->pairs[i];
-    return NULL;
-}
-
 static bool add_dimensions(search *s, const gml_expr *value, copy *out)
 {
     gml_kernel *kernel = s->kernel;
@@ -193,11 +196,12 @@ static bool add_dimensions(search *s, const gml_expr *value, copy *out)
     out->n_outer = out->rank;
     for (unsigned i = 0; i < c->n_rows + c->n_taps; i++) {
         const gml_axis *axis = i < c->n_rows ? c->rows[i] : c->taps[i - c->n_rows];
-        if (!pair_of(s, axis) && !add_dimension(s, out, axis, gml_expr_axis(kernel, axis)))
+        if (!gml_sliding_meeting(s->sliding, axis) &&
+            !add_dimension(s, out, axis, gml_expr_axis(kernel, axis)))
             return false;
     }
-    for (unsigned i = 0; i < s->n_pairs; i++) {
-        const pair *p = &s->pairs[i];
+    for (unsigned i = 0; i < s->sliding->n_meetings; i++) {
+        const gml_meeting *p = &s->sliding->meetings[i];
         const gml_expr *at = gml_index_op(
             kernel, GML_X_ADD, times(kernel, gml_expr_axis(kernel, p->row), p->stride),
             times(kernel, gml_expr_axis(kernel, p->tap), p->dilation));
@@ -212,7 +216,7 @@ static const gml_expr *cut_band(search *s, const gml_expr *value, int64_t band, 
                                 gml_positions *out)
 {
     gml_kernel *kernel = s->kernel;
-    const pair *p = pair_of(s, s->c->rows[0]);
+    const gml_meeting *p = gml_sliding_meeting(s->sliding, s->c->rows[0]);
     int d = made->n_outer;
     while (p && d < made->rank && made->dims[d].axis != p->position)
         d++;
@@ -260,16 +264,13 @@ static void write_copy(gml_kernel *kernel, const copy *made, const gml_expr *val
 bool gml_positions_find(gml_kernel *kernel, const gml_contraction *c, int64_t band,
                         gml_positions *out)
 {
-    search s = {.kernel = kernel, .c = c};
+    gml_sliding sliding;
+    search s = {kernel, c, &sliding};
     copy made = {.rank = 0};
     *out = (gml_positions){0};
-    for (unsigned i = 0; i < c->n_taps; i++)
-        find_pair(&s, c->taps[i]);
-    if (s.n_pairs == 0 || !gml_kernel_has_axes(kernel, s.n_pairs + 4))
+    if (!gml_sliding_find(kernel, c, &sliding) || !add_dimensions(&s, sliding.value, &made))
         return false;
-    const gml_expr *value = by_positions(&s);
-    if (!value || !add_dimensions(&s, value, &made))
-        return false;
+    const gml_expr *value = sliding.value;
     if (band > 0)
         value = cut_band(&s, value, band, &made, out);
     if (!value)

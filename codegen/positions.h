@@ -14,6 +14,25 @@
 
 #include "codegen/contract.h"
 
+/* A row and a tap that meet: position = stride * row + dilation * tap. */
+typedef struct gml_meeting {
+    const gml_axis *row, *tap;
+    const gml_axis *position; /* a new axis over all positions */
+    int64_t stride, dilation;
+} gml_meeting;
+
+typedef struct gml_sliding {
+    gml_meeting meetings[GML_MAX_RANK]; /* at least one */
+    unsigned n_meetings;
+    const gml_expr *value; /* `a` in terms of batch, positions, and what meets nothing */
+} gml_sliding;
+
+/* False when no row and tap of constant extents meet in `a`, or do so in more than one way. May
+ * leave new axes in the kernel. */
+bool gml_sliding_find(gml_kernel *kernel, const gml_contraction *c, gml_sliding *out_sliding);
+/* The meeting of a row or tap, or NULL. */
+const gml_meeting *gml_sliding_meeting(const gml_sliding *sliding, const gml_axis *axis);
+
 typedef struct gml_positions {
     const gml_mem *mem;    /* the copy: a new local */
     gml_stmt *fill;        /* loops that make it */
@@ -22,10 +41,10 @@ typedef struct gml_positions {
     int64_t bytes;         /* of the copy, for one value of the batch axes */
 } gml_positions;
 
-/* False when no row and tap of constant extents meet in `a` that way. May leave new axes in the
- * kernel. With `band` > 0 the copy holds what `band` values of the first row axis read, from
- * block * band on, for one value of the batch axes; `fill` and `load` depend on the new axis
- * `block`. False then, too, when the first row meets no tap. */
+/* False when gml_sliding_find is, or an extent is not constant. With `band` > 0 the copy holds
+ * what `band` values of the first row axis read, from block * band on, for one value of the
+ * batch axes; `fill` and `load` depend on the new axis `block`. False then, too, when the first
+ * row meets no tap. */
 bool gml_positions_find(gml_kernel *kernel, const gml_contraction *c, int64_t band,
                         gml_positions *out_positions);
 /* Whether `row` meets one of `taps` in `a`. */

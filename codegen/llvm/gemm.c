@@ -246,17 +246,28 @@ static void prepare_b(gml_kernel *kernel, gml_gemm *g)
                                      gml_expr_substitute(kernel, g->c.b, &n, &at, 1)));
 }
 
-void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
-                      gml_gemm *out)
+unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns)
 {
     unsigned lanes = be->vector_bytes / 4;
-    *out = (gml_gemm){.c = *c};
-    out->vectors = gml_dim_is_const(c->n->extent) && c->n->extent <= lanes ? 1 : 2;
-    out->nr = lanes * out->vectors;
+    return gml_dim_is_const(columns) && columns <= lanes ? lanes : 2 * lanes;
+}
+
+void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
+                             const gml_mem *b, gml_gemm *out)
+{
+    *out = (gml_gemm){.c = *c, .b_mem = b};
+    out->nr = gml_gemm_columns(be, c->n->extent);
+    out->vectors = out->nr * 4 / be->vector_bytes;
     out->mr = (be->vector_bytes == 64 ? 28 : 12) / out->vectors;
     prepare_a(kernel, out);
     choose_tiles(kernel, out);
     choose_blocks(kernel, out);
+}
+
+void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
+                      gml_gemm *out)
+{
+    gml_gemm_prepare_packed(be, kernel, c, NULL, out);
     prepare_b(kernel, out);
 }
 

@@ -56,6 +56,11 @@ typedef struct gml_gemm {
  * into a further input of the kernel, otherwise into a shared local. */
 void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                       gml_gemm *out_gemm);
+/* The same where B is in panels of gml_gemm_columns already. */
+void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
+                             const gml_mem *b, gml_gemm *out_gemm);
+/* Columns of a panel for a product of so many. */
+unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns);
 gml_dim gml_gemm_units(gml_kernel *kernel, const gml_gemm *gemm);
 /* Writes one unit of work. */
 void gml_gemm_emit(gml_emit *e, const gml_gemm *gemm, LLVMValueRef unit);
