@@ -97,13 +97,18 @@ static bool should_permute(const layout *l, const gml_node *node)
            !value->constant && !value->elements && !is_permuted(node);
 }
 
-/* The permutation that makes channels the last of `rank` dimensions, or its inverse. */
-static gml_value *transposed(gml_build *b, gml_value *value, bool inverse)
+/* `value` with dimension `first` behind all others, or the inverse of that. */
+static gml_value *transposed(gml_build *b, gml_value *value, int first, bool inverse)
 {
     int rank = value->type.rank;
     int64_t *perm = gml_new_array(&b->graph->module->arena, int64_t, (size_t)rank);
-    for (int d = 1; d < rank; d++)
-        perm[d] = inverse ? (d == 1 ? rank - 1 : d - 1) : (d + 1 < rank ? d + 1 : 1);
+    for (int d = 0; d < rank; d++) {
+        int there = d < first ? d : (d + 1 < rank ? d + 1 : first);
+        if (inverse)
+            perm[there] = d;
+        else
+            perm[d] = there;
+    }
     return gml_build_transpose(b, value, perm, (size_t)rank);
 }
 
@@ -155,21 +160,49 @@ static gml_status permute_result(layout *l, gml_node *node)
 {
     gml_graph *body = gml_node_region(node, "body");
     gml_build b = {body, NULL, node->loc, l->cx->diags, GML_OK};
-    body->results[0] = transposed(&b, body->results[0], false);
+    body->results[0] = transposed(&b, body->results[0], 1, false);
     return b.status;
 }
 
-static gml_status permute_operand(layout *l, gml_node *node, uint32_t k)
+/* Operand `k` comes with dimension `first` behind all others from now on. */
+static gml_status permute_operand(layout *l, gml_node *node, uint32_t k, int first)
 {
     gml_graph *body = gml_node_region(node, "body");
     gml_value *param = body->params[k];
     param->type = node->operands[k]->type;
+    param->constant = node->operands[k]->constant;
     gml_build b = {body, body->first, node->loc, l->cx->diags, GML_OK};
-    gml_value *restored = transposed(&b, param, true);
+    gml_value *restored = transposed(&b, param, first, true);
     gml_value_replace(param, restored);
     if (b.status == GML_OK)
         gml_node_set_operands(restored->def, &param, 1);
     return b.status;
+}
+
+/* The weights of a convolution in groups are read channel by channel, like its input: a
+ * constant with the channels first becomes one with the channels last. (Others are packed into
+ * panels however they lie.) */
+static gml_status permute_weights(layout *l, gml_node *node)
+{
+    const gml_graph *body = gml_node_region(node, "body");
+    gml_value **operands = gml_new_array(l->cx->scratch, gml_value *, node->n_operands + 1);
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        operands[k] = node->operands[k];
+    for (const gml_node *inner = body->first; inner; inner = inner->next) {
+        if (!(inner->op->traits & GML_CHANNELS) || inner->operands[1]->graph != body)
+            continue;
+        const gml_type *weights = &inner->operands[1]->type;
+        uint32_t k = inner->operands[1]->index;
+        bool groups = weights->dims[1] != inner->operands[0]->type.dims[1];
+        if (!groups || inner->operands[1]->def || !operands[k]->constant)
+            continue;
+        gml_build b = {l->graph, node, node->loc, l->cx->diags, GML_OK};
+        operands[k] = transposed(&b, operands[k], 0, false);
+        GML_TRY(b.status);
+        gml_node_set_operands(node, operands, node->n_operands);
+        GML_TRY(permute_operand(l, node, k, 0));
+    }
+    return GML_OK;
 }
 
 static gml_status permute_graph(layout *l, bool *out_changed)
@@ -191,7 +224,8 @@ static gml_status permute_graph(layout *l, bool *out_changed)
             continue;
         for (uint32_t k = 0; k < node->n_operands; k++)
             if (permuted[node->operands[k]->id])
-                GML_TRY(permute_operand(l, node, k));
+                GML_TRY(permute_operand(l, node, k, 1));
+        GML_TRY(permute_weights(l, node));
         if (writes)
             GML_TRY(permute_result(l, node));
         GML_TRY(gml_node_infer(node, l->cx->diags));

@@ -240,6 +240,13 @@ static void store_loop(gml_emit *e, const gml_stmt *list, const gml_axis *axis, 
     e->axis[axis->number] = loop.counter;
     emit_stores(e, list);
     gml_loop_end(e, &loop, NULL);
+    e->vector = NULL;
+    /* blocks of the axis are whole vectors but for the last */
+    if (gml_dim_is_const(axis->extent) && axis->extent % e->lanes == 0) {
+        e->lanes = 1;
+        return;
+    }
+    e->vector = axis;
     LLVMValueRef rest = loop.counter;
     LLVMBasicBlockRef after = gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, end, ""));
     e->axis[axis->number] = rest;
