@@ -13,6 +13,10 @@
  * copies for itself. */
 #define GML_BANDS          16
 #define GML_BAND_BYTES     (128 * 1024)
+/* A memory of this size is far away: in L3 or beyond. */
+#define GML_FAR_BYTES      (8 * 1024 * 1024)
+/* Memories of an epilogue that are asked for ahead. */
+#define GML_MAX_AHEAD      4
 /* A run of taps is written out when it is this short, else by so many at a time. */
 #define GML_STRAIGHT_TAPS  7
 #define GML_TAPS_UNROLL    4
@@ -491,6 +495,57 @@ static void finish(const tile *t, LLVMValueRef first, LLVMValueRef column)
     }
 }
 
+/* Loads of whole rows of the tile, as a residual is. */
+static void collect_loads(const gml_expr *expr, const gml_contraction *c, const gml_expr **out,
+                          unsigned *n)
+{
+    uint64_t both = UINT64_C(1) << c->m->number | UINT64_C(1) << c->n->number;
+    if ((expr->free & both) != both || expr->dtype == GML_I64)
+        return;
+    if (expr->kind == GML_EXPR_LOAD && expr != c->sum && !expr->as.load.pred &&
+        *n < GML_MAX_AHEAD) {
+        out[(*n)++] = expr;
+        return;
+    }
+    if (expr->kind == GML_EXPR_SCALAR)
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            collect_loads(expr->as.scalar.args[i], c, out, n);
+}
+
+static void ask_for(gml_emit *e, const gml_mem *mem, const gml_expr *const *index, bool write)
+{
+    const gml_expr *flat = gml_index_flat(e->kernel, mem, index);
+    LLVMTypeRef type = e->be->ptr;
+    LLVMValueRef args[4] = {gml_emit_address(e, mem, gml_emit_expr(e, flat)),
+                            LLVMConstInt(e->be->i32, write, 0), LLVMConstInt(e->be->i32, 3, 0),
+                            LLVMConstInt(e->be->i32, 1, 0)};
+    gml_ll_intrinsic(e, "llvm.prefetch", &type, 1, args, 4);
+}
+
+/* What the epilogue reads and writes row by row comes from far away, a few lines of each row at
+ * a time: it is asked for before the sums are computed. */
+static void ask_ahead(const tile *t, LLVMValueRef first, LLVMValueRef column)
+{
+    gml_emit *e = t->e;
+    const gml_contraction *c = &t->g->c;
+    const gml_expr *loads[GML_MAX_AHEAD];
+    unsigned n_loads = 0;
+    if (!gml_dim_is_const(c->m->extent) || !gml_dim_is_const(c->n->extent) ||
+        c->m->extent * c->n->extent * 4 < GML_FAR_BYTES)
+        return;
+    collect_loads(c->store->as.store.value, c, loads, &n_loads);
+    for (unsigned i = 0; i < t->rows; i++)
+        for (unsigned j = 0; j < t->g->vectors; j++) {
+            gml_scope_push(e);
+            e->axis[c->m->number] = add(e, first, gml_ll_int(e, i));
+            e->axis[c->n->number] = add(e, column, gml_ll_int(e, (int64_t)(j * t->lanes)));
+            for (unsigned l = 0; l < n_loads; l++)
+                ask_for(e, loads[l]->as.load.mem, loads[l]->as.load.index, false);
+            ask_for(e, c->store->as.store.mem, c->store->as.store.index, true);
+            gml_scope_pop(e);
+        }
+}
+
 /* ---- tiles --------------------------------------------------------------------------------
  */
 
@@ -511,6 +566,7 @@ static void emit_tile(tile *t, int64_t steps, LLVMValueRef line, LLVMValueRef fi
     for (unsigned i = 0; i < t->rows * g->vectors; i++)
         t->sums[i] = LLVMConstNull(LLVMVectorType(e->be->f32, t->lanes));
     LLVMValueRef size = times(e, gml_emit_dim(e, g->c.k->extent), g->nr);
+    ask_ahead(t, row, times(e, loop.counter, g->nr));
     runs_of_taps(t, 0, a, float_at(e, t->b, LLVMBuildMul(e->b, loop.counter, size, "")));
     finish(t, row, times(e, loop.counter, g->nr));
     gml_loop_end(e, &loop, NULL);
