@@ -25,6 +25,7 @@ typedef struct table {
     gml_vec(entry) entries; /* a stack: regions take theirs along */
     uint32_t *buckets;      /* place + 1 of the newest entry */
     uint32_t n_buckets;     /* a power of two */
+    gml_value **instead;    /* by value id: what replaces it, or NULL */
     bool changed;
 } table;
 
@@ -193,19 +194,35 @@ static void forget(table *t, size_t count)
     }
 }
 
-/* Results of the main graph keep their names. */
+/* Operands that were replaced, seen when their user is reached: users come later. */
+static void update(const table *t, gml_node *node)
+{
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (node->operands[k] && t->instead[node->operands[k]->id])
+            node->operands[k] = t->instead[node->operands[k]->id];
+}
+
+/* Results of graphs keep their names. */
+static void update_results(const table *t, gml_graph *graph)
+{
+    for (uint32_t i = 0; i < graph->n_results; i++) {
+        gml_value *old = graph->results[i];
+        gml_value *value = t->instead[old->id];
+        if (!value)
+            continue;
+        graph->results[i] = value;
+        if (!graph->result_names[i])
+            graph->result_names[i] = old->name;
+    }
+}
+
 static void replace(table *t, gml_node *node, gml_node *first)
 {
-    gml_graph *graph = node->graph;
     for (uint32_t r = 0; r < node->n_results; r++) {
-        gml_value *old = &node->results[r];
         gml_value *value = &first->results[r];
-        for (uint32_t i = 0; i < graph->n_results; i++)
-            if (graph->results[i] == old && !graph->result_names[i])
-                graph->result_names[i] = old->name;
+        t->instead[node->results[r].id] = value;
         if (value->name && !*value->name)
-            value->name = old->name; /* nobody wanted it until now */
-        gml_value_replace(old, value);
+            value->name = node->results[r].name; /* nobody wanted it until now */
     }
     if (t->cx->explain && node->n_operands)
         gml_str_printf(t->cx->explain, "cse: %s (%s) is %s\n",
@@ -215,22 +232,30 @@ static void replace(table *t, gml_node *node, gml_node *first)
     t->changed = true;
 }
 
-static void merge(table *t, gml_graph *graph)
+static void merge_node(table *t, gml_node *node)
+{
+    uint32_t hash = hash_node(node);
+    gml_node *first = find(t, node, hash);
+    if (first)
+        replace(t, node, first);
+    else
+        insert(t, node, hash);
+}
+
+/* What is fused stays as it is, but for what it reads of outside. */
+static void merge_graph(table *t, gml_graph *graph, bool fused)
 {
     size_t outside = t->entries.count;
     gml_for_each_node(node, graph) {
+        update(t, node);
         for (uint32_t i = 0; i < node->n_attrs; i++)
-            if (node->attrs[i].kind == GML_ATTR_GRAPH && !(node->op->traits & GML_INLINES))
-                merge(t, node->attrs[i].as.graph);
-        if (!is_candidate(node))
-            continue;
-        uint32_t hash = hash_node(node);
-        gml_node *first = find(t, node, hash);
-        if (first)
-            replace(t, node, first);
-        else
-            insert(t, node, hash);
+            if (node->attrs[i].kind == GML_ATTR_GRAPH)
+                merge_graph(t, node->attrs[i].as.graph,
+                            fused || (node->op->traits & GML_INLINES));
+        if (!fused && is_candidate(node))
+            merge_node(t, node);
     }
+    update_results(t, graph);
     forget(t, outside);
 }
 
@@ -240,7 +265,8 @@ gml_status gml_pass_cse(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
     while (t.n_buckets < cx->module->n_values && t.n_buckets < 1u << 30)
         t.n_buckets *= 2;
     t.buckets = gml_new_array(cx->scratch, uint32_t, t.n_buckets);
-    merge(&t, graph);
+    t.instead = gml_new_array(cx->scratch, gml_value *, cx->module->n_values + 1);
+    merge_graph(&t, graph, false);
     *out_changed = *out_changed || t.changed;
     return GML_OK;
 }

@@ -59,13 +59,13 @@ static int mantissa_bits(gml_dtype dtype)
 bool gml_number_is(gml_dtype dtype, double value, double number, bool near)
 {
     double wanted = rounded(dtype, number);
-    /* a literal that the type cannot hold is none of its elements */
-    if (!gml_dtype_is_float(dtype) && wanted != number)
+    int bits = mantissa_bits(dtype);
+    /* a literal that an integer or a small float cannot hold is none of its elements */
+    if (bits < 0 && wanted != number)
         return false;
     if (value == wanted)
         return gml_dtype_is_float(dtype) ? signbit(value) == signbit(wanted)
                                          : !signbit(number) || number != 0;
-    int bits = mantissa_bits(dtype);
     if (!near || bits < 0 || !isfinite(value))
         return false;
     int exponent;

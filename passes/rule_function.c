@@ -51,13 +51,16 @@ GML_CONDITION(is_flatter)
     return b && x && b->rank < x->rank;
 }
 
-/* power_of_two(c): one number whose reciprocal is exact, and no subnormal in any float type. */
+/* power_of_two(c): one number whose reciprocal is exact and normal in f16 and all wider types.
+ */
 GML_CONDITION(is_power_of_two)
 {
     GML_UNUSED;
     double number = 0;
     int exponent;
-    return args[0]->value && gml_constant_number(args[0]->value, &number) &&
+    const gml_type *c = type_of(args[0]);
+    return c && gml_dtype_bits(c->dtype) >= 16 &&
+           gml_constant_number(args[0]->value, &number) &&
            fabs(frexp(number, &exponent)) == 0.5 && exponent > -12 && exponent < 14;
 }
 
