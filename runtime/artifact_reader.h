@@ -12,11 +12,10 @@
 
 typedef struct gml_reader {
     const unsigned char *image;
-    const unsigned char *at, *end; /* of the description */
-    const unsigned char *constants;
+    const unsigned char *at, *end;  /* of the description */
+    const unsigned char *constants; /* in the image, or in `file` */
     uint64_t constants_size;
-    const gml_file *files; /* mapped */
-    uint32_t n_files;
+    gml_file file; /* mapped; empty when there is none */
     const gml_artifact_symbols *symbols;
     gml_map phases; /* name to row of `symbols` */
     gml_map hosts;
