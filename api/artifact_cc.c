@@ -49,6 +49,7 @@ static char **make_arguments(const gml_cc_job *job, gml_arena *arena)
         "-Wl,--gc-sections",
         "-Wl,--as-needed",
         "-Wl,-z,noexecstack",
+        "-Wl,-z,defs", /* what is missing is missed now, not when the library is loaded */
         "-Wl,--build-id=none", /* the same input gives the same bytes */
         "-Wl,-s",
     };

@@ -5,6 +5,7 @@
 
 #include "api/artifact_cc.h"
 #include "api/artifact_elf.h"
+#include "api/artifact_libraries.h"
 #include "api/artifact_text.h"
 #include "api/weights_file.h"
 
@@ -147,7 +148,6 @@ static gml_status write_parts(linking *l, const gml_str *object)
 
 static gml_status link_code(linking *l, const gml_str *object)
 {
-    static const char *const libraries[] = {NULL};
     GML_TRY(write_parts(l, object));
     gml_cc_job job = {.cc = l->options->cc,
                       .output = temporary(l, "model.so"),
@@ -156,7 +156,7 @@ static gml_status link_code(linking *l, const gml_str *object)
                       .runtime = runtime_path(l),
                       .exports = temporary(l, "exports.map"),
                       .log = temporary(l, "cc.log"),
-                      .libraries = libraries};
+                      .libraries = gml_artifact_libraries(l->program, &l->arena)};
     return gml_cc_link(&job, l->diags);
 }
 

@@ -34,7 +34,8 @@ static const gml_cli cli = {
     "gemel compile [options] MODEL -o OUT.so",
     "Compiles an ONNX model ahead of time. OUT.so holds code, weights and the runtime, and "
     "needs\n"
-    "only libc, libm and threads; OUT.h declares its functions:\n\n"
+    "only libc and libm (and what operators on text and pictures use: pcre2, utf8proc, …);\n"
+    "OUT.h declares its functions:\n\n"
     "  cc app.c OUT.so && ./a.out\n\n"
     "With --weights beside the weights are OUT.safetensors, which has to stay in the "
     "library's\n"
