@@ -43,8 +43,8 @@ typedef struct gml_artifact_options {
     size_t n_features;
     /* Fills the zeroed `bytes` with a constant whose slot has no data. NULL: all have. */
     gml_status (*make)(void *context, const gml_program *program, uint32_t slot, void *bytes);
-    /* The elements at `data` are written, and are not read again for this artifact. Called for
-     * slots that have data. May be NULL. */
+    /* These bytes of a slot's data are written, and are not read again for this artifact; a
+     * constant may come in pieces. May be NULL. */
     void (*wrote)(void *context, const void *data, size_t size);
     void *context;
 } gml_artifact_options;

@@ -40,16 +40,26 @@ static bool put(stream *s, const void *bytes, size_t size)
     return true;
 }
 
+/* In pieces, so that a large constant need not be in memory whole, either. */
+static gml_status put_data(const gml_artifact_options *options, stream *s, const char *data,
+                           size_t size)
+{
+    for (size_t at = 0; at < size; at += GML_BLOCK) {
+        size_t n = size - at < GML_BLOCK ? size - at : GML_BLOCK;
+        if (!put(s, data + at, n))
+            return GML_E_IO;
+        if (options->wrote != NULL)
+            options->wrote(options->context, data + at, n);
+    }
+    return GML_OK;
+}
+
 static gml_status put_blob(const gml_artifact_plan *plan, stream *s, const gml_blob *blob)
 {
     const gml_artifact_options *options = &plan->options;
     size_t size = (size_t)blob->tensor.size;
-    if (blob->data != NULL) {
-        bool done = put(s, blob->data, size);
-        if (options->wrote != NULL)
-            options->wrote(options->context, blob->data, size);
-        return done ? GML_OK : GML_E_IO;
-    }
+    if (blob->data != NULL)
+        return put_data(options, s, blob->data, size);
     gml_buffer *buffer = gml_buffer_create(size, true);
     if (buffer == NULL)
         return GML_E_MEMORY;
