@@ -198,11 +198,13 @@ static void print_run(const gml_program *program, const char *name, gml_str *out
     gml_str_puts(out, "0};\n    return gml_embed_run(model, inputs, dims, outputs);\n}\n");
 }
 
-/* The note gives way to the image (api/artifact_elf.h). `__ehdr_start` is the linker's: the
- * beginning of the library. */
+/* The note gives way to the image (api/artifact_elf.h); the relocation, which does nothing,
+ * keeps linkers from leaving it out. `__ehdr_start` is the linker's: the beginning of the
+ * library. */
 static const char image_text[] =
     "\n__asm__(\".section " GML_IMAGE_SECTION ",\\\"a\\\",@note\\n.balign 4\\n\"\n"
-    "        \".long 6, 0, 1\\n.asciz \\\"gemel\\\"\\n.balign 4\\n.text\\n\");\n"
+    "        \"gml_note: .long 6, 0, 1\\n.asciz \\\"gemel\\\"\\n.balign 4\\n.text\\n\"\n"
+    "        \".reloc ., BFD_RELOC_NONE, gml_note\\n\");\n"
     "extern const char __ehdr_start[] __attribute__((visibility(\"hidden\")));\n"
     "const void *gml_embed_image(const void *, size_t *);\n\n"
     /* for whoever opens the library by its name alone: api/artifact_open.c */
