@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char standard_passes[] = "infer,expand,fold,dce,fuse";
+static const char standard_passes[] = "infer,expand,fold,dce,fuse,layout";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */
