@@ -41,5 +41,7 @@ const uint32_t *gml_read_numbers(gml_reader *r, uint32_t *out_count);
 /* Where the elements of `tensor`, whose type and shape are set, lie. */
 void gml_read_elements(gml_reader *r, gml_tensor *tensor);
 const gml_attr *gml_read_attrs(gml_reader *r, uint32_t *out_count);
+/* Maps the file of constants, if there is one, and checks that it is the artifact's. */
+void gml_read_file(gml_reader *r);
 
 #endif
