@@ -435,19 +435,19 @@ static bool no_second_look(void *context, uint64_t at, const void *bytes, size_t
     return false;
 }
 
-/* An image whose constants are in `path`, behind a head of 7 bytes. */
+/* An image whose constants are in `path`, behind a head of 8 bytes. */
 static void write_beside(bench *b, const char *path, gml_str *out_image, gml_str *out_file)
 {
     gml_program *p = create_program(three);
     gml_artifact_plan *plan = NULL;
-    gml_artifact_file file = {.name = "w.bin", .constants = 7};
+    gml_artifact_file file = {.name = "w.bin", .constants = 8};
     gml_sink to_file = {append, no_second_look, out_file};
     gml_sink to_image = {append, no_second_look, out_image};
     assert_ok(b, gml_artifact_plan_create(p, NULL, &plan, &b->diags));
-    gml_str_puts(out_file, "header:");
+    gml_str_puts(out_file, "header: ");
     assert_ok(b, gml_artifact_put_constants(plan, &to_file, &file.constants_checksum));
     file.size = out_file->len;
-    file.head_checksum = gml_artifact_head_checksum(out_file->text, 7);
+    file.head_checksum = gml_artifact_head_checksum(out_file->text, 8);
     gml_artifact_plan_file(plan, &file);
     assert_ok(b, gml_artifact_put(plan, &to_image));
     assert_int_equal(out_image->len, gml_artifact_size(plan));
@@ -490,7 +490,7 @@ static void constants_may_stay_in_a_file(void **state)
     gml_program_release(p);
     assert_ok(&b, gml_file_write(path, file.text, file.len - 1, &b.diags));
     assert_file_refused(&b, &image, &symbols, GML_E_INVALID,
-                        "is too short: it has 26 bytes of 27");
+                        "is too short: it has 27 bytes of 28");
     assert_ok(&b, gml_file_write(path, file.text, file.len + 1, &b.diags));
     assert_file_refused(&b, &image, &symbols, GML_E_INVALID, "is not the file");
     file.text[3]++;
