@@ -19,8 +19,8 @@ typedef struct run {
 static const gml_cli_option options[] = {
     {"device", "NAME", "cpu (default) or ref, the interpreter"},
     {"threads", "N", "threads of the cpu device"},
-    {"rtol", "X", "relative tolerance (1e-3)"},
-    {"atol", "X", "absolute tolerance (1e-7)"},
+    {"rtol", "X", "relative tolerance (that of the test's data.json, else 1e-3)"},
+    {"atol", "X", "absolute tolerance (likewise, 1e-7)"},
     {"json", NULL, "one JSON array instead of lines"},
     {NULL, NULL, NULL},
 };
@@ -42,9 +42,9 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_find(value, &r->options.execute.device);
     if (strcmp(name, "rtol") == 0)
-        return gml_cli_double(value, &r->options.rtol);
+        return gml_cli_double(value, &r->options.rtol) && r->options.rtol >= 0;
     if (strcmp(name, "atol") == 0)
-        return gml_cli_double(value, &r->options.atol);
+        return gml_cli_double(value, &r->options.atol) && r->options.atol >= 0;
     if (strcmp(name, "threads") == 0) {
         bool ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;
         r->options.execute.n_threads = (int)n;
@@ -115,7 +115,7 @@ static bool check_tree(run *r, const char *path, int depth)
 
 int gml_verb_check(int argc, char **argv)
 {
-    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}}};
+    run r = {.options = {.rtol = -1, .atol = -1, .execute = {.verify = true}}};
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     if (n < 0)
         return -1 - n;
