@@ -49,6 +49,15 @@ _gemel() {
         mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$current")
         return
         ;;
+    --against)
+        mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$current"; compgen -f -- "$current")
+        return
+        ;;
+    --off)
+        mapfile -t COMPREPLY < <(compgen -W "$("$program" compare --list-passes 2>/dev/null |
+            sed -n 's/^\([a-z]*\) *optional .*/\1/p')" -- "$current")
+        return
+        ;;
     --dump)
         mapfile -t COMPREPLY < <(compgen -W 'ir loops llvm asm' -- "$current")
         return

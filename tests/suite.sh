@@ -7,15 +7,16 @@
 # directory about which gemel said nothing (because it crashed) has failed. Tests named in
 # tests/xfail/DEVICE.txt ("test_name  reason", # for comments) are expected to fail, and count as
 # skipped; one that passes, or that the suite does not have, has failed. GEMEL and ONNX_DATA override
-# which program and which data, PYTHON which python has onnx; LIGHT=no skips the light models
-# (the interpreter with sanitizers takes an hour for them). All results, one a line, are in
-# build/suite-DEVICE.txt. The last line is "N passed, N failed, N skipped".
+# which program and which data, PYTHON which python has onnx; LIGHT=no skips the light models (the
+# interpreter with sanitizers takes an hour for them); OFF=PASS leaves an optional pass out. All results, one
+# a line, are in build/suite-DEVICE.txt, without a pass in build/suite-DEVICE-without-PASS.txt.
+# The last line is "N passed, N failed, N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 device=${1:?usage: tests/suite.sh DEVICE}
 gemel=${GEMEL:-build/release/bin/gemel}
-results=build/suite-$device.txt
+results=build/suite-$device${OFF:+-without-$OFF}.txt
 xfail=tests/xfail/$device.txt
 [[ -f $xfail ]] || xfail=/dev/null
 
@@ -44,7 +45,7 @@ made=$("$python" tests/make_light.py "$data" "$light") || give_up 'the light mod
 mapfile -t light_tests <<<"$made"
 all=("${tests[@]}" "${light_tests[@]}")
 [[ ${LIGHT:-yes} == no ]] || tests=("${all[@]}")
-timeout 3000 "$gemel" check --device="$device" "${tests[@]}" >"$results" 2>"$results.err" && status=0 ||
+timeout 3000 "$gemel" check --device="$device" ${OFF:+"--off=$OFF"} "${tests[@]}" >"$results" 2>"$results.err" && status=0 ||
     status=$?
 if [[ ${LIGHT:-yes} == no ]]; then
     printf 'SKIP %s: LIGHT=no\n' "${light_tests[@]##*/}" >>"$results"
