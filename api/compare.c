@@ -57,13 +57,32 @@ static double largest_magnitude(const gml_rvalue *value)
     return largest;
 }
 
+/* The step from 1 to the next number of a type of floats. */
+static double precision(gml_dtype dtype)
+{
+    double stored = 0;
+    gml_tensor one = {.dtype = dtype, .data = &stored};
+    double step = 1;
+    if (gml_dtype_get_class(dtype) != GML_CLASS_FLOAT)
+        return 0;
+    for (;;) {
+        gml_host_put(&one, 0, 1 + step / 2);
+        if (gml_host_get_float(&one, 0) != 1 + step / 2 || 1 + step / 2 == 1)
+            return step;
+        step /= 2;
+    }
+}
+
 static void compare_value(comparing *c, gml_compare_row row, const gml_rvalue *actual,
                           const gml_rvalue *expected)
 {
     double largest = largest_magnitude(expected);
+    double ulp = is_numbers(expected) ? precision(expected->tensor.dtype) : 0;
+    double rtol = c->tolerance.rtol + c->tolerance.rtol_ulps * ulp;
+    double atol = c->tolerance.atol + c->tolerance.atol_ulps * ulp;
     const char *why = NULL;
-    bool close = gml_values_close(actual, expected, c->tolerance.rtol,
-                                  c->tolerance.atol * largest, c->arena, &why, &row.deviation);
+    bool close = gml_values_close(actual, expected, rtol, atol * largest, c->arena, &why,
+                                  &row.deviation);
     row.why = close ? NULL : why;
     row.share = largest > 0 ? row.deviation / largest : 0;
     row.value = gml_arena_text(c->arena, row.value, strlen(row.value));

@@ -42,6 +42,8 @@ typedef struct gml_comparison {
 
 typedef struct gml_tolerance {
     double rtol, atol;
+    double rtol_ulps, atol_ulps; /* added to them, times the precision of the tensor's type (of
+                                    integers: 0) */
 } gml_tolerance;
 
 /* Both models take `inputs`. Everything in `out_comparison` belongs to `arena`. Reports a run

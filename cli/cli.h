@@ -58,6 +58,7 @@ int gml_verb_compare(int argc, char **argv);
 int gml_verb_compile(int argc, char **argv);
 int gml_verb_export(int argc, char **argv);
 int gml_verb_info(int argc, char **argv);
+int gml_verb_kernels(int argc, char **argv);
 int gml_verb_run(int argc, char **argv);
 
 #endif

@@ -11,6 +11,7 @@ static const gml_verb verbs[] = {
     {"check", "run ONNX test directories and compare", gml_verb_check},
     {"export", "write a network as an ONNX model", gml_verb_export},
     {"info", "say what a model is: interface, operators, size", gml_verb_info},
+    {"kernels", "list the operators, test their kernels", gml_verb_kernels},
     {"run", "run a model once on files or random inputs", gml_verb_run},
 };
 

@@ -72,10 +72,14 @@ _gemel() {
         ((${#COMPREPLY[@]})) || mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --dim | --threads | --seed | --mean | --std | --rtol | --atol) return ;;
+    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --filter | --type) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_gemel_options "$program" "$verb")" -- "$current")
+        return
+    fi
+    if [[ $verb == kernels && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'list test' -- "$current")
         return
     fi
     if [[ $verb == export ]]; then
