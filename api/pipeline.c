@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char standard_passes[] = "infer,expand,fold,dce,fuse";
+static const char standard_passes[] = "infer,expand,fold,dce,fuse,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */

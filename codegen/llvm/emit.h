@@ -51,6 +51,8 @@ typedef struct gml_emit {
 } gml_emit;
 
 /* A kernel function's frame is set up by codegen/llvm/kernel.c. */
+/* Statements inside a unit of work (kernel.c). */
+void gml_emit_list(gml_emit *e, const gml_stmt *list);
 
 /* ---- expressions (expr.c) ---- */
 LLVMValueRef gml_emit_expr(gml_emit *e, const gml_expr *expr);
