@@ -91,6 +91,41 @@ static void compare_value(comparing *c, gml_compare_row row, const gml_rvalue *a
     gml_map_set(&c->seen, row.value, c);
 }
 
+/* Elements (n, s, c) of a tensor in the order (n, c, s). */
+static void channels_second(const gml_tensor *from, const gml_tensor *to)
+{
+    size_t size = gml_dtype_size(from->dtype);
+    int64_t channels = to->dims[1];
+    int64_t space = 1;
+    for (int d = 2; d < to->rank; d++)
+        space *= to->dims[d];
+    const char *in = from->data;
+    for (int64_t n = 0; n < to->dims[0]; n++)
+        for (int64_t s = 0; s < space; s++)
+            for (int64_t c = 0; c < channels; c++, in += size)
+                memcpy((char *)to->data + (size_t)((n * channels + c) * space + s) * size, in,
+                       size);
+}
+
+/* A copy of what was computed, in the order of ONNX. */
+static gml_status copy_value(const gml_executed *executed, gml_rvalue *out)
+{
+    const gml_tensor *tensor = &executed->value->tensor;
+    int64_t dims[GML_MAX_RANK];
+    if (!executed->channels_last || tensor->rank < 3) {
+        *out = *executed->value;
+        out->buffer = NULL; /* the program's memory */
+        return gml_own_elements(out);
+    }
+    dims[0] = tensor->dims[0];
+    dims[1] = tensor->dims[tensor->rank - 1];
+    for (int d = 2; d < tensor->rank; d++)
+        dims[d] = tensor->dims[d - 1];
+    GML_TRY(gml_rvalue_alloc(out, tensor->dtype, tensor->rank, dims));
+    channels_second(tensor, &out->tensor);
+    return GML_OK;
+}
+
 /* Nothing but the first value of a name counts. */
 static gml_status keep(void *context, const gml_executed *executed)
 {
@@ -99,9 +134,7 @@ static gml_status keep(void *context, const gml_executed *executed)
         return GML_OK;
     kept_value *kept = gml_new(c->arena, kept_value);
     kept->kernel = gml_arena_text(c->arena, executed->kernel, strlen(executed->kernel));
-    kept->value = *executed->value;
-    kept->value.buffer = NULL; /* the program's memory: take a copy */
-    gml_status status = gml_own_elements(&kept->value);
+    gml_status status = copy_value(executed, &kept->value);
     if (status == GML_OK)
         gml_map_set(&c->kept, gml_arena_text(c->arena, executed->name, strlen(executed->name)),
                     kept);
@@ -116,7 +149,10 @@ static gml_status look(void *context, const gml_executed *executed)
         return GML_OK;
     gml_compare_row row = {
         .value = executed->name, .node = executed->node, .kernel = kept->kernel};
-    compare_value(c, row, &kept->value, executed->value);
+    gml_rvalue expected;
+    GML_TRY(copy_value(executed, &expected));
+    compare_value(c, row, &kept->value, &expected);
+    gml_rvalue_reset(&expected);
     gml_rvalue_reset(&kept->value);
     return GML_OK;
 }

@@ -29,7 +29,7 @@ static gml_status watch_node(void *context, const gml_node *node, const gml_rval
         if (!name || !*name)
             continue;
         gml_executed executed = {name, node->loc.node ? node->loc.node : "", node->op->name,
-                                 &results[r]};
+                                 &results[r], false};
         GML_TRY(options->watch(options->watch_context, &executed));
     }
     return GML_OK;
@@ -43,7 +43,8 @@ static gml_status watch_slot(void *context, const gml_program *program, uint32_t
     if (!name || !*name)
         return GML_OK;
     gml_executed executed = {name, program->steps.items[step].node,
-                             program->steps.items[step].name, value};
+                             program->steps.items[step].name, value,
+                             program->slots.items[slot].channels_last};
     return options->watch(options->watch_context, &executed);
 }
 

@@ -22,6 +22,7 @@ typedef struct gml_executed {
     const char *node;   /* that it comes from (of a kernel: its first), or "" */
     const char *kernel; /* "MatMul+Add"; on ref the operator */
     const gml_rvalue *value;
+    bool channels_last; /* it is stored with dimension 1 behind all others */
 } gml_executed;
 
 /* A status other than GML_OK stops the run. */
