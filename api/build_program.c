@@ -21,7 +21,7 @@ static uint32_t add_slot(frame *f, const gml_value *value, gml_slot_kind kind)
 {
     gml_arena *arena = &f->program->arena;
     const gml_type *type = &value->type;
-    gml_slot slot = {.kind = kind, .rank = GML_NO_RANK};
+    gml_slot slot = {.kind = kind, .rank = GML_NO_RANK, .channels_last = value->channels_last};
     slot.name = value->name ? gml_arena_text(arena, value->name, strlen(value->name)) : NULL;
     if (kind == GML_SLOT_CONSTANT) {
         slot.dtype = value->constant->dtype;

@@ -50,7 +50,8 @@ struct gml_value {
     uint32_t id;                /* dense in the module; side tables are arrays by it */
     const gml_tensor *constant; /* its elements, when known at compile time; else NULL */
     const gml_dim
-        *elements; /* of an integer tensor: its elements as sizes, when known; else NULL */
+        *elements;      /* of an integer tensor: its elements as sizes, when known; else NULL */
+    bool channels_last; /* it is the value of its name with dimension 1 behind all others */
 };
 
 struct gml_node {
