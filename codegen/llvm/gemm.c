@@ -9,6 +9,8 @@
  * much. */
 #define GML_A_IN_L2        (512 * 1024)
 #define GML_B_IN_L2        (384 * 1024)
+/* More taps than these are cut into parts, unless all of A stays in L2 anyway. */
+#define GML_LONG_TAPS      832
 /* Units that a product is cut into where that costs little, and bytes of positions that a unit
  * copies for itself. */
 #define GML_BANDS          16
@@ -133,6 +135,21 @@ static void prepare_a(gml_kernel *kernel, gml_gemm *g)
         g->zero[g->n_zero++] = g->c.rows[i];
     for (unsigned i = 0; i < g->c.n_taps; i++)
         g->zero[g->n_zero++] = g->c.taps[i];
+}
+
+static void choose_parts(gml_kernel *kernel, gml_gemm *g)
+{
+    const gml_contraction *c = &g->c;
+    g->n_parts = 1;
+    if (c->n_batch > 0 || g->n_taps != 1 || !gml_dim_is_const(c->m->extent) ||
+        !gml_dim_is_const(c->k->extent) || !gml_dim_is_const(c->n->extent) ||
+        c->k->extent < GML_LONG_TAPS || g->a_bytes < GML_A_IN_L2)
+        return;
+    g->n_parts = (unsigned)((c->k->extent + GML_LONG_TAPS - 1) / GML_LONG_TAPS);
+    g->a_bytes /= g->n_parts;
+    gml_dim dims[3] = {gml_dim_ceil_div(kernel->dims, c->n->extent, g->nr), c->m->extent,
+                       g->nr};
+    g->sums = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "sums", GML_F32, 3, dims);
 }
 
 /* Cuts the rows into tiles of nearly equal size. */
@@ -264,8 +281,21 @@ void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_cont
     out->vectors = out->nr * 4 / be->vector_bytes;
     out->mr = (be->vector_bytes == 64 ? 28 : 12) / out->vectors;
     prepare_a(kernel, out);
+    choose_parts(kernel, out);
     choose_tiles(kernel, out);
     choose_blocks(kernel, out);
+}
+
+gml_gemm gml_gemm_part(const gml_gemm *g, unsigned part)
+{
+    gml_gemm out = *g;
+    out.part = part;
+    if (g->n_parts == 1)
+        return out;
+    int64_t depth = (g->c.k->extent + g->n_parts - 1) / g->n_parts;
+    out.first_tap = depth * part;
+    out.taps[0].extent = part + 1 < g->n_parts ? depth : g->c.k->extent - out.first_tap;
+    return out;
 }
 
 void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
@@ -546,6 +576,43 @@ static void ask_ahead(const tile *t, LLVMValueRef first, LLVMValueRef column)
         }
 }
 
+/* ---- parts --------------------------------------------------------------------------------
+ */
+
+/* Where the sums of the tile from row `first` on are kept between parts. */
+static LLVMValueRef kept_sums(const tile *t, LLVMValueRef first, LLVMValueRef panel)
+{
+    gml_emit *e = t->e;
+    LLVMValueRef row = add(e, times(e, panel, t->g->c.m->extent), first);
+    return gml_emit_address(e, t->g->sums, times(e, row, t->g->nr));
+}
+
+static void begin_sums(tile *t, LLVMValueRef first, LLVMValueRef panel)
+{
+    gml_emit *e = t->e;
+    LLVMTypeRef vector = LLVMVectorType(e->be->f32, t->lanes);
+    LLVMValueRef kept = t->g->part > 0 ? kept_sums(t, first, panel) : NULL;
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++) {
+        t->sums[i] = LLVMConstNull(vector);
+        if (!kept)
+            continue;
+        LLVMValueRef at = float_at(e, kept, gml_ll_int(e, (int64_t)(i * t->lanes)));
+        t->sums[i] = LLVMBuildLoad2(e->b, vector, at, "");
+        LLVMSetAlignment(t->sums[i], t->lanes * 4);
+    }
+}
+
+static void keep_sums(const tile *t, LLVMValueRef first, LLVMValueRef panel)
+{
+    gml_emit *e = t->e;
+    LLVMValueRef kept = kept_sums(t, first, panel);
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        LLVMSetAlignment(
+            LLVMBuildStore(e->b, t->sums[i],
+                           float_at(e, kept, gml_ll_int(e, (int64_t)(i * t->lanes)))),
+            t->lanes * 4);
+}
+
 /* ---- tiles --------------------------------------------------------------------------------
  */
 
@@ -563,12 +630,20 @@ static void emit_tile(tile *t, int64_t steps, LLVMValueRef line, LLVMValueRef fi
     LLVMValueRef a = float_at(e, t->a, offset);
     gml_loop loop;
     gml_loop_begin(e, &loop, t->panel, t->panel_end, 1, NULL, 0);
-    for (unsigned i = 0; i < t->rows * g->vectors; i++)
-        t->sums[i] = LLVMConstNull(LLVMVectorType(e->be->f32, t->lanes));
     LLVMValueRef size = times(e, gml_emit_dim(e, g->c.k->extent), g->nr);
-    ask_ahead(t, row, times(e, loop.counter, g->nr));
-    runs_of_taps(t, 0, a, float_at(e, t->b, LLVMBuildMul(e->b, loop.counter, size, "")));
-    finish(t, row, times(e, loop.counter, g->nr));
+    LLVMValueRef b = float_at(e, t->b, LLVMBuildMul(e->b, loop.counter, size, ""));
+    begin_sums(t, row, loop.counter);
+    if (g->part + 1 == g->n_parts)
+        ask_ahead(t, row, times(e, loop.counter, g->nr));
+    if (g->first_tap) {
+        a = float_at(e, a, gml_ll_int(e, g->first_tap * g->taps[0].stride));
+        b = float_at(e, b, gml_ll_int(e, g->first_tap * g->nr));
+    }
+    runs_of_taps(t, 0, a, b);
+    if (g->part + 1 == g->n_parts)
+        finish(t, row, times(e, loop.counter, g->nr));
+    else
+        keep_sums(t, row, loop.counter);
     gml_loop_end(e, &loop, NULL);
 }
 
