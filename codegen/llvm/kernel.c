@@ -311,6 +311,8 @@ static void serial_loop(gml_emit *e, const gml_nest *nest, LLVMValueRef begin, L
 {
     unsigned lanes = lanes_for(e, nest->body);
     int64_t extent = nest->vector->extent;
+    if (gml_emit_transposed(e, nest->body, nest->vector, nest->serial, lanes))
+        return;
     if (extent % lanes == 0 && extent / lanes <= 16 &&
         gml_kernel_has_axes(e->kernel, (unsigned)(extent / lanes))) {
         strip_loop(e, nest->body, nest->vector, nest->serial);
