@@ -273,23 +273,23 @@ static gml_status check_interfaces(const gml_model *actual, const gml_model *exp
                     gml_model_source(actual)->path, n_in, n_out);
 }
 
-gml_status gml_compare(const gml_compare_side *actual, const gml_compare_side *expected,
-                       const gml_rvalue *inputs, gml_tolerance tolerance, gml_arena *arena,
+gml_status gml_compare(const gml_compare_task *task, gml_arena *arena,
                        gml_comparison *out_comparison, gml_diags *diags)
 {
-    size_t n = gml_model_n_outputs(actual->model);
+    const gml_model *model = task->actual->model;
+    size_t n = gml_model_n_outputs(model);
     *out_comparison = (gml_comparison){0};
-    GML_TRY(check_interfaces(actual->model, expected->model, diags));
-    comparing c = {.arena = arena, .tolerance = tolerance, .result = out_comparison};
+    GML_TRY(check_interfaces(model, task->expected->model, diags));
+    comparing c = {.arena = arena, .tolerance = task->tolerance, .result = out_comparison};
     gml_map_init(&c.kept, arena);
     gml_map_init(&c.seen, arena);
     c.actual = gml_new_array(arena, gml_rvalue, n + 1);
     c.expected = gml_new_array(arena, gml_rvalue, n + 1);
-    gml_status status = run_side(&c, actual, keep, inputs, c.actual, diags);
+    gml_status status = run_side(&c, task->actual, keep, task->inputs, c.actual, diags);
     if (status == GML_OK)
-        status = run_side(&c, expected, look, inputs, c.expected, diags);
+        status = run_side(&c, task->expected, look, task->inputs, c.expected, diags);
     if (status == GML_OK) {
-        compare_outputs(&c, actual->model);
+        compare_outputs(&c, model);
         sum_up(out_comparison);
     }
     release(&c, n);

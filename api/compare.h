@@ -46,12 +46,16 @@ typedef struct gml_tolerance {
                                     integers: 0) */
 } gml_tolerance;
 
-/* Both models take `inputs`. Everything in `out_comparison` belongs to `arena`. Reports a run
- * that fails; GML_E_INVALID when the sides have not the same number of outputs. */
-GML_MUST_CHECK gml_status gml_compare(const gml_compare_side *actual,
-                                      const gml_compare_side *expected,
-                                      const gml_rvalue *inputs, gml_tolerance tolerance,
-                                      gml_arena *arena, gml_comparison *out_comparison,
-                                      gml_diags *diags);
+typedef struct gml_compare_task {
+    const gml_compare_side *actual; /* the examined side */
+    const gml_compare_side *expected;
+    const gml_rvalue *inputs; /* of both models, in their order */
+    gml_tolerance tolerance;
+} gml_compare_task;
+
+/* Everything in `out_comparison` belongs to `arena`. Reports a run that fails, and
+ * GML_E_INVALID when the models have not as many inputs and outputs as each other. */
+GML_MUST_CHECK gml_status gml_compare(const gml_compare_task *task, gml_arena *arena,
+                                      gml_comparison *out_comparison, gml_diags *diags);
 
 #endif

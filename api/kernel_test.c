@@ -146,8 +146,8 @@ static gml_status compare(trial *t, bool fused, bool specials)
         .atol_ulps = specials ? 0 : GML_KERNEL_TENSOR_ULPS + sqrt(t->kernel_case->terms)};
     gml_comparison comparison;
     actual.execute.off = fused ? NULL : off;
-    GML_TRY(
-        gml_compare(&actual, &expected, t->inputs, tolerance, t->arena, &comparison, t->diags));
+    gml_compare_task task = {&actual, &expected, t->inputs, tolerance};
+    GML_TRY(gml_compare(&task, t->arena, &comparison, t->diags));
     gml_kernel_result *result = t->result;
     if (comparison.worst && comparison.worst->share > result->deviation)
         result->deviation = comparison.worst->share;

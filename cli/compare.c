@@ -210,8 +210,8 @@ static gml_status compare_once(request *r, const char *path, const gml_compare_s
                                int *out_exit)
 {
     gml_comparison comparison;
-    GML_TRY(
-        gml_compare(actual, expected, inputs, r->tolerance, &r->arena, &comparison, &r->diags));
+    gml_compare_task task = {actual, expected, inputs, r->tolerance};
+    GML_TRY(gml_compare(&task, &r->arena, &comparison, &r->diags));
     *out_exit = comparison.first ? 1 : 0;
     if (r->json) {
         *out_exit = gml_json_print(json_comparison(r, &comparison)) ? 5 : *out_exit;
@@ -236,8 +236,8 @@ static gml_status compare_passes(request *r, const gml_compare_side *expected,
         actual.execute.off = off;
         if (table[i].need != GML_PASS_OPTIONAL)
             continue;
-        gml_status status = gml_compare(&actual, expected, inputs, r->tolerance, &r->arena,
-                                        &comparison, &r->diags);
+        gml_compare_task task = {&actual, expected, inputs, r->tolerance};
+        gml_status status = gml_compare(&task, &r->arena, &comparison, &r->diags);
         if (status != GML_OK) {
             gml_note(&r->diags, "without pass '%s'", table[i].name);
             json_decref(list);
