@@ -161,6 +161,7 @@ static gml_status permute_result(layout *l, gml_node *node)
     gml_graph *body = gml_node_region(node, "body");
     gml_build b = {body, NULL, node->loc, l->cx->diags, GML_OK};
     body->results[0] = transposed(&b, body->results[0], 1, false);
+    node->results[0].channels_last = true;
     return b.status;
 }
 

@@ -13,6 +13,9 @@
  *     of tiles   | unit | unit | unit |      order of k by one thread: the result does not
  *                +------+------+------+      depend on the number of threads.
  *
+ * Where k is so long that neither rows nor panel would stay in cache, the product is cut along
+ * k into parts, one after the other for all units.
+ *
  * Rows are lines of evenly spaced steps. A step is one row, or a whole run of rows where runs
  * are short: the tiles of a 7 x 7 image take two lines of pixels each. So within a tile the
  * distance from row to row is known when compiling.
@@ -50,6 +53,10 @@ typedef struct gml_gemm {
     int64_t a_bytes, b_bytes;     /* for one value of the batch axes; large when not known */
     const gml_mem *a_mem, *b_mem; /* packed; a_mem NULL: A is read in place */
     gml_stmt *pack_a, *pack_b;    /* statements that fill them; a list; NULL: nothing to do */
+    /* Of a product cut along k, this part: sums so far are kept in `sums`, [panel][m][nr]. */
+    unsigned n_parts, part;
+    int64_t first_tap; /* of the part; taps[0] is cut to it */
+    const gml_mem *sums;
 } gml_gemm;
 
 /* Decides tiles and makes the memories and statements of packing. B that is constant is packed
@@ -59,6 +66,8 @@ void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction
 /* The same where B is in panels of gml_gemm_columns already. */
 void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                              const gml_mem *b, gml_gemm *out_gemm);
+/* Part `part` of a product whose n_parts is not 1. The parts are done one after the other. */
+gml_gemm gml_gemm_part(const gml_gemm *gemm, unsigned part);
 /* Columns of a panel for a product of so many. */
 unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns);
 gml_dim gml_gemm_units(gml_kernel *kernel, const gml_gemm *gemm);

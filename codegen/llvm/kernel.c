@@ -143,7 +143,11 @@ static void find_work(plan *p, uint64_t constants)
             add_work(p, pack, NULL, false);
         for (const gml_stmt *pack = gemm->pack_b; pack; pack = pack->next)
             add_work(p, pack, NULL, c.b_constant);
-        add_work(p, c.store, gemm, false);
+        for (unsigned part = 0; part < gemm->n_parts; part++) {
+            gml_gemm *one = gml_new(kernel->arena, gml_gemm);
+            *one = gml_gemm_part(gemm, part);
+            add_work(p, c.store, one, false);
+        }
     }
 }
 
@@ -166,6 +170,8 @@ static void settle_locals(plan *p)
             note_load(p, w->gemm->a, (unsigned)i + 1);
         if (w->gemm && w->gemm->a_mem && !w->gemm->band)
             p->homes[w->gemm->a_mem->number].shared = true;
+        if (w->gemm && w->gemm->sums)
+            p->homes[w->gemm->sums->number].shared = true;
         if (w->gemm && w->gemm->b_mem->role == GML_MEM_LOCAL)
             p->homes[w->gemm->b_mem->number].shared = true;
     }
@@ -305,6 +311,8 @@ static void serial_loop(gml_emit *e, const gml_nest *nest, LLVMValueRef begin, L
 {
     unsigned lanes = lanes_for(e, nest->body);
     int64_t extent = nest->vector->extent;
+    if (gml_emit_transposed(e, nest->body, nest->vector, nest->serial, lanes))
+        return;
     if (extent % lanes == 0 && extent / lanes <= 16 &&
         gml_kernel_has_axes(e->kernel, (unsigned)(extent / lanes))) {
         strip_loop(e, nest->body, nest->vector, nest->serial);
