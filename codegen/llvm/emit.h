@@ -21,6 +21,7 @@ typedef struct gml_backend {
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
     unsigned vector_bytes; /* 64, 32 or 16 */
+    bool has_fma;          /* in hardware; otherwise a product and a sum, rounded twice */
 } gml_backend;
 
 typedef struct gml_memo {

@@ -46,13 +46,6 @@ static gml_loc here(void)
     return (gml_loc){.op = "code generation"};
 }
 
-static bool has_feature(const char *features, const char *name)
-{
-    const char *at = strstr(features, name);
-    size_t len = strlen(name);
-    return at && (at[len] == ',' || at[len] == '\0');
-}
-
 static void set_types(gml_backend *be)
 {
     be->i1 = LLVMInt1TypeInContext(be->context);
@@ -113,17 +106,14 @@ gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codege
     cg->be.context = LLVMContextCreate();
     cg->be.module = LLVMModuleCreateWithNameInContext("gemel", cg->be.context);
     set_types(&cg->be);
-    cg->be.vector_bytes = 16;
-    if (has_feature(cg->features, "+avx2"))
-        cg->be.vector_bytes = 32;
-    if (has_feature(cg->features, "+avx512vl") && has_feature(cg->features, "+avx512dq"))
-        cg->be.vector_bytes = 64;
     gml_status status = create_machine(cg, target, diags);
-    if (status != GML_OK)
+    if (status != GML_OK) {
         gml_codegen_destroy(cg);
-    else
-        *out_codegen = cg;
-    return status;
+        return status;
+    }
+    gml_backend_probe(&cg->be, cg->machine);
+    *out_codegen = cg;
+    return GML_OK;
 }
 
 void gml_codegen_destroy(gml_codegen *cg)
