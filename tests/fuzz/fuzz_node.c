@@ -191,12 +191,18 @@ static gml_attr next_attr(source *s, const gml_attr_spec *spec)
 
 /* ---- the node --------------------------------------------------------------------------- */
 
-static void stop(const gml_node *node, gml_diags *diags, const char *what)
+static void show(const gml_node *node, gml_diags *diags, const char *what)
 {
     gml_str text;
     gml_str_init(&text);
     gml_graph_print(node->graph, &text);
     fprintf(stderr, "%s\n%s%s", what, text.text, gml_diags_print(diags));
+    gml_str_reset(&text);
+}
+
+static void stop(const gml_node *node, gml_diags *diags, const char *what)
+{
+    show(node, diags, what);
     abort();
 }
 
@@ -247,6 +253,8 @@ static void try_node(source *s, gml_diags *diags)
     }
     for (uint32_t r = 0; r < n_results && r < GML_MOST_OPERANDS; r++)
         gml_graph_add_result(graph, &node->results[r], NULL);
+    if (getenv("GEMEL_SHOW_NODE") != NULL) /* what is it that takes so long? */
+        show(node, diags, "the node is");
     gml_status status = gml_node_infer(node, diags);
     if (status != GML_OK && diags->list.count == 0)
         stop(node, diags, "a refusal without a reason");
