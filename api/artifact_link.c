@@ -4,6 +4,7 @@
 #include "api/artifact_link.h"
 
 #include "api/artifact_text.h"
+#include "base/leftover.h"
 #include "runtime/artifact.h"
 
 #include <ctype.h>
@@ -18,14 +19,20 @@
 
 extern char **environ;
 
+/* What is made in a folder of its own. */
+enum { GML_OBJECT, GML_STUB, GML_IMAGE, GML_LIBRARY, GML_LOG, GML_EXPORTS, GML_TEMPORARIES };
+static const char *const temporaries[GML_TEMPORARIES] = {"model.o",  "stub.c", "image.bin",
+                                                         "model.so", "cc.log", "exports.map"};
+
 typedef struct linking {
     const gml_program *program;
     const gml_link_options *options;
     gml_arena arena;
     gml_diags *diags;
-    const char *name;   /* of the model: a C identifier */
-    const char *folder; /* temporary */
-    const char *header; /* where it goes */
+    const char *name;                   /* of the model: a C identifier */
+    const char *folder;                 /* temporary */
+    const char *paths[GML_TEMPORARIES]; /* of what is in it */
+    const char *header;                 /* where it goes */
 } linking;
 
 static gml_status io_fail(linking *l, const char *path, const char *what)
@@ -88,18 +95,24 @@ static gml_status write_file(linking *l, const char *path, const void *bytes, si
     return ok ? GML_OK : io_fail(l, path, "cannot be written");
 }
 
-static const char *temporary(linking *l, const char *name)
+/* From here on they are removed however the process ends. */
+static void announce_temporaries(linking *l)
 {
-    return gml_arena_printf(&l->arena, "%s/%s", l->folder, name);
+    gml_leftover_add(l->folder);
+    for (size_t i = 0; i < GML_TEMPORARIES; i++) {
+        l->paths[i] = gml_arena_printf(&l->arena, "%s/%s", l->folder, temporaries[i]);
+        gml_leftover_add(l->paths[i]);
+    }
 }
 
 static void remove_temporaries(linking *l)
 {
-    static const char *const names[] = {"model.o",  "stub.c", "image.bin",
-                                        "model.so", "cc.log", "exports.map"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unlink(temporary(l, names[i]));
+    for (size_t i = 0; i < GML_TEMPORARIES; i++) {
+        unlink(l->paths[i]);
+        gml_leftover_drop(l->paths[i]);
+    }
     rmdir(l->folder);
+    gml_leftover_drop(l->folder);
 }
 
 /* Only the functions of the header are visible. Kernels and tables have the same names in every
@@ -111,7 +124,7 @@ static gml_status write_exports(linking *l)
     gml_str_printf(
         &map, "{ global: %s_open; %s_close; %s_error; %s_run; gemel_artifact; local: *; };\n",
         l->name, l->name, l->name, l->name);
-    gml_status status = write_file(l, temporary(l, "exports.map"), map.text, map.len);
+    gml_status status = write_file(l, l->paths[GML_EXPORTS], map.text, map.len);
     gml_str_reset(&map);
     return status;
 }
@@ -124,13 +137,13 @@ static gml_status write_parts(linking *l, const gml_str *object)
     gml_str_init(&stub);
     gml_status status = gml_artifact_write(l->program, NULL, &image, l->diags);
     if (status == GML_OK)
-        status = write_file(l, temporary(l, "image.bin"), image.text, image.len);
+        status = write_file(l, l->paths[GML_IMAGE], image.text, image.len);
     gml_str_reset(&image);
     if (status == GML_OK)
-        status = write_file(l, temporary(l, "model.o"), object->text, object->len);
-    gml_artifact_stub(l->program, l->name, temporary(l, "image.bin"), &stub);
+        status = write_file(l, l->paths[GML_OBJECT], object->text, object->len);
+    gml_artifact_stub(l->program, l->name, l->paths[GML_IMAGE], &stub);
     if (status == GML_OK)
-        status = write_file(l, temporary(l, "stub.c"), stub.text, stub.len);
+        status = write_file(l, l->paths[GML_STUB], stub.text, stub.len);
     gml_str_reset(&stub);
     if (status == GML_OK)
         status = write_exports(l);
@@ -155,19 +168,19 @@ static const char *first_line(linking *l, const char *path)
 
 static gml_status run_cc(linking *l)
 {
-    const char *log = temporary(l, "cc.log");
+    const char *log = l->paths[GML_LOG];
     const char *args[] = {
         l->options->cc ? l->options->cc : "cc",
         "-shared",
         "-fPIC",
         "-O1",
         "-o",
-        temporary(l, "model.so"),
-        temporary(l, "stub.c"),
-        temporary(l, "model.o"),
+        l->paths[GML_LIBRARY],
+        l->paths[GML_STUB],
+        l->paths[GML_OBJECT],
         runtime_path(l),
         "-Wl,--exclude-libs,ALL",
-        gml_arena_printf(&l->arena, "-Wl,--version-script=%s", temporary(l, "exports.map")),
+        gml_arena_printf(&l->arena, "-Wl,--version-script=%s", l->paths[GML_EXPORTS]),
         "-Wl,--gc-sections",
         "-Wl,--as-needed",
         "-Wl,-z,noexecstack",
@@ -204,15 +217,17 @@ static gml_status put_in_place(linking *l)
     gml_str_init(&header);
     gml_status status = gml_artifact_header(l->program, l->name, &header, l->diags);
     const char *beside = gml_arena_printf(&l->arena, "%s.part", l->header);
+    gml_leftover_add(beside);
     if (status == GML_OK)
         status = write_file(l, beside, header.text, header.len);
     gml_str_reset(&header);
     if (status == GML_OK && rename(beside, l->header) != 0)
         status = io_fail(l, l->header, "cannot be written");
-    if (status == GML_OK && rename(temporary(l, "model.so"), l->options->output) != 0)
+    if (status == GML_OK && rename(l->paths[GML_LIBRARY], l->options->output) != 0)
         status = io_fail(l, l->options->output, "cannot be written");
     if (status != GML_OK)
         unlink(beside);
+    gml_leftover_drop(beside);
     return status;
 }
 
@@ -229,6 +244,7 @@ gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
         status = io_fail(&l, options->output, "cannot be written");
     } else {
         l.folder = folder;
+        announce_temporaries(&l);
         status = write_parts(&l, object);
         if (status == GML_OK)
             status = run_cc(&l);
