@@ -169,26 +169,28 @@ static const char *first_line(linking *l, const char *path)
 static gml_status run_cc(linking *l)
 {
     const char *log = l->paths[GML_LOG];
-    const char *args[] = {
-        l->options->cc ? l->options->cc : "cc",
-        "-shared",
-        "-fPIC",
-        "-O1",
-        "-o",
-        l->paths[GML_LIBRARY],
-        l->paths[GML_STUB],
-        l->paths[GML_OBJECT],
-        runtime_path(l),
-        "-Wl,--exclude-libs,ALL",
-        gml_arena_printf(&l->arena, "-Wl,--version-script=%s", l->paths[GML_EXPORTS]),
-        "-Wl,--gc-sections",
-        "-Wl,--as-needed",
-        "-Wl,-z,noexecstack",
-        "-Wl,--build-id=none", /* the same input gives the same bytes */
-        "-Wl,-s",
-        "-lm",
-        "-lpthread",
-        NULL};
+    const char *args[] = {l->options->cc ? l->options->cc : "cc",
+                          "-shared",
+                          "-fPIC",
+                          "-O1",
+                          "-o",
+                          l->paths[GML_LIBRARY],
+                          l->paths[GML_STUB],
+                          l->paths[GML_OBJECT],
+                          runtime_path(l),
+                          "-Wl,--exclude-libs,ALL",
+                          "-Xlinker", /* -Wl would split a path at its commas */
+                          "--version-script",
+                          "-Xlinker",
+                          l->paths[GML_EXPORTS],
+                          "-Wl,--gc-sections",
+                          "-Wl,--as-needed",
+                          "-Wl,-z,noexecstack",
+                          "-Wl,--build-id=none", /* the same input gives the same bytes */
+                          "-Wl,-s",
+                          "-lm",
+                          "-lpthread",
+                          NULL};
     char **argv = gml_new_array(&l->arena, char *, sizeof args / sizeof *args);
     for (size_t i = 0; args[i]; i++)
         argv[i] = gml_arena_text(&l->arena, args[i], strlen(args[i]));
@@ -238,7 +240,9 @@ gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
     gml_arena_init(&l.arena);
     l.name = model_name(&l);
     l.header = header_path(&l);
-    char *folder = gml_arena_printf(&l.arena, "%s.XXXXXX", options->output);
+    /* A path that began with a dash would be an option of the compiler. */
+    char *folder = gml_arena_printf(&l.arena, "%s%s.XXXXXX",
+                                    options->output[0] == '/' ? "" : "./", options->output);
     gml_status status = GML_OK;
     if (!mkdtemp(folder)) {
         status = io_fail(&l, options->output, "cannot be written");

@@ -41,14 +41,24 @@ static void print_identifier(const char *name, const char *kind, uint32_t number
         gml_str_putc(out, isalnum((unsigned char)*name) ? *name : '_');
 }
 
-static void print_dims(const gml_program *program, const gml_slot *slot, gml_str *out)
+/* A comment with the type. Symbols are called as the model likes: none may end the comment, or
+ * the line, and go on as code. */
+static void print_type_comment(const gml_program *program, const gml_slot *slot, gml_str *out)
 {
-    gml_str_printf(out, "%s[", gml_dtype_name(slot->dtype));
+    gml_str_printf(out, " /* %s[", gml_dtype_name(slot->dtype));
+    size_t start = out->len;
     for (int d = 0; d < slot->rank; d++) {
         gml_str_puts(out, d ? "," : "");
         gml_dim_print(&program->dims, slot->dims[d], out);
     }
-    gml_str_putc(out, ']');
+    for (size_t i = start; i < out->len; i++) {
+        unsigned char byte = (unsigned char)out->text[i];
+        bool is_mark = (byte == '/' && out->text[i - 1] == '*') ||
+                       (byte == '*' && out->text[i - 1] == '/');
+        if (byte < 0x20 || byte >= 0x7f || byte == '\\' || is_mark)
+            out->text[i] = '?';
+    }
+    gml_str_puts(out, "] */");
 }
 
 /* The symbols among the inputs' dimensions, in order of appearance: at most 32 matter. */
@@ -73,14 +83,35 @@ static symbols find_symbols(const gml_program *program)
     return s;
 }
 
+static void symbol_identifier(const gml_program *program, gml_dim dim, gml_str *out)
+{
+    gml_str_init(out);
+    gml_dim_print(&program->dims, dim, out);
+    for (size_t i = 0; i < out->len; i++)
+        if (!isalnum((unsigned char)out->text[i]))
+            out->text[i] = '_';
+}
+
+/* Names that differ may give one identifier: the second gets its number. */
 static void print_symbol(const gml_program *program, gml_dim dim, gml_str *out)
 {
+    symbols s = find_symbols(program);
     gml_str name;
-    gml_str_init(&name);
-    gml_dim_print(&program->dims, dim, &name);
-    gml_str_puts(out, "size_");
-    for (size_t i = 0; i < name.len; i++)
-        gml_str_putc(out, isalnum((unsigned char)name.text[i]) ? name.text[i] : '_');
+    symbol_identifier(program, dim, &name);
+    gml_str_printf(out, "size_%s", name.text);
+    for (unsigned i = 0; i < s.count && s.list[i] != dim; i++) {
+        gml_str other;
+        symbol_identifier(program, s.list[i], &other);
+        bool is_same = strcmp(other.text, name.text) == 0;
+        gml_str_reset(&other);
+        if (!is_same)
+            continue;
+        unsigned number = i + 1;
+        while (number < s.count && s.list[number] != dim)
+            number++;
+        gml_str_printf(out, "_%u", number);
+        break;
+    }
     gml_str_reset(&name);
 }
 
@@ -96,17 +127,13 @@ static void print_signature(const gml_program *program, const char *name, gml_st
         const gml_slot *slot = &program->slots.items[program->inputs[i]];
         gml_str_printf(out, ",\n    const %s *", c_type(slot->dtype));
         print_identifier(program->input_names[i], "in", i, out);
-        gml_str_puts(out, " /* ");
-        print_dims(program, slot, out);
-        gml_str_puts(out, " */");
+        print_type_comment(program, slot, out);
     }
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         const gml_slot *slot = &program->slots.items[program->outputs[i]];
         gml_str_printf(out, ",\n    %s *", c_type(slot->dtype));
         print_identifier(program->output_names[i], "out", i, out);
-        gml_str_puts(out, " /* ");
-        print_dims(program, slot, out);
-        gml_str_puts(out, " */");
+        print_type_comment(program, slot, out);
     }
     gml_str_puts(out, ")");
 }
@@ -179,14 +206,23 @@ static void print_run(const gml_program *program, const char *name, gml_str *out
     gml_str_puts(out, "0};\n    return gml_embed_run(model, inputs, dims, outputs);\n}\n");
 }
 
+/* For a string of the assembler inside a string of C: as octal numbers, whatever is in it. */
+static void print_path(const char *path, gml_str *out)
+{
+    for (; *path != '\0'; path++)
+        gml_str_printf(out, "\\\\%03o", (unsigned)(unsigned char)*path);
+}
+
 void gml_artifact_stub(const gml_program *program, const char *name, const char *image,
                        gml_str *out)
 {
     gml_artifact_print_stub(program, "gml_symbols", out);
+    gml_str_puts(out, "\n__asm__(\".section .rodata\\n.balign 4096\\ngml_image:\\n"
+                      ".incbin \\\"");
+    print_path(image, out);
     gml_str_printf(
         out,
-        "\n__asm__(\".section .rodata\\n.balign 4096\\ngml_image:\\n"
-        ".incbin \\\"%s\\\"\\ngml_image_end:\\n.balign 16\\n.text\\n\");\n"
+        "\\\"\\ngml_image_end:\\n.balign 16\\n.text\\n\");\n"
         "extern const char gml_image[] __attribute__((visibility(\"hidden\")));\n"
         "extern const char gml_image_end[] __attribute__((visibility(\"hidden\")));\n\n"
         "typedef struct gml_embed %s;\n"
@@ -199,7 +235,7 @@ void gml_artifact_stub(const gml_program *program, const char *name, const char 
         "                          &gml_symbols, n_threads, out_model, error, size);\n}\n\n"
         "void %s_close(%s *model)\n{\n    gml_embed_close(model);\n}\n\n"
         "const char *%s_error(const %s *model)\n{\n    return gml_embed_error(model);\n}\n\n",
-        image, name, name, name, name, name, name, name, name, name, name, name);
+        name, name, name, name, name, name, name, name, name, name, name);
     /* for whoever opens the library by its name alone: api/artifact_open.c */
     gml_str_puts(out,
                  "const void *gemel_artifact(size_t *out_size, const void **out_symbols)\n{\n"
