@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #define GML_MAX_INPUTS 6
+#define GML_SAMPLES    4096
 
 /* A graph as text, or one node whose operands are inputs ("f32[3,4] i64[2]", "-": absent):
  * sizes that only the run knows are nothing that a text can leave open. */
@@ -347,9 +348,54 @@ static void nothing_takes_no_time(const char *device)
     gml_model_release(model);
 }
 
+/* Functions with bounded results, over floats of every exponent and sign, and NaN. */
+static void bounded_functions_are_bounded(const char *device)
+{
+    static const struct {
+        const char *op, *text;
+        float low, high;
+    } bounds[] = {
+        {"Tanh", GRAPH_TEXT("%x: f32[4096,1]", "%y = Tanh(%x)"), -1, 1},
+        {"Sigmoid", GRAPH_TEXT("%x: f32[4096,1]", "%y = Sigmoid(%x)"), 0, 1},
+        {"HardSigmoid", GRAPH_TEXT("%x: f32[4096,1]", "%y = HardSigmoid(%x)"), 0, 1},
+        {"Erf", GRAPH_TEXT("%x: f32[4096,1]", "%y = Erf(%x)"), -1, 1},
+        {"Sin", GRAPH_TEXT("%x: f32[4096,1]", "%y = Sin(%x)"), -1, 1},
+        {"Cos", GRAPH_TEXT("%x: f32[4096,1]", "%y = Cos(%x)"), -1, 1},
+        {"Softmax", GRAPH_TEXT("%x: f32[4096,1]", "%y = Softmax(%x)"), 0, 1},
+        {"Softsign", GRAPH_TEXT("%x: f32[4096,1]", "%y = Softsign(%x)"), -1, 1},
+    };
+    static float in[GML_SAMPLES];
+    for (uint32_t i = 0; i < GML_SAMPLES; i++) {
+        uint32_t bits = i << 20; /* sign, exponent, the first of the mantissa */
+        memcpy(&in[i], &bits, sizeof bits);
+    }
+    for (size_t b = 0; b < sizeof bounds / sizeof *bounds; b++) {
+        gml_model *model = NULL;
+        gml_session *session = NULL;
+        gml_model_options options = {.device = device, .n_threads = 1, .fast_compile = true};
+        gml_tensor x = {.dtype = GML_F32, .rank = 2, .dims = {GML_SAMPLES, 1}, .data = in};
+        gml_tensor y;
+        assert_int_equal(
+            gml_model_wrap(bounds[b].text, strlen(bounds[b].text), NULL, &options, &model),
+            GML_OK);
+        assert_int_equal(gml_session_create(model, &session), GML_OK);
+        assert_int_equal(gml_session_bind_input(session, 0, &x), GML_OK);
+        assert_int_equal(gml_session_run(session), GML_OK);
+        assert_int_equal(gml_session_output(session, 0, &y), GML_OK);
+        for (int i = 0; i < GML_SAMPLES; i++) {
+            float out = ((float *)y.data)[i];
+            if (isfinite(in[i]) && !(out >= bounds[b].low && out <= bounds[b].high))
+                fail_msg("%s(%g) is %g", bounds[b].op, (double)in[i], (double)out);
+        }
+        gml_session_destroy(session);
+        gml_model_release(model);
+    }
+}
+
 static void run_on(const char *device)
 {
     nothing_takes_no_time(device);
+    bounded_functions_are_bounded(device);
     guarded memory[GML_MAX_INPUTS];
     for (int i = 0; i < GML_MAX_INPUTS; i++)
         memory[i] = create_guarded();
