@@ -10,13 +10,15 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define GML_EXIT_MACHINE 5 /* gml_status_exit of GML_E_MEMORY and GML_E_INTERNAL */
+
 /* abort() was called: no memory for the compiler's tables, or a fault of ours. Whoever called
  * it has said what is wrong. */
 static void end_aborted(int number)
 {
     (void)number;
     gml_leftovers_remove();
-    _exit(gml_status_exit(GML_E_INTERNAL));
+    _exit(GML_EXIT_MACHINE);
 }
 
 /* The user, or the system, wants us to end: by the signal, as the shell expects. */

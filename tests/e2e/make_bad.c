@@ -60,7 +60,7 @@ static gml_str start(void)
  */
 
 /* Bytes that JSON, and UTF-8, must not see as they are. */
-#define GML_NASTY "\"\\\n\x01\x7f\xc3\x28\xff*/ ?/"
+#define GML_NASTY     "\"\\\n\x01\x7f\xc3\x28\xff*/ ?/"
 #define GML_NASTY_DIM UINT64_MAX /* a size whose name is that */
 
 /* A ValueInfoProto of a float tensor. */

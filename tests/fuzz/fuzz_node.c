@@ -219,6 +219,38 @@ static void run(const gml_node *node, const gml_rvalue *inputs, gml_diags *diags
         gml_rvalue_reset(&outputs[r]);
 }
 
+static void set_attrs(source *s, gml_node *node)
+{
+    for (const gml_attr_spec *spec = node->op->attrs; spec && spec->name; spec++) {
+        bool is_there = next(s, 4) < (spec->presence == GML_ATTR_REQUIRED ? 3 : 1);
+        gml_attr attr = is_there ? next_attr(s, spec) : (gml_attr){0};
+        if (attr.kind != GML_ATTR_NONE)
+            gml_node_set_attr(node, &attr);
+    }
+}
+
+/* How many operands: at least as many as it must have. */
+static uint32_t next_count(source *s, const gml_op_info *op)
+{
+    uint32_t n = (uint32_t)op->min_in + next(s, 4);
+    if (op->max_in >= 0 && n > (uint32_t)op->max_in)
+        n = (uint32_t)op->max_in;
+    return n < GML_MOST_OPERANDS ? n : GML_MOST_OPERANDS;
+}
+
+static void infer_and_run(source *s, gml_node *node, const gml_rvalue *inputs, gml_diags *diags)
+{
+    if (getenv("GEMEL_SHOW_NODE") != NULL) /* what is it that takes so long? */
+        show(node, diags, "the node is");
+    gml_status status = gml_node_infer(node, diags);
+    if (status != GML_OK && diags->list.count == 0)
+        stop(node, diags, "a refusal without a reason");
+    if (status == GML_OK && gml_module_verify(s->module, diags) == GML_E_INTERNAL)
+        stop(node, diags, "an internal error");
+    if (s->is_small)
+        run(node, inputs, diags);
+}
+
 static void try_node(source *s, gml_diags *diags)
 {
     size_t n_ops = 0;
@@ -230,13 +262,9 @@ static void try_node(source *s, gml_diags *diags)
     gml_value *operands[GML_MOST_OPERANDS] = {0};
     gml_rvalue inputs[GML_MOST_OPERANDS];
     gml_graph *graph = gml_graph_create(s->module, "f", NULL);
-    uint32_t n_operands = (uint32_t)op->min_in + next(s, 4);
+    uint32_t n_operands = next_count(s, op);
     uint32_t n_results = (uint32_t)op->min_out + next(s, 3);
     uint32_t n_inputs = 0;
-    if (op->max_in >= 0 && n_operands > (uint32_t)op->max_in)
-        n_operands = (uint32_t)op->max_in;
-    if (n_operands > GML_MOST_OPERANDS)
-        n_operands = GML_MOST_OPERANDS;
     s->module->main = graph;
     s->is_small = true;
     for (uint32_t k = 0; k < n_operands; k++) {
@@ -245,23 +273,10 @@ static void try_node(source *s, gml_diags *diags)
     }
     gml_loc loc = {.file = "fuzz", .node = "node", .op = op->name};
     gml_node *node = gml_node_create(graph, NULL, op, operands, n_operands, n_results, loc);
-    for (const gml_attr_spec *spec = op->attrs; spec && spec->name; spec++) {
-        bool is_there = next(s, 4) < (spec->presence == GML_ATTR_REQUIRED ? 3 : 1);
-        gml_attr attr = is_there ? next_attr(s, spec) : (gml_attr){0};
-        if (attr.kind != GML_ATTR_NONE)
-            gml_node_set_attr(node, &attr);
-    }
+    set_attrs(s, node);
     for (uint32_t r = 0; r < n_results && r < GML_MOST_OPERANDS; r++)
         gml_graph_add_result(graph, &node->results[r], NULL);
-    if (getenv("GEMEL_SHOW_NODE") != NULL) /* what is it that takes so long? */
-        show(node, diags, "the node is");
-    gml_status status = gml_node_infer(node, diags);
-    if (status != GML_OK && diags->list.count == 0)
-        stop(node, diags, "a refusal without a reason");
-    if (status == GML_OK && gml_module_verify(s->module, diags) == GML_E_INTERNAL)
-        stop(node, diags, "an internal error");
-    if (s->is_small)
-        run(node, inputs, diags);
+    infer_and_run(s, node, inputs, diags);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
