@@ -3,26 +3,30 @@
 
 #include "api/artifact_link.h"
 
+#include "api/artifact_cc.h"
+#include "api/artifact_elf.h"
+#include "api/artifact_libraries.h"
 #include "api/artifact_text.h"
+#include "api/weights_file.h"
 #include "base/leftover.h"
-#include "runtime/artifact.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-extern char **environ;
+/* The files that come out. They get their names together. */
+typedef struct outputs {
+    gml_writer library, header, weights; /* not opened: no stream */
+} outputs;
 
 /* What is made in a folder of its own. */
-enum { GML_OBJECT, GML_STUB, GML_IMAGE, GML_LIBRARY, GML_LOG, GML_EXPORTS, GML_TEMPORARIES };
-static const char *const temporaries[GML_TEMPORARIES] = {"model.o",  "stub.c", "image.bin",
-                                                         "model.so", "cc.log", "exports.map"};
+enum { GML_OBJECT, GML_STUB, GML_LIBRARY, GML_LOG, GML_EXPORTS, GML_TEMPORARIES };
+static const char *const temporaries[GML_TEMPORARIES] = {"model.o", "stub.c", "model.so",
+                                                         "cc.log", "exports.map"};
 
 typedef struct linking {
     const gml_program *program;
@@ -32,7 +36,9 @@ typedef struct linking {
     const char *name;                   /* of the model: a C identifier */
     const char *folder;                 /* temporary */
     const char *paths[GML_TEMPORARIES]; /* of what is in it */
-    const char *header;                 /* where it goes */
+    const char *weights;                /* the path of the file beside, or NULL */
+    gml_artifact_plan *plan;
+    outputs out;
 } linking;
 
 static gml_status io_fail(linking *l, const char *path, const char *what)
@@ -44,11 +50,16 @@ static gml_status io_fail(linking *l, const char *path, const char *what)
 /* ---- names --------------------------------------------------------------------------------
  */
 
+static const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* "dir/my-net.so" names the model my_net. */
 static const char *model_name(linking *l)
 {
-    const char *slash = strrchr(l->options->output, '/');
-    const char *base = slash ? slash + 1 : l->options->output;
+    const char *base = file_name(l->options->output);
     size_t len = strcspn(base, ".");
     char *name = gml_arena_printf(&l->arena, "%s%.*s",
                                   len == 0 || isdigit((unsigned char)base[0]) ? "m" : "",
@@ -59,13 +70,18 @@ static const char *model_name(linking *l)
     return name;
 }
 
-static const char *header_path(linking *l)
+/* "dir/model.so" has beside it "dir/model.h". */
+static const char *path_beside(gml_arena *arena, const char *output, const char *extension)
 {
-    const char *output = l->options->output;
     size_t len = strlen(output);
     if (len > 3 && strcmp(output + len - 3, ".so") == 0)
         len -= 3;
-    return gml_arena_printf(&l->arena, "%.*s.h", (int)len, output);
+    return gml_arena_printf(arena, "%.*s%s", (int)len, output, extension);
+}
+
+const char *gml_weights_path(gml_arena *arena, const char *output)
+{
+    return path_beside(arena, output, ".safetensors");
 }
 
 static const char *runtime_path(linking *l)
@@ -82,7 +98,7 @@ static const char *runtime_path(linking *l)
     return gml_arena_printf(&l->arena, "%s/../lib/libgemel_runtime.a", self);
 }
 
-/* ---- files --------------------------------------------------------------------------------
+/* ---- linking the code ---------------------------------------------------------------------
  */
 
 static gml_status write_file(linking *l, const char *path, const void *bytes, size_t len)
@@ -131,105 +147,146 @@ static gml_status write_exports(linking *l)
 
 static gml_status write_parts(linking *l, const gml_str *object)
 {
-    gml_str image;
     gml_str stub;
-    gml_str_init(&image);
     gml_str_init(&stub);
-    gml_status status = gml_artifact_write(l->program, NULL, &image, l->diags);
-    if (status == GML_OK)
-        status = write_file(l, l->paths[GML_IMAGE], image.text, image.len);
-    gml_str_reset(&image);
+    gml_artifact_stub(l->program, l->name, &stub);
+    gml_status status = write_file(l, l->paths[GML_STUB], stub.text, stub.len);
+    gml_str_reset(&stub);
     if (status == GML_OK)
         status = write_file(l, l->paths[GML_OBJECT], object->text, object->len);
-    gml_artifact_stub(l->program, l->name, l->paths[GML_IMAGE], &stub);
-    if (status == GML_OK)
-        status = write_file(l, l->paths[GML_STUB], stub.text, stub.len);
-    gml_str_reset(&stub);
     if (status == GML_OK)
         status = write_exports(l);
     return status;
 }
 
-/* ---- the C compiler -----------------------------------------------------------------------
+static gml_status link_code(linking *l, const gml_str *object)
+{
+    GML_TRY(write_parts(l, object));
+    gml_cc_job job = {.cc = l->options->cc,
+                      .output = l->paths[GML_LIBRARY],
+                      .stub = l->paths[GML_STUB],
+                      .object = l->paths[GML_OBJECT],
+                      .runtime = runtime_path(l),
+                      .exports = l->paths[GML_EXPORTS],
+                      .log = l->paths[GML_LOG],
+                      .libraries = gml_artifact_libraries(l->program, &l->arena)};
+    return gml_cc_link(&job, l->diags);
+}
+
+/* ---- writing ------------------------------------------------------------------------------
  */
 
-static const char *first_line(linking *l, const char *path)
+/* Constants of the program (runtime/artifact.h, gml_artifact_options). */
+static gml_status make_constant(void *context, const gml_program *program, uint32_t slot,
+                                void *bytes)
 {
-    char line[400] = "";
-    FILE *file = fopen(path, "rb");
-    if (file) {
-        size_t len = fread(line, 1, sizeof line - 1, file);
-        line[len] = '\0';
-        line[strcspn(line, "\n")] = '\0';
-        fclose(file);
-    }
-    return gml_arena_text(&l->arena, line, strlen(line));
+    linking *l = context;
+    return gml_fill_constant(l->program, program, slot, bytes, l->diags);
 }
 
-static gml_status run_cc(linking *l)
+static void forget_constant(void *context, const void *data, size_t size)
 {
-    const char *log = l->paths[GML_LOG];
-    const char *args[] = {l->options->cc ? l->options->cc : "cc",
-                          "-shared",
-                          "-fPIC",
-                          "-O1",
-                          "-o",
-                          l->paths[GML_LIBRARY],
-                          l->paths[GML_STUB],
-                          l->paths[GML_OBJECT],
-                          runtime_path(l),
-                          "-Wl,--exclude-libs,ALL",
-                          "-Xlinker", /* -Wl would split a path at its commas */
-                          "--version-script",
-                          "-Xlinker",
-                          l->paths[GML_EXPORTS],
-                          "-Wl,--gc-sections",
-                          "-Wl,--as-needed",
-                          "-Wl,-z,noexecstack",
-                          "-Wl,--build-id=none", /* the same input gives the same bytes */
-                          "-Wl,-s",
-                          "-lm",
-                          "-lpthread",
-                          NULL};
-    char **argv = gml_new_array(&l->arena, char *, sizeof args / sizeof *args);
-    for (size_t i = 0; args[i]; i++)
-        argv[i] = gml_arena_text(&l->arena, args[i], strlen(args[i]));
-    posix_spawn_file_actions_t actions;
-    pid_t pid = 0;
-    int wait_status = 0;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 2, log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    int failed = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (failed)
-        return gml_fail(l->diags, GML_E_DEVICE, (gml_loc){.file = argv[0]},
-                        "the C compiler cannot be run: %s", strerror(failed));
-    while (waitpid(pid, &wait_status, 0) < 0 && errno == EINTR)
-        continue;
-    if (WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0)
-        return GML_OK;
-    return gml_fail(l->diags, GML_E_DEVICE, (gml_loc){.file = argv[0]},
-                    "the C compiler failed: %s", first_line(l, log));
+    linking *l = context;
+    gml_forget_constant(l->program, data, size);
 }
 
-/* The library is built beside its place, so that renaming it is one step. */
-static gml_status put_in_place(linking *l)
+static gml_status open_outputs(linking *l)
+{
+    GML_TRY(gml_writer_open(&l->out.library, l->options->output, l->diags));
+    const char *header = path_beside(&l->arena, l->options->output, ".h");
+    GML_TRY(gml_writer_open(&l->out.header, header, l->diags));
+    return l->weights ? gml_writer_open(&l->out.weights, l->weights, l->diags) : GML_OK;
+}
+
+/* Whoever may read a library may map it to run: `ldd` wants to see that. */
+static void make_executable(const gml_writer *writer)
+{
+    struct stat info;
+    if (stat(writer->temp, &info) == 0)
+        (void)chmod(writer->temp, (info.st_mode | (info.st_mode & 0444) >> 2) & 07777);
+}
+
+/* The linked code with room for the image, and the image behind it. */
+static gml_status put_library(linking *l)
+{
+    static const char zeros[GML_ARTIFACT_ALIGN];
+    gml_writer *writer = &l->out.library;
+    gml_file linked;
+    gml_file_sink behind = {.writer = writer};
+    GML_TRY(gml_file_map(l->paths[GML_LIBRARY], &linked, l->diags));
+    char *bytes = gml_arena_copy(&l->arena, linked.data, linked.size);
+    size_t len = linked.size;
+    gml_file_unmap(&linked);
+    const char *fault = gml_elf_add_image(bytes, len, gml_artifact_size(l->plan), &behind.base);
+    if (fault)
+        return gml_fail(l->diags, GML_E_DEVICE, (gml_loc){.file = l->options->output},
+                        "the library that the C compiler made is of no use: %s", fault);
+    make_executable(writer);
+    gml_writer_put(writer, bytes, len);
+    for (uint64_t at = len; at < behind.base; at += sizeof zeros)
+        gml_writer_put(writer, zeros,
+                       behind.base - at < sizeof zeros ? behind.base - at : sizeof zeros);
+    gml_sink sink = gml_sink_of(&behind);
+    return gml_artifact_put(l->plan, &sink);
+}
+
+static gml_status put_header(linking *l)
 {
     gml_str header;
     gml_str_init(&header);
-    gml_status status = gml_artifact_header(l->program, l->name, &header, l->diags);
-    const char *beside = gml_arena_printf(&l->arena, "%s.part", l->header);
-    gml_leftover_add(beside);
+    gml_status status = gml_artifact_header(
+        l->program, l->name, l->weights ? file_name(l->weights) : NULL, &header, l->diags);
     if (status == GML_OK)
-        status = write_file(l, beside, header.text, header.len);
+        gml_writer_put(&l->out.header, header.text, header.len);
     gml_str_reset(&header);
-    if (status == GML_OK && rename(beside, l->header) != 0)
-        status = io_fail(l, l->header, "cannot be written");
-    if (status == GML_OK && rename(l->paths[GML_LIBRARY], l->options->output) != 0)
-        status = io_fail(l, l->options->output, "cannot be written");
-    if (status != GML_OK)
-        unlink(beside);
-    gml_leftover_drop(beside);
+    return status;
+}
+
+static gml_status put_all(linking *l)
+{
+    GML_TRY(open_outputs(l));
+    GML_TRY(put_header(l));
+    if (l->weights)
+        GML_TRY(gml_weights_put(l->plan, file_name(l->weights), &l->out.weights));
+    return put_library(l);
+}
+
+/* Gives the files their names, the library last, when all of them are on the disk. A writer
+ * that failed says so when it is closed. */
+static gml_status close_outputs(linking *l, gml_status status)
+{
+    gml_writer *writers[] = {&l->out.weights, &l->out.header, &l->out.library};
+    size_t n = sizeof writers / sizeof *writers;
+    bool failed = false;
+    for (size_t i = 0; i < n && status == GML_OK; i++)
+        failed = (writers[i]->stream && !gml_writer_settle(writers[i])) || failed;
+    for (size_t i = 0; i < n; i++) {
+        if (!writers[i]->stream)
+            continue;
+        bool is_good = status == GML_OK && !failed;
+        if (is_good || (writers[i]->error != 0 && (status == GML_OK || status == GML_E_IO)))
+            status = gml_writer_close(writers[i], l->diags);
+        else
+            gml_writer_cancel(writers[i]);
+    }
+    return status;
+}
+
+/* ---- all of it ----------------------------------------------------------------------------
+ */
+
+static gml_status link_in_folder(linking *l, const gml_str *object)
+{
+    gml_artifact_options options = {
+        .make = make_constant, .wrote = forget_constant, .context = l};
+    gml_status status = gml_artifact_plan_create(l->program, &options, &l->plan, l->diags);
+    if (status == GML_OK)
+        status = link_code(l, object);
+    if (status == GML_OK)
+        status = close_outputs(l, put_all(l));
+    if (status == GML_E_MEMORY)
+        (void)gml_fail(l->diags, status, (gml_loc){0}, "no memory for the weights");
+    gml_artifact_plan_destroy(l->plan);
     return status;
 }
 
@@ -239,7 +296,8 @@ gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
     linking l = {.program = program, .options = options, .diags = diags};
     gml_arena_init(&l.arena);
     l.name = model_name(&l);
-    l.header = header_path(&l);
+    if (options->weights_beside)
+        l.weights = gml_weights_path(&l.arena, options->output);
     /* A path that began with a dash would be an option of the compiler. */
     char *folder = gml_arena_printf(&l.arena, "%s%s.XXXXXX",
                                     options->output[0] == '/' ? "" : "./", options->output);
@@ -249,11 +307,7 @@ gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
     } else {
         l.folder = folder;
         announce_temporaries(&l);
-        status = write_parts(&l, object);
-        if (status == GML_OK)
-            status = run_cc(&l);
-        if (status == GML_OK)
-            status = put_in_place(&l);
+        status = link_in_folder(&l, object);
         remove_temporaries(&l);
     }
     gml_arena_reset(&l.arena);

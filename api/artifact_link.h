@@ -2,7 +2,10 @@
  *
  * The library holds the kernels' code, the program's image (constants included, mapped and
  * never copied) and the parts of gemel's runtime that it uses; it exports the functions of the
- * header. It is linked by the system's C compiler, cc. Files appear whole or not at all.
+ * header. Constants can be a file beside the library instead (api/weights_file.h). The code is
+ * linked by the system's C compiler, cc; constants are written behind it one by one, packed
+ * when their turn comes, so that memory holds one of them at a time. Files appear whole or not
+ * at all.
  */
 #ifndef GML_API_ARTIFACT_LINK_H
 #define GML_API_ARTIFACT_LINK_H
@@ -13,13 +16,18 @@ typedef struct gml_link_options {
     const char *output;  /* "dir/model.so"; the header is "dir/model.h" */
     const char *runtime; /* libgemel_runtime.a; NULL: beside this program, ../lib */
     const char *cc;      /* NULL: "cc" */
+    bool weights_beside; /* in gml_weights_path */
 } gml_link_options;
+
+/* "dir/model.safetensors" beside the library "dir/model.so". */
+const char *gml_weights_path(gml_arena *arena, const char *output);
 
 /* `object` is the code that gml_compile gave for `program`. */
 GML_MUST_CHECK gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
                                             const gml_link_options *options, gml_diags *diags);
-/* The header alone. `name` is a C identifier. */
-gml_status gml_artifact_header(const gml_program *program, const char *name, gml_str *out,
-                               gml_diags *diags);
+/* The header alone. `name` is a C identifier; `weights` the file beside the library, or NULL.
+ */
+gml_status gml_artifact_header(const gml_program *program, const char *name,
+                               const char *weights, gml_str *out, gml_diags *diags);
 
 #endif

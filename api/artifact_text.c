@@ -4,6 +4,7 @@
  * symbolic size of the inputs. Names of tensors become C identifiers. */
 #include "api/artifact_text.h"
 
+#include "api/artifact_elf.h"
 #include "api/artifact_link.h"
 #include "runtime/artifact.h"
 
@@ -138,8 +139,31 @@ static void print_signature(const gml_program *program, const char *name, gml_st
     gml_str_puts(out, ")");
 }
 
-gml_status gml_artifact_header(const gml_program *program, const char *name, gml_str *out,
-                               gml_diags *diags)
+static void print_about(const char *name, const char *weights, gml_str *out)
+{
+    gml_str_printf(
+        out,
+        "/* %s.h - a model compiled by gemel. Link with the library of the same name.\n"
+        " *\n"
+        " * Functions return 0, or 3 bad input, 4 not supported, 5 the machine failed;\n"
+        " * %s_error says what was wrong. Tensors are dense and row-major. A model is\n"
+        " * one thread's at a time; several models may run at once.\n",
+        name, name);
+    if (weights)
+        gml_str_printf(out,
+                       " *\n"
+                       " * The weights are in %s, which %s_open maps. It must lie in the\n"
+                       " * library's folder, and be the one that was written with it:\n"
+                       " *\n"
+                       " *     if (%s_open(&model, 1, error, sizeof error) != 0)\n"
+                       " *         fprintf(stderr, \"%%s\\n\", error); missing, cut short, "
+                       "another model's\n",
+                       weights, name, name);
+    gml_str_puts(out, " */\n");
+}
+
+gml_status gml_artifact_header(const gml_program *program, const char *name,
+                               const char *weights, gml_str *out, gml_diags *diags)
 {
     for (uint32_t i = 0; i < program->n_inputs + program->n_outputs; i++) {
         bool in = i < program->n_inputs;
@@ -150,22 +174,17 @@ gml_status gml_artifact_header(const gml_program *program, const char *name, gml
             return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.node = slot->name},
                             "no C parameter can stand for this %s", in ? "input" : "output");
     }
-    gml_str_printf(
-        out,
-        "/* %s.h - a model compiled by gemel. Link with the library of the same name.\n"
-        " *\n"
-        " * Functions return 0, or 3 bad input, 4 not supported, 5 the machine failed;\n"
-        " * %s_error says what was wrong. Tensors are dense and row-major. A model is\n"
-        " * one thread's at a time; several models may run at once. */\n"
-        "#ifndef GEMEL_MODEL_%s_H\n#define GEMEL_MODEL_%s_H\n\n"
-        "#include <stddef.h>\n#include <stdint.h>\n\n"
-        "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-        "typedef struct %s %s;\n\n"
-        "/* `error` (of `size` bytes) may be NULL. */\n"
-        "int %s_open(%s **out_model, int n_threads, char *error, size_t size);\n"
-        "void %s_close(%s *model);\n"
-        "const char *%s_error(const %s *model);\n",
-        name, name, name, name, name, name, name, name, name, name, name, name);
+    print_about(name, weights, out);
+    gml_str_printf(out,
+                   "#ifndef GEMEL_MODEL_%s_H\n#define GEMEL_MODEL_%s_H\n\n"
+                   "#include <stddef.h>\n#include <stdint.h>\n\n"
+                   "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
+                   "typedef struct %s %s;\n\n"
+                   "/* `error` (of `size` bytes) may be NULL. */\n"
+                   "int %s_open(%s **out_model, int n_threads, char *error, size_t size);\n"
+                   "void %s_close(%s *model);\n"
+                   "const char *%s_error(const %s *model);\n",
+                   name, name, name, name, name, name, name, name, name, name);
     print_signature(program, name, out);
     gml_str_puts(out, ";\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return GML_OK;
@@ -206,40 +225,36 @@ static void print_run(const gml_program *program, const char *name, gml_str *out
     gml_str_puts(out, "0};\n    return gml_embed_run(model, inputs, dims, outputs);\n}\n");
 }
 
-/* For a string of the assembler inside a string of C: as octal numbers, whatever is in it. */
-static void print_path(const char *path, gml_str *out)
-{
-    for (; *path != '\0'; path++)
-        gml_str_printf(out, "\\\\%03o", (unsigned)(unsigned char)*path);
-}
+/* The note gives way to the image (api/artifact_elf.h); the relocation, which does nothing,
+ * keeps linkers from leaving it out. `__ehdr_start` is the linker's: the beginning of the
+ * library. */
+static const char image_text[] =
+    "\n__asm__(\".section " GML_IMAGE_SECTION ",\\\"a\\\",@note\\n.balign 4\\n\"\n"
+    "        \"gml_note: .long 6, 0, 1\\n.asciz \\\"gemel\\\"\\n.balign 4\\n.text\\n\"\n"
+    "        \".reloc ., BFD_RELOC_NONE, gml_note\\n\");\n"
+    "extern const char __ehdr_start[] __attribute__((visibility(\"hidden\")));\n"
+    "const void *gml_embed_image(const void *, size_t *);\n\n"
+    /* for whoever opens the library by its name alone: api/artifact_open.c */
+    "const void *gemel_artifact(size_t *out_size, const void **out_symbols)\n{\n"
+    "    *out_symbols = &gml_symbols;\n"
+    "    return gml_embed_image(__ehdr_start, out_size);\n}\n\n";
 
-void gml_artifact_stub(const gml_program *program, const char *name, const char *image,
-                       gml_str *out)
+void gml_artifact_stub(const gml_program *program, const char *name, gml_str *out)
 {
     gml_artifact_print_stub(program, "gml_symbols", out);
-    gml_str_puts(out, "\n__asm__(\".section .rodata\\n.balign 4096\\ngml_image:\\n"
-                      ".incbin \\\"");
-    print_path(image, out);
+    gml_str_puts(out, image_text);
     gml_str_printf(
         out,
-        "\\\"\\ngml_image_end:\\n.balign 16\\n.text\\n\");\n"
-        "extern const char gml_image[] __attribute__((visibility(\"hidden\")));\n"
-        "extern const char gml_image_end[] __attribute__((visibility(\"hidden\")));\n\n"
         "typedef struct gml_embed %s;\n"
-        "int gml_embed_open(const void *, size_t, const void *, int, %s **, char *, size_t);\n"
+        "int gml_embed_open(const void *, const void *, int, %s **, char *, size_t);\n"
         "void gml_embed_close(%s *);\n"
         "int gml_embed_run(%s *, const void *const *, const int64_t *const *, void *const *);\n"
         "const char *gml_embed_error(const %s *);\n\n"
         "int %s_open(%s **out_model, int n_threads, char *error, size_t size)\n{\n"
-        "    return gml_embed_open(gml_image, (size_t)(gml_image_end - gml_image),\n"
-        "                          &gml_symbols, n_threads, out_model, error, size);\n}\n\n"
+        "    return gml_embed_open(__ehdr_start, &gml_symbols, n_threads, out_model, error,\n"
+        "                          size);\n}\n\n"
         "void %s_close(%s *model)\n{\n    gml_embed_close(model);\n}\n\n"
         "const char *%s_error(const %s *model)\n{\n    return gml_embed_error(model);\n}\n\n",
         name, name, name, name, name, name, name, name, name, name, name);
-    /* for whoever opens the library by its name alone: api/artifact_open.c */
-    gml_str_puts(out,
-                 "const void *gemel_artifact(size_t *out_size, const void **out_symbols)\n{\n"
-                 "    *out_size = (size_t)(gml_image_end - gml_image);\n"
-                 "    *out_symbols = &gml_symbols;\n    return gml_image;\n}\n\n");
     print_run(program, name, out);
 }

@@ -5,8 +5,7 @@
 #include "base/str.h"
 #include "runtime/program.h"
 
-/* The C source of the library's entry points; `image` is the path of the program's bytes. */
-void gml_artifact_stub(const gml_program *program, const char *name, const char *image,
-                       gml_str *out);
+/* The C source of the library's entry points. */
+void gml_artifact_stub(const gml_program *program, const char *name, gml_str *out);
 
 #endif

@@ -21,7 +21,7 @@ static uint32_t add_slot(frame *f, const gml_value *value, gml_slot_kind kind)
 {
     gml_arena *arena = &f->program->arena;
     const gml_type *type = &value->type;
-    gml_slot slot = {.kind = kind, .rank = GML_NO_RANK};
+    gml_slot slot = {.kind = kind, .rank = GML_NO_RANK, .channels_last = value->channels_last};
     slot.name = value->name ? gml_arena_text(arena, value->name, strlen(value->name)) : NULL;
     if (kind == GML_SLOT_CONSTANT) {
         slot.dtype = value->constant->dtype;
@@ -122,22 +122,39 @@ static uint64_t constant_inputs(const gml_kernel *kernel, const gml_node *node,
     return constants;
 }
 
-/* Slots for the constants that are packed ahead; they are filled when the code exists. */
-static void add_packs(frame *f, const gml_code *code, const void *const *data, uint32_t *inputs,
-                      uint32_t *n_inputs)
+/* "blocks.0.weight.packed", after the largest constant, which is what needs packing. */
+static const char *pack_name(frame *f, const gml_node *node)
 {
-    gml_program_builder *b = f->builder;
+    const char *name = NULL;
+    size_t largest = 0;
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        const gml_value *operand = node->operands[k];
+        size_t size = 0;
+        if (operand && operand->constant && operand->name &&
+            gml_tensor_bytes(operand->constant, &size) && size > largest) {
+            largest = size;
+            name = operand->name;
+        }
+    }
+    return name ? gml_arena_printf(&f->program->arena, "%s.packed", name) : NULL;
+}
+
+/* Slots for the constants that are packed ahead; they are filled when the code exists. */
+static void add_packs(frame *f, const gml_node *node, const gml_code *code,
+                      const gml_tensor *const *constants, uint32_t *inputs, uint32_t *n_inputs)
+{
+    gml_arena *arena = &f->program->arena;
     for (unsigned i = 0; i < code->n_packs; i++) {
         const gml_code_pack *pack = &code->packs[i];
         if (pack->input >= *n_inputs) {
             gml_slot slot = {.kind = GML_SLOT_CONSTANT, .dtype = GML_U8, .rank = 1};
-            slot.dims = gml_arena_copy(&f->program->arena, &pack->bytes, sizeof pack->bytes);
+            slot.name = pack_name(f, node);
+            slot.dims = gml_arena_copy(arena, &pack->bytes, sizeof pack->bytes);
             inputs[pack->input] = (uint32_t)f->program->slots.count;
             *n_inputs = pack->input + 1;
-            gml_push(&f->program->arena, &f->program->slots, slot);
+            gml_push(arena, &f->program->slots, slot);
         }
-        gml_pending_pack pending = {f->program, *pack, inputs[pack->input], data, *n_inputs};
-        gml_push(b->scratch, &b->packs, pending);
+        gml_packs_add(f->builder->packs, f->program, inputs[pack->input], pack, constants);
     }
 }
 
@@ -159,15 +176,16 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
     copy_code(f, &code, step);
     uint32_t *inputs = gml_new_array(arena, uint32_t, n_inputs + code.n_packs + 1);
     uint32_t *outputs = gml_new_array(arena, uint32_t, node->n_results + 1);
-    const void **data = gml_new_array(b->scratch, const void *, n_inputs + code.n_packs + 1);
+    const gml_tensor **tensors =
+        gml_new_array(b->scratch, const gml_tensor *, n_inputs + code.n_packs + 1);
     for (uint32_t i = 0; i < n_inputs; i++) {
         const gml_value *operand = node->operands[numbers[i]];
-        data[i] = operand->constant ? operand->constant->data : NULL;
+        tensors[i] = operand->constant;
         inputs[i] = GML_NO_SLOT;
         if (i >= 64 || !(code.unread >> i & 1))
             GML_TRY(find_slot(f, operand, node->loc, &inputs[i]));
     }
-    add_packs(f, &code, data, inputs, &n_inputs);
+    add_packs(f, node, &code, tensors, inputs, &n_inputs);
     for (uint32_t r = 0; r < node->n_results; r++)
         outputs[r] = add_slot(f, &node->results[r], GML_SLOT_ARENA);
     step->kind = GML_STEP_KERNEL;
@@ -384,39 +402,6 @@ static void copy_dims(const gml_dim_pool *from, gml_program *program)
     }
 }
 
-/* Packs a constant into memory of the builder's list. */
-static gml_status run_pack(gml_program_builder *b, const gml_pending_pack *pending,
-                           const gml_jit *jit)
-{
-    gml_slot *slot = &pending->program->slots.items[pending->slot];
-    gml_phase_fn run = gml_jit_find(jit, pending->pack.symbol);
-    if (!run || !gml_dim_is_const(pending->pack.bytes) ||
-        !gml_dim_is_const(pending->pack.extent))
-        return gml_fail(b->diags, GML_E_INTERNAL, (gml_loc){0}, "a constant cannot be packed");
-    if (!slot->data) {
-        /* zeroed: what packing leaves out ends up in artifacts, which must not differ */
-        gml_buffer *buffer = gml_buffer_create((size_t)pending->pack.bytes, true);
-        if (!buffer)
-            return gml_fail(b->diags, GML_E_MEMORY, (gml_loc){0},
-                            "no memory for packed weights");
-        gml_push(&b->module->arena, &b->buffers, buffer);
-        slot->data = gml_buffer_data(buffer);
-    }
-    union {
-        const void *in;
-        void *out;
-    } data;
-    void **mems = gml_new_array(b->scratch, void *, pending->n_inputs + 1);
-    for (uint32_t i = 0; i < pending->n_inputs; i++) {
-        data.in = pending->data[i];
-        mems[i] = data.out;
-    }
-    data.in = slot->data;
-    mems[pending->pack.input] = data.out;
-    run(mems, NULL, 0, pending->pack.extent, NULL);
-    return GML_OK;
-}
-
 gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit)
 {
     for (size_t p = 0; p < builder->programs.count; p++) {
@@ -436,8 +421,6 @@ gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit)
             step->phases = phases;
         }
     }
-    for (size_t i = 0; i < builder->packs.count; i++)
-        GML_TRY(run_pack(builder, &builder->packs.items[i], jit));
     /* regions were made after the programs around them, and are planned before */
     for (size_t p = builder->programs.count; p-- > 0;)
         GML_TRY(gml_program_plan(builder->programs.items[p], builder->diags));

@@ -8,16 +8,8 @@
 #ifndef GML_API_BUILD_PROGRAM_H
 #define GML_API_BUILD_PROGRAM_H
 
+#include "api/packs.h"
 #include "api/pipeline.h"
-
-/* A constant to be packed when the code exists. */
-typedef struct gml_pending_pack {
-    gml_program *program;
-    gml_code_pack pack;
-    uint32_t slot;           /* of what is packed */
-    const void *const *data; /* of the kernel's constant inputs */
-    uint32_t n_inputs;
-} gml_pending_pack;
 
 typedef struct gml_program_builder {
     gml_module *module;
@@ -26,16 +18,15 @@ typedef struct gml_program_builder {
     gml_diags *diags;
     gml_str *loops;                  /* kernels are printed here; NULL: nowhere */
     gml_vec(gml_program *) programs; /* all made so far, the outermost first */
-    gml_vec(gml_pending_pack) packs;
-    gml_vec(
-        gml_buffer *) buffers; /* of packed constants, in the module's arena; the caller's */
+    gml_packs *packs;                /* collects the constants to be packed */
 } gml_program_builder;
 
 /* `graph` with `captures` (values of graphs around) as further inputs. */
 gml_status gml_build_program(gml_program_builder *builder, const gml_graph *graph,
                              gml_value *const *captures, uint32_t n_captures,
                              gml_program **out_program);
-/* Gives every phase its function, and every program the final table of sizes. */
+/* Gives every phase its function, and every program the final table of sizes. Constants are
+ * still to be packed. */
 gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit);
 
 #endif

@@ -4,6 +4,7 @@
 #include "frontend/import.h"
 #include "frontend/tensor_file.h"
 
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,10 +12,14 @@
 typedef struct trial {
     const char *path;
     const gml_check_options *options;
+    double rtol, atol;
     gml_arena *arena;
     gml_diags diags;
     gml_check_result *result;
 } trial;
+
+#define GML_CHECK_RTOL 1e-3
+#define GML_CHECK_ATOL 1e-7
 
 bool gml_check_is_test(const char *path)
 {
@@ -114,8 +119,8 @@ static void compare(trial *t, uint32_t n_outputs, int set, const gml_rvalue *act
     for (uint32_t i = 0; i < n_outputs; i++) {
         const char *why = NULL;
         double deviation = 0;
-        bool close = gml_values_close(&actual[i], &expected[i], t->options->rtol,
-                                      t->options->atol, t->arena, &why, &deviation);
+        bool close = gml_values_close(&actual[i], &expected[i], t->rtol, t->atol, t->arena,
+                                      &why, &deviation);
         if (deviation > t->result->deviation)
             t->result->deviation = deviation;
         if (close)
@@ -157,6 +162,37 @@ static void run_set(trial *t, int set)
     }
 }
 
+/* ---- tolerances ---------------------------------------------------------------------------
+ */
+
+static bool read_tolerance(const json_t *about, const char *name, double *out)
+{
+    const json_t *value = json_object_get(about, name);
+    if (value && (!json_is_number(value) || !(json_number_value(value) >= 0)))
+        return false;
+    if (value)
+        *out = json_number_value(value);
+    return true;
+}
+
+/* The caller's, or the test's own, or ONNX's. */
+static bool find_tolerances(trial *t)
+{
+    double rtol = GML_CHECK_RTOL;
+    double atol = GML_CHECK_ATOL;
+    const char *path = gml_arena_printf(t->arena, "%s/data.json", t->path);
+    bool ok = true;
+    if (access(path, R_OK) == 0) {
+        json_t *about = json_load_file(path, 0, NULL);
+        ok = json_is_object(about) && read_tolerance(about, "rtol", &rtol) &&
+             read_tolerance(about, "atol", &atol);
+        json_decref(about);
+    }
+    t->rtol = t->options->rtol < 0 ? rtol : t->options->rtol;
+    t->atol = t->options->atol < 0 ? atol : t->options->atol;
+    return ok;
+}
+
 void gml_check_directory(const char *path, const gml_check_options *options, gml_arena *arena,
                          gml_check_result *out_result)
 {
@@ -164,6 +200,10 @@ void gml_check_directory(const char *path, const gml_check_options *options, gml
     gml_diags_init(&t.diags, arena);
     *out_result = (gml_check_result){.verdict = GML_CHECK_PASS};
     int n_sets = 0;
+    if (!find_tolerances(&t)) {
+        fail(&t, "data.json is no object with the numbers rtol and atol");
+        return;
+    }
     for (int set = 0; out_result->verdict == GML_CHECK_PASS; set++, n_sets++) {
         const char *folder = gml_arena_printf(arena, "%s/test_data_set_%d", path, set);
         if (access(folder, R_OK) != 0)

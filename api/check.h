@@ -2,7 +2,8 @@
  *
  * A tensor passes when element type and shape are equal and every element is within
  * atol + rtol * |expected| (NaN equals NaN, infinities equal themselves); integers, strings and
- * booleans are compared with the same rule, which for them is near to equality.
+ * booleans are compared with the same rule, which for them is near to equality. A data.json
+ * beside the model may give the tolerances of the test.
  */
 #ifndef GML_API_CHECK_H
 #define GML_API_CHECK_H
@@ -11,8 +12,8 @@
 
 typedef struct gml_check_options {
     gml_execute_options execute;
-    double rtol; /* ONNX's own runner: 1e-3 */
-    double atol; /* 1e-7 */
+    double rtol; /* negative: what the test's data.json says, else 1e-3, as ONNX's own runner */
+    double atol; /* likewise, 1e-7 */
 } gml_check_options;
 
 typedef enum gml_check_verdict {

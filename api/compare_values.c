@@ -52,6 +52,7 @@ static bool close_numbers(const gml_tensor *a, const gml_tensor *b, double rtol,
                           gml_arena *arena, const char **why, double *deviation)
 {
     int64_t n_bad = 0;
+    int64_t first = -1;
     int64_t worst = -1;
     double worst_diff = -1;
     int64_t n = gml_tensor_numel(a);
@@ -66,6 +67,7 @@ static bool close_numbers(const gml_tensor *a, const gml_tensor *b, double rtol,
         if (diff <= atol + rtol * fabs(y))
             continue;
         n_bad++;
+        first = first < 0 ? i : first;
         if (worst < 0 || isnan(diff) || diff > worst_diff) {
             worst = i;
             worst_diff = diff;
@@ -74,9 +76,9 @@ static bool close_numbers(const gml_tensor *a, const gml_tensor *b, double rtol,
     if (n_bad == 0)
         return true;
     *why = gml_arena_printf(arena,
-                            "%" PRId64 " of %" PRId64 " elements differ; the worst, %" PRId64
-                            ", is %.9g, expected %.9g",
-                            n_bad, n, worst, element(a, worst), element(b, worst));
+                            "%" PRId64 " of %" PRId64 " elements differ, first %" PRId64
+                            "; the worst, %" PRId64 ", is %.9g, expected %.9g",
+                            n_bad, n, first, worst, element(a, worst), element(b, worst));
     return false;
 }
 

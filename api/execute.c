@@ -3,6 +3,7 @@
 
 #include "api/eager.h"
 #include "api/pipeline.h"
+#include "ir/op.h"
 
 #include <string.h>
 
@@ -17,10 +18,46 @@ bool gml_device_find(const char *name, gml_device_kind *out_device)
     return true;
 }
 
-static gml_status run_ref(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
-                          gml_diags *diags)
+/* ---- watching -----------------------------------------------------------------------------
+ */
+
+static gml_status watch_node(void *context, const gml_node *node, const gml_rvalue *results)
 {
-    GML_TRY(gml_eager_run(module->main, inputs, outputs, NULL, diags));
+    const gml_execute_options *options = context;
+    for (uint32_t r = 0; r < node->n_results; r++) {
+        const char *name = node->results[r].name;
+        if (!name || !*name)
+            continue;
+        gml_executed executed = {name, node->loc.node ? node->loc.node : "", node->op->name,
+                                 &results[r], false};
+        GML_TRY(options->watch(options->watch_context, &executed));
+    }
+    return GML_OK;
+}
+
+static gml_status watch_slot(void *context, const gml_program *program, uint32_t step,
+                             uint32_t slot, const gml_rvalue *value)
+{
+    const gml_execute_options *options = context;
+    const char *name = program->slots.items[slot].name;
+    if (!name || !*name)
+        return GML_OK;
+    gml_executed executed = {name, program->steps.items[step].node,
+                             program->steps.items[step].name, value,
+                             program->slots.items[slot].channels_last};
+    return options->watch(options->watch_context, &executed);
+}
+
+/* ---- devices ------------------------------------------------------------------------------
+ */
+
+static gml_status run_ref(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
+                          const gml_execute_options *options, gml_diags *diags)
+{
+    gml_execute_options watched = *options;
+    gml_eager_options eager = {watch_node, &watched};
+    GML_TRY(
+        gml_eager_run(module->main, inputs, outputs, options->watch ? &eager : NULL, diags));
     gml_status status = GML_OK;
     for (uint32_t r = 0; r < module->main->n_results && status == GML_OK; r++)
         status = gml_own_elements(&outputs[r]);
@@ -28,11 +65,16 @@ static gml_status run_ref(gml_module *module, const gml_rvalue *inputs, gml_rval
 }
 
 static gml_status run_program(gml_program *program, const gml_rvalue *inputs,
-                              gml_rvalue *outputs, int n_threads, gml_diags *diags)
+                              gml_rvalue *outputs, const gml_execute_options *options,
+                              gml_diags *diags)
 {
+    int n_threads = options->n_threads;
+    gml_execute_options watched = *options;
     gml_instance *instance = NULL;
     gml_pool *pool = n_threads > 1 ? gml_pool_create(n_threads, NULL) : NULL;
     gml_status status = gml_instance_create(program, pool, &instance, diags);
+    if (status == GML_OK && options->watch)
+        gml_instance_watch(instance, NULL, watch_slot, &watched);
     if (status == GML_OK)
         status = gml_instance_run(instance, inputs, program->n_inputs, outputs,
                                   program->n_outputs, diags);
@@ -61,10 +103,10 @@ static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rval
     }
     gml_bind_inputs(module, tensors);
     gml_compile_options compile = {.known_inputs = known,
-                                   .passes = {.verify = options->verify}};
-    compile.target.fast_compile = true;
+                                   .passes = {.verify = options->verify, .off = options->off}};
+    compile.target.fast_compile = !options->optimise;
     GML_TRY(gml_compile(module, &compile, &program, diags));
-    gml_status status = run_program(program, inputs, outputs, options->n_threads, diags);
+    gml_status status = run_program(program, inputs, outputs, options, diags);
     gml_program_release(program);
     return status;
 }
@@ -74,7 +116,7 @@ gml_status gml_execute(gml_module *module, const gml_rvalue *inputs, gml_rvalue 
 {
     if (options->device == GML_DEVICE_CPU)
         return run_cpu(module, inputs, outputs, options, diags);
-    gml_status status = run_ref(module, inputs, outputs, diags);
+    gml_status status = run_ref(module, inputs, outputs, options, diags);
     gml_module_destroy(module);
     return status;
 }

@@ -16,10 +16,28 @@ typedef enum gml_device_kind { GML_DEVICE_CPU, GML_DEVICE_REF } gml_device_kind;
 /* False when no device is called so. */
 bool gml_device_find(const char *name, gml_device_kind *out_device);
 
+/* A value that has been computed. Strings and the value, a view, are good for the call. */
+typedef struct gml_executed {
+    const char *name;   /* of the ONNX value */
+    const char *node;   /* that it comes from (of a kernel: its first), or "" */
+    const char *kernel; /* "MatMul+Add"; on ref the operator */
+    const gml_rvalue *value;
+    bool channels_last; /* it is stored with dimension 1 behind all others */
+} gml_executed;
+
+/* A status other than GML_OK stops the run. */
+typedef gml_status (*gml_execute_watch)(void *context, const gml_executed *executed);
+
 typedef struct gml_execute_options {
     gml_device_kind device;
-    int n_threads; /* 0: 1 */
-    bool verify;   /* the graph after each pass */
+    int n_threads;          /* 0: 1 */
+    bool verify;            /* the graph after each pass */
+    bool optimise;          /* as for a program that runs often; compiling takes longer */
+    const char *const *off; /* optional passes to leave out, as in passes/pass.h */
+    /* Called for each value of the main graph that has a name, in the order of computing, if it
+     * is stored at all. NULL: nobody looks. */
+    gml_execute_watch watch;
+    void *watch_context;
 } gml_execute_options;
 
 /* The module must have been imported without inference; its types are filled in for these

@@ -2,12 +2,13 @@
 #include "api/pipeline.h"
 
 #include "api/build_program.h"
+#include "api/packs.h"
 #include "ir/op.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const char standard_passes[] = "infer,expand,fold,dce,fuse";
+static const char standard_passes[] = "infer,expand,fold,dce,fuse,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */
@@ -82,15 +83,14 @@ const bool *gml_shape_inputs(gml_module *module)
 typedef struct backing {
     gml_module *module;
     gml_jit *jit;
-    gml_buffer **buffers; /* packed constants; the array is the module's */
-    size_t n_buffers;
+    gml_packs *packs; /* the module's; NULL until there are some */
 } backing;
 
 static void release_backing(void *context)
 {
     backing *b = context;
-    for (size_t i = 0; i < b->n_buffers; i++)
-        gml_buffer_release(b->buffers[i]);
+    if (b->packs)
+        gml_packs_release(b->packs);
     gml_jit_destroy(b->jit);
     gml_module_destroy(b->module);
     free(b);
@@ -111,10 +111,8 @@ static gml_status build(gml_program_builder *builder, const gml_compile_options 
     if (options->object)
         GML_TRY(gml_codegen_object(builder->codegen, options->object, diags));
     GML_TRY(gml_codegen_jit(builder->codegen, &b->jit, diags));
-    gml_status status = gml_link_program(builder, b->jit);
-    b->buffers = builder->buffers.items;
-    b->n_buffers = builder->buffers.count;
-    return status;
+    GML_TRY(gml_link_program(builder, b->jit));
+    return options->object ? GML_OK : gml_packs_keep(b->packs, b->jit, diags);
 }
 
 static gml_status compile(gml_module *module, const gml_compile_options *options, backing *b,
@@ -126,7 +124,9 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     GML_TRY(gml_passes_run(module, names, &options->passes, diags));
     gml_arena scratch;
     gml_arena_init(&scratch);
-    gml_program_builder builder = {.module = module, .scratch = &scratch, .diags = diags};
+    b->packs = gml_packs_create(module);
+    gml_program_builder builder = {
+        .module = module, .scratch = &scratch, .diags = diags, .packs = b->packs};
     if (dumps(options, "loops"))
         builder.loops = options->passes.out;
     gml_status status = gml_codegen_create(&options->target, &builder.codegen, diags);
@@ -160,6 +160,19 @@ gml_status gml_compile(gml_module *module, const gml_compile_options *options,
     program->context = b;
     *out_program = program;
     return GML_OK;
+}
+
+gml_status gml_fill_constant(const gml_program *program, const gml_program *inner,
+                             uint32_t slot, void *bytes, gml_diags *diags)
+{
+    const backing *b = program->context;
+    return gml_packs_fill(b->packs, b->jit, inner, slot, bytes, diags);
+}
+
+void gml_forget_constant(const gml_program *program, const void *data, size_t size)
+{
+    const backing *b = program->context;
+    gml_module_forget(b->module, data, size);
 }
 
 gml_status gml_compile_file(const char *path, const gml_onnx_dim *dims, size_t n_dims,

@@ -20,7 +20,9 @@ typedef struct gml_compile_options {
     /* Elements of graph inputs that decide shapes, by parameter number; NULL: none are known.
      * The program is then for these elements only. Entries may be NULL. */
     const gml_tensor *const *known_inputs;
-    gml_str *object; /* gets the kernels' code as an ELF object; NULL: not wanted */
+    /* Gets the kernels' code as an ELF object. The program is then one to write, not to run:
+     * constants that are packed have no data (gml_fill_constant). NULL: not wanted. */
+    gml_str *object;
     const char
         *dump; /* "ir", "loops", "llvm" or "asm": printed into passes.out; NULL: nothing */
 } gml_compile_options;
@@ -38,5 +40,13 @@ GML_MUST_CHECK gml_status gml_compile_file(const char *path, const gml_onnx_dim 
 /* Compiles for this process. Takes `module`, also on failure. */
 GML_MUST_CHECK gml_status gml_compile(gml_module *module, const gml_compile_options *options,
                                       gml_program **out_program, gml_diags *diags);
+
+/* For `program`, compiled into an object: packs the constant in `slot` of `inner`, which is
+ * `program` or one of its regions', into the zeroed `bytes`. */
+GML_MUST_CHECK gml_status gml_fill_constant(const gml_program *program,
+                                            const gml_program *inner, uint32_t slot,
+                                            void *bytes, gml_diags *diags);
+/* The elements at `data` will not be read soon: their pages need not stay in memory. */
+void gml_forget_constant(const gml_program *program, const void *data, size_t size);
 
 #endif

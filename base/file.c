@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise */
 #define _POSIX_C_SOURCE 200809L
 
 #include "base/file.h"
@@ -63,6 +64,27 @@ void gml_file_unmap(gml_file *file)
         munmap(data.out, file->size);
     }
     *file = (gml_file){.data = ""};
+}
+
+bool gml_file_holds(const gml_file *file, const void *data, size_t size)
+{
+    uintptr_t start = (uintptr_t)file->data;
+    uintptr_t at = (uintptr_t)data;
+    return at >= start && size <= file->size && at - start <= file->size - size;
+}
+
+void gml_file_forget(const gml_file *file, const void *data, size_t size)
+{
+    if (size == 0 || !gml_file_holds(file, data, size))
+        return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    size_t before = (uintptr_t)data % page;
+    union {
+        const char *in;
+        char *out;
+    } at = {.in =
+                (const char *)data - before}; /* nothing is written: the mapping is read-only */
+    (void)madvise(at.out, size + before, MADV_DONTNEED);
 }
 
 /* ---- writing ------------------------------------------------------------------------------
@@ -136,6 +158,27 @@ void gml_writer_put(gml_writer *writer, const void *bytes, size_t len)
         writer->error = errno != 0 ? errno : EIO;
 }
 
+void gml_writer_put_at(gml_writer *writer, uint64_t at, const void *bytes, size_t len)
+{
+    if (writer->stream == NULL || writer->error != 0)
+        return;
+    if (fseeko(writer->stream, (off_t)at, SEEK_SET) != 0)
+        writer->error = errno;
+    gml_writer_put(writer, bytes, len);
+    if (writer->error == 0 && fseeko(writer->stream, 0, SEEK_END) != 0)
+        writer->error = errno;
+}
+
+bool gml_writer_settle(gml_writer *writer)
+{
+    if (writer->stream == NULL)
+        GML_BUG("a writer is settled that is not open");
+    if (writer->error == 0 &&
+        (fflush(writer->stream) != 0 || fsync(fileno(writer->stream)) != 0))
+        writer->error = errno;
+    return writer->error == 0;
+}
+
 /* The directory that names `path` must reach the disk too, or a crash may lose the rename. */
 static void sync_directory(const char *path)
 {
@@ -153,13 +196,11 @@ static void sync_directory(const char *path)
 
 gml_status gml_writer_close(gml_writer *writer, gml_diags *diags)
 {
-    FILE *stream = writer->stream;
-    int error = writer->error;
-    if (stream == NULL)
+    if (writer->stream == NULL)
         GML_BUG("a writer is closed that is not open");
-    if (error == 0 && (fflush(stream) != 0 || fsync(fileno(stream)) != 0))
-        error = errno;
-    if (fclose(stream) != 0 && error == 0)
+    (void)gml_writer_settle(writer);
+    int error = writer->error;
+    if (fclose(writer->stream) != 0 && error == 0)
         error = errno;
     if (error == 0 && rename(writer->temp, writer->path) != 0)
         error = errno;

@@ -26,6 +26,11 @@ GML_MUST_CHECK gml_status gml_file_map_fd(int fd, const char *path, gml_file *ou
                                           gml_diags *diags);
 /* Leaves an empty view. Accepts one. */
 void gml_file_unmap(gml_file *file);
+/* Whether `size` bytes at `data` lie in the mapping. */
+bool gml_file_holds(const gml_file *file, const void *data, size_t size);
+/* Gives back the memory behind these bytes of the mapping, and behind others of their pages: it
+ * is filled from the file again when somebody reads there. */
+void gml_file_forget(const gml_file *file, const void *data, size_t size);
 
 /* A file being written beside its final place:
  *
@@ -33,6 +38,9 @@ void gml_file_unmap(gml_file *file);
  *     GML_TRY(gml_writer_open(&writer, path, diags));
  *     gml_writer_put(&writer, bytes, len);      as often as needed; failures are kept
  *     GML_TRY(gml_writer_close(&writer, diags)); flushed to disk and renamed, or removed
+ *
+ * Several files that belong together are settled first, one after the other, and then closed:
+ * what can go wrong has then gone wrong before the first of them has its name.
  */
 typedef struct gml_writer {
     char *path; /* malloc'ed */
@@ -44,6 +52,10 @@ typedef struct gml_writer {
 GML_MUST_CHECK gml_status gml_writer_open(gml_writer *writer, const char *path,
                                           gml_diags *diags);
 void gml_writer_put(gml_writer *writer, const void *bytes, size_t len);
+/* Writes over what was put at byte `at`; the next bytes put go to the end, as before. */
+void gml_writer_put_at(gml_writer *writer, uint64_t at, const void *bytes, size_t len);
+/* All that was put is on the disk; false after a failure, of which closing speaks. */
+bool gml_writer_settle(gml_writer *writer);
 /* Makes the file appear under its name, in place of one that was there. After a failure nothing
  * has changed but that the temporary is gone. */
 GML_MUST_CHECK gml_status gml_writer_close(gml_writer *writer, gml_diags *diags);

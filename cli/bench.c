@@ -14,7 +14,7 @@ typedef struct bench_args {
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
-    const char *off[32];
+    const char *off[GML_CLI_PASSES + 1];
     size_t n_off;
 } bench_args;
 
@@ -26,7 +26,7 @@ static const gml_cli_option options[] = {
     {"dim", "NAME=N", "value of a symbolic size; 1 otherwise"},
     {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
     {"explain", NULL, "why nodes were not fused"},
-    {"off", "PASS", "leave out a pass"},
+    {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"dump", "STAGE", "print loops, llvm or asm instead of measuring"},
     {"seed", "N", "of the random inputs (0)"},
     {"json", NULL, "JSON instead of text"},
@@ -84,7 +84,7 @@ static bool handle(void *context, const char *name, const char *value)
     }
     if (strcmp(name, "off") == 0) {
         a->off[a->n_off] = value;
-        return ++a->n_off < 31 && gml_pass_find(value);
+        return ++a->n_off < GML_CLI_PASSES && gml_cli_pass(value);
     }
     return handle_number(a, name, value);
 }

@@ -11,6 +11,8 @@
 
 typedef struct run {
     gml_check_options options;
+    const char *off[GML_CLI_PASSES + 1];
+    size_t n_off;
     bool json;
     json_t *rows;       /* with --json */
     unsigned counts[3]; /* by verdict */
@@ -19,8 +21,9 @@ typedef struct run {
 static const gml_cli_option options[] = {
     {"device", "NAME", "cpu (default) or ref, the interpreter"},
     {"threads", "N", "threads of the cpu device"},
-    {"rtol", "X", "relative tolerance (1e-3)"},
-    {"atol", "X", "absolute tolerance (1e-7)"},
+    {"rtol", "X", "relative tolerance (that of the test's data.json, else 1e-3)"},
+    {"atol", "X", "absolute tolerance (likewise, 1e-7)"},
+    {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"json", NULL, "one JSON array instead of lines"},
     {NULL, NULL, NULL},
 };
@@ -42,9 +45,13 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_find(value, &r->options.execute.device);
     if (strcmp(name, "rtol") == 0)
-        return gml_cli_double(value, &r->options.rtol);
+        return gml_cli_double(value, &r->options.rtol) && r->options.rtol >= 0;
     if (strcmp(name, "atol") == 0)
-        return gml_cli_double(value, &r->options.atol);
+        return gml_cli_double(value, &r->options.atol) && r->options.atol >= 0;
+    if (strcmp(name, "off") == 0) {
+        r->off[r->n_off++] = value;
+        return r->n_off < GML_CLI_PASSES && gml_cli_pass(value);
+    }
     if (strcmp(name, "threads") == 0) {
         bool ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;
         r->options.execute.n_threads = (int)n;
@@ -115,7 +122,7 @@ static bool check_tree(run *r, const char *path, int depth)
 
 int gml_verb_check(int argc, char **argv)
 {
-    run r = {.options = {.rtol = 1e-3, .atol = 1e-7, .execute = {.verify = true}}};
+    run r = {.options = {.rtol = -1, .atol = -1, .execute = {.verify = true}}};
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     if (n < 0)
         return -1 - n;
@@ -124,6 +131,7 @@ int gml_verb_check(int argc, char **argv)
         return 2;
     }
     int status = 0;
+    r.options.execute.off = r.off;
     r.rows = json_array();
     for (int i = 1; i <= n; i++) {
         size_t len = strlen(argv[i]);

@@ -51,11 +51,18 @@ bool gml_cli_double(const char *text, double *out_value);
  * the exit status is 5, or the signal's. */
 void gml_cli_prepare_ending(void);
 
+#define GML_CLI_PASSES 32 /* that one command may leave out */
+
+/* True when `name` is a pass that may be left out; else says on standard error why not. */
+bool gml_cli_pass(const char *name);
+
 int gml_verb_check(int argc, char **argv);
 int gml_verb_bench(int argc, char **argv);
+int gml_verb_compare(int argc, char **argv);
 int gml_verb_compile(int argc, char **argv);
 int gml_verb_export(int argc, char **argv);
 int gml_verb_info(int argc, char **argv);
+int gml_verb_kernels(int argc, char **argv);
 int gml_verb_run(int argc, char **argv);
 
 #endif

@@ -11,7 +11,7 @@ typedef struct compile_args {
     const char *output, *dump, *cpu, *runtime;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
-    bool explain, json;
+    bool explain, json, beside;
     const char *off[32];
     size_t n_off;
 } compile_args;
@@ -20,6 +20,7 @@ static const gml_cli_option options[] = {
     {"output", "FILE", "the library; its header lies beside it", 'o'},
     {"dim", "NAME=N", "fix a symbolic size; others stay parameters of the functions"},
     {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
+    {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
     {"off", "PASS", "leave out a pass"},
     {"dump", "STAGE", "print loops, llvm or asm"},
     {"explain", NULL, "why nodes were not fused"},
@@ -33,8 +34,12 @@ static const gml_cli cli = {
     "gemel compile [options] MODEL -o OUT.so",
     "Compiles an ONNX model ahead of time. OUT.so holds code, weights and the runtime, and "
     "needs\n"
-    "only libc, libm and threads; OUT.h declares its functions:\n\n"
-    "  cc app.c OUT.so && ./a.out",
+    "only libc and libm (and what operators on text and pictures use: pcre2, utf8proc, …);\n"
+    "OUT.h declares its functions:\n\n"
+    "  cc app.c OUT.so && ./a.out\n\n"
+    "With --weights beside the weights are OUT.safetensors, which has to stay in the "
+    "library's\n"
+    "folder. The exit status is 5 when a disk is full, and then no file is left or changed.",
 };
 
 static bool add_dim(compile_args *a, const char *value)
@@ -56,6 +61,10 @@ static bool handle(void *context, const char *name, const char *value)
         a->off[a->n_off] = value;
         return ++a->n_off < 31 && gml_pass_find(value);
     }
+    if (strcmp(name, "weights") == 0) {
+        a->beside = strcmp(value, "beside") == 0;
+        return a->beside || strcmp(value, "inside") == 0;
+    }
     if (strcmp(name, "output") == 0)
         a->output = value;
     else if (strcmp(name, "dump") == 0)
@@ -71,18 +80,30 @@ static bool handle(void *context, const char *name, const char *value)
     return true;
 }
 
-static void report(const compile_args *a, const gml_program *program)
+static double file_size(const char *path)
 {
     struct stat st;
-    double bytes = stat(a->output, &st) == 0 ? (double)st.st_size : 0;
+    return path && stat(path, &st) == 0 ? (double)st.st_size : 0;
+}
+
+static void report(const compile_args *a, const gml_program *program)
+{
+    const char *weights = a->beside ? gml_weights_path(a->arena, a->output) : NULL;
+    double bytes = file_size(a->output);
     uint32_t n_kernels = 0;
     for (size_t i = 0; i < program->steps.count; i++)
         n_kernels += program->steps.items[i].kind == GML_STEP_KERNEL;
     if (a->json)
         (void)gml_json_print(json_pack(
-            "{s:o, s:o, s:I, s:I, s:I}", "output", gml_json_text(a->output), "bytes",
-            gml_json_real(bytes), "steps", (json_int_t)program->steps.count, "kernels",
-            (json_int_t)n_kernels, "arena_bytes", (json_int_t)program->arena_size));
+            "{s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "output", gml_json_text(a->output), "bytes",
+            gml_json_real(bytes), "weights", gml_json_text(weights), "weights_bytes",
+            gml_json_real(file_size(weights)), "steps", (json_int_t)program->steps.count,
+            "kernels", (json_int_t)n_kernels, "arena_bytes", (json_int_t)program->arena_size));
+    else if (weights)
+        printf("%s: %.1f MB, weights %s: %.1f MB, %zu steps, %u of them kernels; needs %.1f MB "
+               "to run\n",
+               a->output, bytes / 1e6, weights, file_size(weights) / 1e6, program->steps.count,
+               n_kernels, (double)program->arena_size / 1e6);
     else
         printf("%s: %.1f MB, %zu steps, %u of them kernels; needs %.1f MB to run\n", a->output,
                bytes / 1e6, program->steps.count, n_kernels, (double)program->arena_size / 1e6);
@@ -102,7 +123,8 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
         compile_options.passes.explain = text;
     gml_status status =
         gml_compile_file(path, a->dims.items, a->dims.count, &compile_options, &program, diags);
-    gml_link_options link = {.output = a->output, .runtime = a->runtime};
+    gml_link_options link = {
+        .output = a->output, .runtime = a->runtime, .weights_beside = a->beside};
     if (status == GML_OK)
         status = gml_link_artifact(program, &object, &link, diags);
     fputs(text->text, stdout);

@@ -6,10 +6,12 @@
 
 static const gml_verb verbs[] = {
     {"bench", "measure a model, whole and kernel by kernel", gml_verb_bench},
+    {"compare", "compare two devices, settings or files value by value", gml_verb_compare},
     {"compile", "make a shared library and a C header of a model", gml_verb_compile},
     {"check", "run ONNX test directories and compare", gml_verb_check},
     {"export", "write a network as an ONNX model", gml_verb_export},
     {"info", "say what a model is: interface, operators, size", gml_verb_info},
+    {"kernels", "list the operators, test their kernels", gml_verb_kernels},
     {"run", "run a model once on files or random inputs", gml_verb_run},
 };
 

@@ -1,4 +1,5 @@
 /* cli/options.c - options and messages, the same for every verb. */
+#include "api/pipeline.h"
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -122,4 +123,15 @@ bool gml_cli_pair(gml_arena *arena, const char *text, const char **out_name, int
         return false;
     *out_name = gml_arena_text(arena, text, (size_t)(equals - text));
     return true;
+}
+
+bool gml_cli_pass(const char *name)
+{
+    const gml_pass *pass = gml_pass_find(name);
+    if (!pass)
+        fprintf(stderr, "gemel: there is no pass '%s'\n", name);
+    else if (pass->need == GML_PASS_REQUIRED)
+        fprintf(stderr, "gemel: pass '%s' cannot be left out: what follows relies on it\n",
+                name);
+    return pass && pass->need == GML_PASS_OPTIONAL;
 }

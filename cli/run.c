@@ -1,8 +1,8 @@
 /* cli/run.c - gemel run: one inference. */
-#include "api/input.h"
 #include "api/output.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "cli/json.h"
 #include "cli/show.h"
 
@@ -11,35 +11,20 @@
 
 #define GML_JSON_ELEMENTS 10000 /* larger results are described, not listed */
 
-/* Values given with the command line, in its order. */
-typedef struct given_input {
-    const char *text; /* NAME=FILE or FILE; an .npz when `all` */
-    bool all;
-} given_input;
-
 typedef struct request {
     gml_arena arena;
     gml_diags diags;
     gml_open_options open;
-    gml_vec(given_input) given;
-    gml_vec(gml_onnx_dim) dims;
-    gml_picture_options picture;
+    gml_given given;
     const char *output_dir;
-    uint64_t seed;
     bool json;
 } request;
 
 static const gml_cli_option options[] = {
-    {"input", "NAME=FILE", "the value of an input: .npy, .npz, .pb or a picture", 'i'},
-    {"inputs", "FILE.npz", "the values of several, by their names"},
     {"output-dir", "DIR", "write output_0.npy, … there instead of showing them", 'o'},
-    {"dim", "NAME=N", "the size of an open dimension"},
-    {"seed", "N", "of the inputs that are not given (0)"},
+    GML_GIVEN_OPTIONS,
     {"device", "NAME", "cpu (default) or ref, the interpreter"},
     {"threads", "N", "threads of the cpu device (one a processor)"},
-    {"mean", "R,G,B", "subtracted from pictures, after scaling to 0..1 (ImageNet's)"},
-    {"std", "R,G,B", "and then the divisor (ImageNet's)"},
-    {"no-normalize", NULL, "pictures are only scaled to 0..1"},
     {"json", NULL, "report as JSON"},
     {NULL, NULL, NULL},
 };
@@ -47,10 +32,7 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel run MODEL [options]",
-    "Runs a model once. Inputs that are not given are random: floats from -1 to 1, integers 0 "
-    "or 1.\n"
-    "Pictures are resized to what the input wants. NAME= may be left out when there is one "
-    "input.\n"
+    "Runs a model once. " GML_GIVEN_HELP "\n"
     "Files of outputs are numbered in the model's order, and appear all together or not at "
     "all.",
 };
@@ -58,102 +40,28 @@ static const gml_cli cli = {
 /* ---- options ------------------------------------------------------------------------------
  */
 
-static bool add_dim(request *r, const char *value)
-{
-    const char *name = NULL;
-    int64_t n = 0;
-    if (!gml_cli_pair(&r->arena, value, &name, &n))
-        return false;
-    gml_push(&r->arena, &r->dims, ((gml_onnx_dim){name, n}));
-    return true;
-}
-
-/* One number, or three with commas between them. */
-static bool read_channels(request *r, const char *value, double *out, int *out_count)
-{
-    char *text = gml_arena_text(&r->arena, value, strlen(value));
-    int n = 0;
-    while (text) {
-        char *comma = strchr(text, ',');
-        if (comma)
-            *comma = '\0';
-        if (n == 3 || !gml_cli_double(text, &out[n++]))
-            return false;
-        text = comma ? comma + 1 : NULL;
-    }
-    *out_count = n;
-    return n == 1 || n == 3;
-}
-
-static bool handle_picture(request *r, const char *name, const char *value)
-{
-    gml_picture_options *picture = &r->picture;
-    if (strcmp(name, "mean") == 0)
-        return read_channels(r, value, picture->mean, &picture->n_mean);
-    if (!read_channels(r, value, picture->std, &picture->n_std))
-        return false;
-    for (int i = 0; i < picture->n_std; i++)
-        if (!(picture->std[i] > 0))
-            return false;
-    return true;
-}
-
-static bool handle_number(request *r, const char *name, const char *value)
-{
-    int64_t n = 0;
-    if (!gml_cli_int(value, &n) || n < 0)
-        return false;
-    if (strcmp(name, "seed") == 0) {
-        r->seed = (uint64_t)n;
-        return true;
-    }
-    r->open.n_threads = (int)n;
-    return n >= 1 && n <= 256;
-}
-
 static bool handle(void *context, const char *name, const char *value)
 {
     request *r = context;
-    if (strcmp(name, "input") == 0 || strcmp(name, "inputs") == 0) {
-        gml_push(&r->arena, &r->given, ((given_input){value, name[5] == 's'}));
-        return *value != '\0';
-    }
+    int64_t n = 0;
+    bool ok = false;
+    if (gml_given_handle(&r->given, name, value, &ok))
+        return ok;
     if (strcmp(name, "output-dir") == 0) {
         r->output_dir = value;
         return *value != '\0';
     }
-    if (strcmp(name, "dim") == 0)
-        return add_dim(r, value);
     if (strcmp(name, "device") == 0)
         return gml_device_find(value, &r->open.device);
-    if (strcmp(name, "mean") == 0 || strcmp(name, "std") == 0)
-        return handle_picture(r, name, value);
-    if (strcmp(name, "no-normalize") == 0)
-        return r->picture.skip_normalize = true;
     if (strcmp(name, "json") == 0)
         return r->json = true;
-    return handle_number(r, name, value);
+    ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;
+    r->open.n_threads = (int)n;
+    return ok;
 }
 
-/* ---- inputs and outputs -------------------------------------------------------------------
+/* ---- outputs -------------------------------------------------------------------
  */
-
-static gml_status read_inputs(request *r, gml_inputs *inputs)
-{
-    for (size_t i = 0; i < r->given.count; i++) {
-        const char *text = r->given.items[i].text;
-        const char *equals = strchr(text, '=');
-        if (r->given.items[i].all) {
-            GML_TRY(gml_inputs_read_npz(inputs, text, &r->diags));
-        } else if (equals) {
-            const char *name = gml_arena_text(&r->arena, text, (size_t)(equals - text));
-            GML_TRY(gml_inputs_read(inputs, name, equals + 1, &r->diags));
-        } else {
-            GML_TRY(gml_inputs_read(inputs, NULL, text, &r->diags));
-        }
-    }
-    return gml_inputs_fill(inputs, r->seed, &r->diags);
-}
 
 static json_t *json_path(const gml_output_folder *folder, size_t i)
 {
@@ -230,8 +138,7 @@ static gml_status run(request *r, gml_model *model)
     gml_inputs inputs;
     gml_output_folder folder = {0};
     gml_inputs_init(&inputs, model, &r->arena);
-    inputs.picture = r->picture;
-    gml_status status = read_inputs(r, &inputs);
+    gml_status status = gml_given_read(&r->given, &inputs, &r->diags);
     if (status == GML_OK && r->output_dir)
         status = gml_output_open(&folder, r->output_dir, &r->diags);
     if (status == GML_OK)
@@ -245,8 +152,8 @@ static gml_status run(request *r, gml_model *model)
 static int run_request(request *r, const char *path)
 {
     gml_model *model = NULL;
-    r->open.dims = r->dims.items;
-    r->open.n_dims = r->dims.count;
+    r->open.dims = r->given.dims.items;
+    r->open.n_dims = r->given.dims.count;
     r->open.fast_compile = true; /* it runs once */
     gml_status status = gml_model_open(path, &r->open, &model, &r->diags);
     if (status == GML_OK)
@@ -260,6 +167,7 @@ int gml_verb_run(int argc, char **argv)
     request r = {0};
     gml_arena_init(&r.arena);
     gml_diags_init(&r.diags, &r.arena);
+    r.given.arena = &r.arena;
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     int status = n < 0 ? -1 - n : 2;
     if (n == 1)

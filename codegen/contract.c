@@ -1,11 +1,13 @@
 /* codegen/contract.c - recognises contractions in loop IR. */
 #include "codegen/contract.h"
 
+#include "codegen/positions.h"
 #include "codegen/schedule.h"
 
-/* Below these the packing costs more than the micro-kernel gains. */
+/* Below these the packing costs more than the micro-kernel gains. A constant is packed ahead:
+ * then a single row gains, too, since panels are read in one run. */
 #define GML_MIN_ROWS     4
-#define GML_MIN_COLUMNS  12
+#define GML_MIN_COLUMNS  3
 #define GML_MIN_DEPTH    4
 #define GML_MIN_PRODUCTS 16384
 
@@ -146,19 +148,22 @@ static bool split_axes(finder *f, const gml_expr *a, const gml_expr *b, parts *p
         else
             return false;
     }
-    return p->n_n > 0 && p->n_m > 0;
+    return p->n_n > 0;
 }
 
-/* Axes of m that are not neighbours in the store would turn its positions into divisions: only
- * the innermost run of them is merged, the others become batch axes. */
+/* Axes of m that are not neighbours in the store would turn its positions into divisions, and
+ * extents that only a run decides would hide that the others are constant: only the innermost
+ * run without either is merged, the others become batch axes. */
 static void keep_neighbours(finder *f, parts *p, gml_contraction *out)
 {
-    unsigned first = p->n_m - 1;
+    unsigned first = p->n_m ? p->n_m - 1 : 0;
     while (first > 0) {
         unsigned at = 0;
         while (f->loops[at] != p->m[first])
             at++;
-        if (at == 0 || f->loops[at - 1] != p->m[first - 1])
+        if (at == 0 || f->loops[at - 1] != p->m[first - 1] ||
+            (gml_dim_is_const(p->m[first]->extent) &&
+             !gml_dim_is_const(p->m[first - 1]->extent)))
             break;
         first--;
     }
@@ -176,8 +181,8 @@ static bool worth_it(const gml_kernel *kernel, const gml_contraction *c)
                  gml_dim_is_const(c->k->extent);
     if (!known)
         return gml_dim_is_const(c->k->extent) && c->k->extent >= GML_MIN_DEPTH;
-    return c->m->extent >= GML_MIN_ROWS && c->n->extent >= GML_MIN_COLUMNS &&
-           c->k->extent >= GML_MIN_DEPTH &&
+    return c->m->extent >= (c->b_constant ? 1 : GML_MIN_ROWS) &&
+           c->n->extent >= GML_MIN_COLUMNS && c->k->extent >= GML_MIN_DEPTH &&
            c->m->extent * c->n->extent * c->k->extent >= GML_MIN_PRODUCTS;
 }
 
@@ -197,12 +202,52 @@ static void rewrite(finder *f, const gml_expr *a, const gml_expr *b, gml_contrac
     const gml_expr *value =
         gml_expr_replace(kernel, f->store->as.store.value, f->reduce, out->sum);
     out->store = gml_stmt_store(kernel, mem, index, renamed(f, value));
+    out->a_at = a;
     out->a = renamed(f, a);
     out->b = renamed(f, b);
     for (unsigned i = 0; i < out->n_batch; i++) {
         out->a_batch |= out->a->free & bit(out->batch[i]);
         out->b_batch |= out->b->free & bit(out->batch[i]);
     }
+}
+
+/* The taps, those of `a` that are farthest apart first. */
+static bool order_taps(finder *f, const gml_expr *a, gml_contraction *out)
+{
+    int64_t strides[GML_MAX_RANK];
+    const gml_expr *load = gml_schedule_first_load(a);
+    for (unsigned i = 0; i < f->reduce->as.reduce.n_axes; i++) {
+        const gml_axis *axis = f->reduce->as.reduce.axes[i];
+        if (out->n_taps == GML_MAX_RANK)
+            return false;
+        int64_t stride =
+            load ? gml_schedule_stride(f->kernel, load->as.load.mem, load->as.load.index, axis)
+                 : 0;
+        unsigned at = out->n_taps++;
+        for (; at > 0 && stride != GML_STRIDE_UNKNOWN && strides[at - 1] < stride; at--) {
+            strides[at] = strides[at - 1];
+            out->taps[at] = out->taps[at - 1];
+        }
+        strides[at] = stride;
+        out->taps[at] = axis;
+    }
+    return true;
+}
+
+/* Where rows overlap (codegen/positions.h), rows outside of those that do become batch axes:
+ * the images of a batch share nothing. */
+static void keep_meeting(const gml_expr *a, parts *p, gml_contraction *out)
+{
+    unsigned first = 0;
+    while (first < p->n_m && !gml_positions_meet(a, p->m[first], out->taps, out->n_taps))
+        first++;
+    if (first == p->n_m || out->n_batch + first > GML_MAX_RANK)
+        return;
+    for (unsigned i = 0; i < first; i++)
+        out->batch[out->n_batch++] = p->m[i];
+    for (unsigned i = first; i < p->n_m; i++)
+        p->m[i - first] = p->m[i];
+    p->n_m -= first;
 }
 
 bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t constants,
@@ -228,17 +273,23 @@ bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t consta
         a = b;
         b = swapped;
     }
+    out->b_constant = reads_constants(b, constants, 64);
     parts p = {.n_m = 0};
     if (!split_axes(&f, a, b, &p, out))
         return false;
     keep_neighbours(&f, &p, out);
+    if (p.n_m > GML_MAX_RANK || !order_taps(&f, a, out))
+        return false;
+    keep_meeting(a, &p, out);
+    for (unsigned i = 0; i < p.n_m; i++)
+        out->rows[out->n_rows++] = p.m[i];
     out->n = merge(&f, p.n, p.n_n);
-    out->m = merge(&f, p.m, p.n_m);
-    out->k = merge(&f, f.reduce->as.reduce.axes, f.reduce->as.reduce.n_axes);
+    out->m = p.n_m ? merge(&f, p.m, p.n_m) : gml_kernel_add_axis(kernel, 1);
+    out->b_at = renamed(&f, b);
+    out->k = merge(&f, out->taps, out->n_taps);
     if (!worth_it(kernel, out))
         return false;
     rewrite(&f, a, b, out);
-    out->b_constant = reads_constants(out->b, constants, 64);
     return gml_schedule_stride(kernel, out->store->as.store.mem, out->store->as.store.index,
                                out->n) == 1;
 }

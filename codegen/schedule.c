@@ -91,6 +91,25 @@ static const gml_expr *first_reduction(const gml_expr *expr, unsigned depth)
     return NULL;
 }
 
+static const gml_expr *first_load(const gml_expr *expr, unsigned depth)
+{
+    if (expr->kind == GML_EXPR_LOAD)
+        return expr;
+    if (expr->kind != GML_EXPR_SCALAR || depth == 0)
+        return NULL;
+    for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++) {
+        const gml_expr *found = first_load(expr->as.scalar.args[i], depth - 1);
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
+const gml_expr *gml_schedule_first_load(const gml_expr *expr)
+{
+    return first_load(expr, 64);
+}
+
 static bool is_short(const gml_axis *axis)
 {
     return gml_dim_is_const(axis->extent) && axis->extent < 4;
@@ -122,6 +141,56 @@ bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const 
     return over_store.scattered <= over_reduce.scattered;
 }
 
+static bool loads(const gml_expr *expr, const gml_mem *mem, unsigned depth)
+{
+    if (depth == 0)
+        return true;
+    switch (expr->kind) {
+    case GML_EXPR_LOAD: return expr->as.load.mem == mem;
+    case GML_EXPR_REDUCE: return loads(expr->as.reduce.body, mem, depth - 1);
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            if (loads(expr->as.scalar.args[i], mem, depth - 1))
+                return true;
+        return false;
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: break;
+    }
+    return false;
+}
+
+/* Whether a store of the list reads what another one writes. */
+static bool feeds_itself(const gml_stmt *list)
+{
+    for (const gml_stmt *writer = list; writer; writer = writer->next)
+        for (const gml_stmt *reader = list; reader; reader = reader->next)
+            if (loads(reader->as.store.value, writer->as.store.mem, 64))
+                return true;
+    return false;
+}
+
+/* Stores in one loop run as vectors together or not at all. */
+bool gml_schedule_list_vector(gml_kernel *kernel, const gml_stmt *list, const gml_axis *axis)
+{
+    size_t size = gml_dtype_size(list->as.store.value->dtype);
+    if (list->next && feeds_itself(list))
+        return false;
+    for (const gml_stmt *store = list; store; store = store->next)
+        if (gml_dtype_size(store->as.store.value->dtype) != size ||
+            !gml_schedule_store_vector(kernel, store, axis))
+            return false;
+    return true;
+}
+
+bool gml_schedule_only_stores(const gml_stmt *list)
+{
+    for (; list; list = list->next)
+        if (list->kind != GML_STMT_STORE || list->as.store.mem->rank == 0)
+            return false;
+    return true;
+}
+
 gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt)
 {
     gml_nest nest = {.body = stmt};
@@ -129,18 +198,20 @@ gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt)
         const gml_axis *axis = nest.body->as.loop.axis;
         const gml_stmt *inside = nest.body->as.loop.body;
         bool innermost = inside->kind == GML_STMT_STORE && !inside->next;
+        bool several = inside->next && gml_schedule_only_stores(inside) &&
+                       gml_schedule_list_vector(kernel, inside, axis);
         nest.body = inside;
-        if (!innermost) {
+        if (!innermost && !several) {
             nest.outer[nest.n_outer++] = axis;
             continue;
         }
         nest.vector = axis;
-        nest.lanes = gml_schedule_store_vector(kernel, inside, axis);
+        nest.lanes = gml_schedule_list_vector(kernel, inside, axis);
         bool reduces = first_reduction(inside->as.store.value, 64) != NULL;
         int64_t block = reduces ? 64 : GML_BLOCK;
         if (!gml_dim_is_const(axis->extent) || axis->extent > block)
             nest.block = block;
-        bool narrow = nest.lanes && !reduces && gml_dim_is_const(axis->extent) &&
+        bool narrow = nest.lanes && !reduces && !several && gml_dim_is_const(axis->extent) &&
                       axis->extent <= GML_NARROW;
         if (narrow && nest.n_outer > 1)
             nest.serial = nest.outer[--nest.n_outer];

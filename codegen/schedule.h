@@ -2,7 +2,8 @@
  *
  * A top-level statement is one phase. Its perfectly nested outer loops are linearised into the
  * phase's units of work, which the runtime deals out to threads; the innermost loop around a
- * single store is the vector axis unless its reduction vectorises better. Pure functions of the
+ * single store, or several that may share what they load, is the vector axis unless its
+ * reduction vectorises better. Pure functions of the
  * kernel.
  */
 #ifndef GML_CODEGEN_SCHEDULE_H
@@ -25,6 +26,10 @@ typedef struct gml_nest {
 gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt);
 /* Whether a store inside loop `axis`, its only statement, runs as vectors over it. */
 bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const gml_axis *axis);
+/* Whether all stores of a list run as vectors over `axis`, their innermost loop. */
+bool gml_schedule_list_vector(gml_kernel *kernel, const gml_stmt *list, const gml_axis *axis);
+/* Whether a list holds stores alone, none of them into a scalar. */
+bool gml_schedule_only_stores(const gml_stmt *list);
 /* Whether the last axis of a reduction in scalar surroundings runs as vectors. */
 bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
 
@@ -32,5 +37,7 @@ bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
 #define GML_STRIDE_UNKNOWN INT64_MAX
 int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
                             const gml_expr *const *index, const gml_axis *axis);
+/* Some load in `expr`, outside of reductions; NULL: there is none. */
+const gml_expr *gml_schedule_first_load(const gml_expr *expr);
 
 #endif

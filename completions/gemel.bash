@@ -49,6 +49,15 @@ _gemel() {
         mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$current")
         return
         ;;
+    --against)
+        mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$current"; compgen -f -- "$current")
+        return
+        ;;
+    --off)
+        mapfile -t COMPREPLY < <(compgen -W "$("$program" compare --list-passes 2>/dev/null |
+            sed -n 's/^\([a-z]*\) *optional .*/\1/p')" -- "$current")
+        return
+        ;;
     --dump)
         mapfile -t COMPREPLY < <(compgen -W 'ir loops llvm asm' -- "$current")
         return
@@ -63,10 +72,14 @@ _gemel() {
         ((${#COMPREPLY[@]})) || mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --dim | --threads | --seed | --mean | --std | --rtol | --atol) return ;;
+    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --filter | --type) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_gemel_options "$program" "$verb")" -- "$current")
+        return
+    fi
+    if [[ $verb == kernels && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'list test' -- "$current")
         return
     fi
     if [[ $verb == export ]]; then

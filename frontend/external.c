@@ -90,11 +90,6 @@ static int open_beneath(int folder, const char *location)
     return errno == ENOSYS || errno == EPERM ? open_walking(folder, location) : -1;
 }
 
-static void release_file(void *context)
-{
-    gml_file_unmap(context);
-}
-
 static gml_status map_checked(gml_externals *externals, int fd, const char *location,
                               gml_diags *diags, gml_loc loc)
 {
@@ -112,10 +107,9 @@ static gml_status map_checked(gml_externals *externals, int fd, const char *loca
         gml_note(diags, "copy it, or allow hard links");
         return GML_E_INVALID;
     }
-    gml_file *file = gml_new(&externals->module->arena, gml_file);
-    GML_TRY(gml_file_map_fd(fd, location, file, diags));
-    gml_module_own(externals->module, release_file, file);
-    gml_map_set(&externals->files, location, file);
+    gml_file file;
+    GML_TRY(gml_file_map_fd(fd, location, &file, diags));
+    gml_map_set(&externals->files, location, gml_module_own_file(externals->module, &file));
     return GML_OK;
 }
 

@@ -194,20 +194,13 @@ static void keep_locations(gml_diags *diags, size_t first)
     }
 }
 
-static void release_file(void *context)
-{
-    gml_file_unmap(context);
-}
-
 /* `file` is taken over by the module when it is not NULL. */
 static gml_status import_bytes(const void *bytes, size_t len, const gml_onnx_options *options,
                                const gml_file *file, gml_module **out_module, gml_diags *diags)
 {
     gml_module *module = gml_module_create(options->file);
-    if (file != NULL) {
-        gml_file *owned = gml_arena_copy(&module->arena, file, sizeof *file);
-        gml_module_own(module, release_file, owned);
-    }
+    if (file != NULL)
+        (void)gml_module_own_file(module, file);
     gml_importer importer = {.module = module,
                              .arena = &module->arena,
                              .diags = diags,

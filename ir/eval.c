@@ -1,8 +1,9 @@
 /* ir/eval.c - the loop IR interpreter.
  *
- * Works on lanes: the innermost loop around a store, or the last axis of a reduction that
- * stands alone, is run some hundreds of values at a time, so that walking the expression costs
- * little. What does not depend on the lane axis is computed once, as one lane.
+ * Works on lanes: the innermost loops around a store, or the last axis of a reduction that
+ * stands alone, are run some hundreds of values at a time, so that walking the expression costs
+ * little. A loop of few values takes the loops around it along, as one loop over all of their
+ * values. What does not depend on the lane axes is computed once, as one lane.
  *
  * Each expression has a slot with its latest lanes. They are valid while none of the axes that
  * the expression depends on has moved: every axis carries the time of its last move, every slot
@@ -15,13 +16,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GML_LANES 256
+#define GML_LANES         256
+#define GML_FEW_LANES     32 /* a nest of fewer takes the next outer loop along */
+#define GML_MAX_LANE_AXES 8
 
 typedef struct slot {
     void *lanes;
     uint64_t time;
     uint32_t n; /* 1: the same for every lane */
 } slot;
+
+/* The loops that are run as lanes: `n` values of their nest from number `begin` on, the last
+ * axis fastest. */
+typedef struct lane_nest {
+    uint64_t mask; /* of the axes; 0: no lanes */
+    unsigned n_axes;
+    const gml_axis *axes[GML_MAX_LANE_AXES];
+    int64_t extents[GML_MAX_LANE_AXES];
+    int64_t begin;
+    uint32_t n;
+} lane_nest;
 
 typedef struct machine {
     const gml_kernel *kernel;
@@ -30,11 +44,10 @@ typedef struct machine {
     gml_loc loc;
     gml_status status;
     slot *slots;
-    int64_t value[GML_MAX_AXES]; /* of each axis; its first lane when it is the lane axis */
+    int64_t value[GML_MAX_AXES]; /* of each axis; its first lane when it is a lane axis */
     uint64_t moved[GML_MAX_AXES];
     uint64_t time;
-    const gml_axis *lane_axis;
-    uint32_t n_lanes;
+    lane_nest lanes;
     void **locals;
     int64_t (*dims)[GML_MAX_RANK]; /* of inputs, outputs, locals, in that order */
 } machine;
@@ -81,6 +94,19 @@ static void move_axis(machine *m, const gml_axis *axis, int64_t value)
     m->moved[axis->number] = ++m->time;
 }
 
+/* The next lanes of the nest. */
+static void move_lanes(machine *m, int64_t begin, uint32_t n)
+{
+    lane_nest *nest = &m->lanes;
+    int64_t rest = begin;
+    nest->begin = begin;
+    nest->n = n;
+    for (unsigned a = nest->n_axes; a-- > 0;) {
+        move_axis(m, nest->axes[a], rest % nest->extents[a]);
+        rest /= nest->extents[a];
+    }
+}
+
 static const slot *evaluate(machine *m, const gml_expr *expr);
 
 /* ---- leaves and scalars -------------------------------------------------------------------
@@ -88,7 +114,7 @@ static const slot *evaluate(machine *m, const gml_expr *expr);
 
 static bool on_lanes(const machine *m, const gml_expr *expr)
 {
-    return m->lane_axis && (expr->free >> m->lane_axis->number & 1);
+    return (expr->free & m->lanes.mask) != 0;
 }
 
 static void eval_constant(const gml_expr *expr, void *lane)
@@ -102,9 +128,25 @@ static void eval_constant(const gml_expr *expr, void *lane)
 
 static void eval_axis(const machine *m, const gml_expr *expr, slot *out)
 {
+    const lane_nest *nest = &m->lanes;
     int64_t *lanes = out->lanes;
-    for (uint32_t i = 0; i < out->n; i++)
-        lanes[i] = m->value[expr->as.axis->number] + (int64_t)i;
+    int64_t at = m->value[expr->as.axis->number];
+    int64_t inner = 1; /* lanes for which the axis stands still */
+    unsigned a = nest->n_axes;
+    lanes[0] = at;
+    if (!on_lanes(m, expr))
+        return;
+    while (nest->axes[--a] != expr->as.axis)
+        inner *= nest->extents[a];
+    int64_t left = inner - nest->begin % inner;
+    for (uint32_t i = 0; i < out->n; i++) {
+        if (left == 0) {
+            at = at + 1 == nest->extents[a] ? 0 : at + 1;
+            left = inner;
+        }
+        lanes[i] = at;
+        left--;
+    }
 }
 
 /* The lanes of a slot, spread out when there is one and `n` are wanted. */
@@ -140,26 +182,56 @@ static void eval_scalar(machine *m, const gml_expr *expr, slot *out)
 /* ---- memory -------------------------------------------------------------------------------
  */
 
+/* Adds a dimension's index to the flat positions; false when one that counts is outside. */
+static bool add_index(int64_t *flat, const slot *in, int64_t size, const int64_t *pred,
+                      uint32_t n)
+{
+    const int64_t *lanes = in->lanes;
+    bool is_outside = false;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t at = lanes[in->n == 1 ? 0 : i];
+        bool is_inside = (uint64_t)at < (uint64_t)size;
+        is_outside |= !is_inside && (!pred || pred[i]);
+        flat[i] = flat[i] * size + (is_inside ? at : 0);
+    }
+    return !is_outside;
+}
+
 /* Flat positions of `n` lanes; false when one of those that count is outside. */
 static bool flat_positions(machine *m, const gml_mem *mem, const gml_expr *const *index,
                            const int64_t *pred, uint32_t n, int64_t *flat)
 {
     const int64_t *dims = m->dims[mem_slot(m, mem)];
-    memset(flat, 0, n * sizeof *flat);
-    for (int d = 0; d < mem->rank; d++) {
+    int64_t base = 0; /* while the indices are the same for every lane */
+    int d = 0;
+    for (; d < mem->rank; d++) {
         const slot *in = evaluate(m, index[d]);
-        const int64_t *lanes = in->lanes;
-        for (uint32_t i = 0; i < n; i++) {
-            int64_t at = lanes[in->n == 1 ? 0 : i];
-            if (at < 0 || at >= dims[d]) {
-                if (!pred || pred[i])
-                    return false;
-                at = 0;
-            }
-            flat[i] = flat[i] * dims[d] + at;
-        }
+        int64_t at = *(const int64_t *)in->lanes;
+        if (in->n != 1 || at < 0 || at >= dims[d])
+            break;
+        base = base * dims[d] + at;
     }
+    for (uint32_t i = 0; i < n; i++)
+        flat[i] = base;
+    for (; d < mem->rank; d++)
+        if (!add_index(flat, evaluate(m, index[d]), dims[d], pred, n))
+            return false;
     return true;
+}
+
+/* How many of `n` lanes from `at` on lie evenly spaced, and agree in whether they count. */
+static uint32_t even_run(const int64_t *flat, const int64_t *pred, uint32_t at, uint32_t n)
+{
+    uint32_t end = at + 1;
+    if (pred && !pred[at]) {
+        while (end < n && !pred[end])
+            end++;
+        return end - at;
+    }
+    while (end < n && (!pred || pred[end]) &&
+           flat[end] - flat[end - 1] == flat[at + 1] - flat[at])
+        end++;
+    return end - at;
 }
 
 static void eval_load(machine *m, const gml_expr *expr, slot *out)
@@ -178,20 +250,15 @@ static void eval_load(machine *m, const gml_expr *expr, slot *out)
     const char *data = mem_data(m, mem);
     int64_t size = (int64_t)gml_dtype_size(mem->dtype);
     size_t lane = gml_lane_size(gml_dtype_lanes(mem->dtype));
-    int64_t step = out->n > 1 ? flat[1] - flat[0] : 0;
-    bool even = !pred;
-    for (uint32_t i = 2; i < out->n && even; i++)
-        even = flat[i] - flat[i - 1] == step;
-    if (even) {
-        gml_lanes_load(mem->dtype, data + flat[0] * size, step, out->lanes, out->n);
-        return;
-    }
-    for (uint32_t i = 0; i < out->n; i++) {
+    uint32_t run = 0;
+    for (uint32_t i = 0; i < out->n; i += run) {
         char *to = (char *)out->lanes + i * lane;
+        run = even_run(flat, pred, i, out->n);
+        int64_t step = run > 1 ? flat[i + 1] - flat[i] : 0;
         if (!pred || pred[i])
-            gml_lanes_load(mem->dtype, data + flat[i] * size, 0, to, 1);
+            gml_lanes_load(mem->dtype, data + flat[i] * size, step, to, run);
         else
-            memset(to, 0, lane);
+            memset(to, 0, run * lane);
     }
 }
 
@@ -200,7 +267,7 @@ static void run_store(machine *m, const gml_stmt *stmt)
     const gml_mem *mem = stmt->as.store.mem;
     int64_t flat[GML_LANES];
     uint64_t scratch[GML_LANES];
-    uint32_t n = m->lane_axis ? m->n_lanes : 1;
+    uint32_t n = m->lanes.mask ? m->lanes.n : 1;
     const slot *value = evaluate(m, stmt->as.store.value);
     const void *lanes = spread(value, mem->dtype, n, scratch);
     if (m->status != GML_OK)
@@ -211,9 +278,13 @@ static void run_store(machine *m, const gml_stmt *stmt)
     }
     char *data = mem_data(m, mem);
     size_t lane = gml_lane_size(gml_dtype_lanes(mem->dtype));
-    for (uint32_t i = 0; i < n; i++)
-        gml_lanes_store(mem->dtype, data + flat[i] * (int64_t)gml_dtype_size(mem->dtype), 0,
-                        (const char *)lanes + i * lane, 1);
+    uint32_t run = 0;
+    for (uint32_t i = 0; i < n; i += run) {
+        run = even_run(flat, NULL, i, n);
+        gml_lanes_store(mem->dtype, data + flat[i] * (int64_t)gml_dtype_size(mem->dtype),
+                        run > 1 ? flat[i + 1] - flat[i] : 0, (const char *)lanes + i * lane,
+                        run);
+    }
 }
 
 /* ---- reductions ---------------------------------------------------------------------------
@@ -223,20 +294,19 @@ static void run_store(machine *m, const gml_stmt *stmt)
 static void reduce_last_axis(machine *m, const gml_expr *expr, const gml_axis *axis,
                              int64_t extent, void *acc)
 {
-    const gml_axis *outer = m->lane_axis;
-    uint32_t n_outer = m->n_lanes;
+    lane_nest outer = m->lanes;
     size_t lane = gml_lane_size(gml_dtype_lanes(expr->dtype));
+    m->lanes = (lane_nest){
+        .mask = UINT64_C(1) << axis->number, .n_axes = 1, .axes = {axis}, .extents = {extent}};
     for (int64_t begin = 0; begin < extent && m->status == GML_OK; begin += GML_LANES) {
-        m->lane_axis = axis;
-        m->n_lanes = (uint32_t)(extent - begin < GML_LANES ? extent - begin : GML_LANES);
-        move_axis(m, axis, begin);
+        int64_t left = extent - begin;
+        move_lanes(m, begin, (uint32_t)(left < GML_LANES ? left : GML_LANES));
         const slot *body = evaluate(m, expr->as.reduce.body);
-        for (uint32_t i = 0; i < m->n_lanes; i++)
+        for (uint32_t i = 0; i < m->lanes.n; i++)
             gml_reduce_lanes(expr->as.reduce.op, expr->dtype, acc,
                              (const char *)body->lanes + (body->n == 1 ? 0 : i) * lane, 1);
     }
-    m->lane_axis = outer;
-    m->n_lanes = n_outer;
+    m->lanes = outer;
 }
 
 static void reduce_axes(machine *m, const gml_expr *expr, unsigned level, slot *out)
@@ -263,7 +333,7 @@ static void reduce_axes(machine *m, const gml_expr *expr, unsigned level, slot *
 static const slot *evaluate(machine *m, const gml_expr *expr)
 {
     slot *out = &m->slots[expr->id];
-    uint32_t n = on_lanes(m, expr) ? m->n_lanes : 1;
+    uint32_t n = on_lanes(m, expr) ? m->lanes.n : 1;
     uint64_t moved = 1;
     for (uint64_t rest = expr->free; rest; rest &= rest - 1) {
         uint64_t time = m->moved[__builtin_ctzll(rest)];
@@ -292,22 +362,50 @@ static const slot *evaluate(machine *m, const gml_expr *expr)
 
 static void run(machine *m, const gml_stmt *list);
 
+/* Sets `nest` to `loop` and the loops inside it, down to a store that stands alone. False when
+ * there is no such store, or when the loops inside are lanes enough by themselves. */
+static bool collect_nest(machine *m, const gml_stmt *loop, lane_nest *nest, int64_t *out_total)
+{
+    int64_t total = 1;
+    const gml_stmt *stmt = loop;
+    *nest = (lane_nest){0};
+    for (; stmt && stmt->kind == GML_STMT_FOR; stmt = stmt->as.loop.body) {
+        if (nest->n_axes == GML_MAX_LANE_AXES || (stmt != loop && stmt->next))
+            return false;
+        const gml_axis *axis = stmt->as.loop.axis;
+        int64_t extent = size_of(m, axis->extent);
+        nest->axes[nest->n_axes] = axis;
+        nest->extents[nest->n_axes++] = extent;
+        nest->mask |= UINT64_C(1) << axis->number;
+        if (stmt != loop && __builtin_mul_overflow(total, extent, &total))
+            return false;
+    }
+    bool few = nest->n_axes == 1 || total < GML_FEW_LANES;
+    return few && stmt && !stmt->next &&
+           !__builtin_mul_overflow(total, nest->extents[0], out_total);
+}
+
 static void run_loop(machine *m, const gml_stmt *stmt)
 {
-    const gml_axis *axis = stmt->as.loop.axis;
-    const gml_stmt *body = stmt->as.loop.body;
-    int64_t extent = size_of(m, axis->extent);
-    bool lanes = body && body->kind == GML_STMT_STORE && !body->next;
-    int64_t step = lanes ? GML_LANES : 1;
-    for (int64_t i = 0; i < extent && m->status == GML_OK; i += step) {
-        if (lanes) {
-            m->lane_axis = axis;
-            m->n_lanes = (uint32_t)(extent - i < step ? extent - i : step);
+    int64_t total = 0;
+    lane_nest nest;
+    if (!collect_nest(m, stmt, &nest, &total)) {
+        int64_t extent = size_of(m, stmt->as.loop.axis->extent);
+        for (int64_t i = 0; i < extent && m->status == GML_OK; i++) {
+            move_axis(m, stmt->as.loop.axis, i);
+            run(m, stmt->as.loop.body);
         }
-        move_axis(m, axis, i);
-        run(m, body);
-        m->lane_axis = NULL;
+        return;
     }
+    const gml_stmt *store = stmt;
+    while (store->kind == GML_STMT_FOR)
+        store = store->as.loop.body;
+    m->lanes = nest;
+    for (int64_t i = 0; i < total && m->status == GML_OK; i += GML_LANES) {
+        move_lanes(m, i, (uint32_t)(total - i < GML_LANES ? total - i : GML_LANES));
+        run_store(m, store);
+    }
+    m->lanes = (lane_nest){0};
 }
 
 static void run(machine *m, const gml_stmt *list)
@@ -384,117 +482,4 @@ gml_status gml_kernel_eval(const gml_kernel *kernel, const gml_eval_args *args,
     free(m.dims);
     free(m.slots);
     return m.status;
-}
-
-/* ---- one element as a size ----------------------------------------------------------------
- */
-
-typedef struct sizing {
-    gml_kernel *kernel;
-    gml_size_of_load load;
-    void *context;
-    unsigned budget;
-} sizing;
-
-static const gml_expr *known(sizing *s, const gml_expr *expr);
-
-static const gml_expr *known_load(sizing *s, const gml_expr *expr)
-{
-    int64_t index[GML_MAX_RANK];
-    gml_dim value = 0;
-    if (expr->as.load.pred) {
-        const gml_expr *pred = known(s, expr->as.load.pred);
-        if (!pred || pred->kind != GML_EXPR_CONST)
-            return NULL;
-        if (!pred->as.cst.i)
-            return gml_expr_int(s->kernel, expr->dtype, 0);
-    }
-    for (int d = 0; d < expr->as.load.mem->rank; d++) {
-        const gml_expr *at = known(s, expr->as.load.index[d]);
-        if (!at || at->kind != GML_EXPR_CONST)
-            return NULL;
-        index[d] = at->as.cst.i;
-    }
-    if (!s->load(s->context, expr->as.load.mem, index, &value))
-        return NULL;
-    /* sizes stay sizes whatever integer type carries them */
-    return gml_dim_is_const(value) ? gml_expr_int(s->kernel, expr->dtype, value)
-                                   : gml_expr_dim(s->kernel, value);
-}
-
-static const gml_expr *known_scalar(sizing *s, const gml_expr *expr)
-{
-    const gml_expr *args[3] = {NULL, NULL, NULL};
-    if (expr->as.scalar.op == GML_X_SELECT) {
-        const gml_expr *cond = known(s, expr->as.scalar.args[0]);
-        if (!cond || cond->kind != GML_EXPR_CONST)
-            return NULL;
-        return known(s, expr->as.scalar.args[cond->as.cst.i ? 1 : 2]);
-    }
-    bool symbolic = false;
-    for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++) {
-        args[i] = known(s, expr->as.scalar.args[i]);
-        if (!args[i])
-            return NULL;
-        symbolic = symbolic || args[i]->kind == GML_EXPR_DIM;
-    }
-    if (!symbolic)
-        return gml_expr_scalar(s->kernel, expr->as.scalar.op, expr->dtype,
-                               expr->as.scalar.flags, args);
-    if (expr->as.scalar.op == GML_X_CAST)
-        return gml_dtype_lanes(expr->dtype) == GML_LANE_I64 ? args[0] : NULL;
-    const gml_expr *result =
-        gml_expr_scalar(s->kernel, expr->as.scalar.op, expr->dtype, 0, args);
-    return result->kind == GML_EXPR_CONST || result->kind == GML_EXPR_DIM ? result : NULL;
-}
-
-/* A sum or product over a few values of one axis. */
-static const gml_expr *known_reduce(sizing *s, const gml_expr *expr)
-{
-    const gml_axis *axis = expr->as.reduce.axes[0];
-    if (expr->as.reduce.n_axes != 1 || !gml_dim_is_const(axis->extent) || axis->extent > 64)
-        return NULL;
-    gml_scalar_op op = GML_X_ADD;
-    if (expr->as.reduce.op == GML_REDUCE_PROD)
-        op = GML_X_MUL;
-    else if (expr->as.reduce.op != GML_REDUCE_SUM)
-        return NULL;
-    const gml_expr *total = gml_expr_int(s->kernel, expr->dtype, op == GML_X_MUL);
-    for (int64_t i = 0; i < axis->extent && total; i++) {
-        const gml_expr *value = gml_expr_int(s->kernel, GML_I64, i);
-        const gml_expr *args[3] = {
-            total,
-            known(s, gml_expr_substitute(s->kernel, expr->as.reduce.body, &axis, &value, 1)),
-            NULL};
-        total = args[1] ? gml_expr_scalar(s->kernel, op, expr->dtype, 0, args) : NULL;
-    }
-    return total;
-}
-
-static const gml_expr *known(sizing *s, const gml_expr *expr)
-{
-    if (s->budget == 0)
-        return NULL;
-    s->budget--;
-    switch (expr->kind) {
-    case GML_EXPR_CONST:
-    case GML_EXPR_DIM: return expr;
-    case GML_EXPR_AXIS: return NULL;
-    case GML_EXPR_LOAD: return known_load(s, expr);
-    case GML_EXPR_SCALAR: return known_scalar(s, expr);
-    case GML_EXPR_REDUCE: return known_reduce(s, expr);
-    }
-    return NULL;
-}
-
-bool gml_expr_to_dim(gml_kernel *kernel, const gml_expr *expr, gml_size_of_load load,
-                     void *context, gml_dim *out_dim)
-{
-    sizing s = {kernel, load, context, 4096};
-    const gml_expr *value = known(&s, expr);
-    if (!value || (value->kind != GML_EXPR_CONST && value->kind != GML_EXPR_DIM) ||
-        gml_dtype_lanes(value->dtype) != GML_LANE_I64)
-        return false;
-    *out_dim = value->kind == GML_EXPR_DIM ? value->as.dim : value->as.cst.i;
-    return value->kind == GML_EXPR_DIM || gml_dim_is_const(*out_dim);
 }

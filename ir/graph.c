@@ -37,6 +37,25 @@ void gml_module_own(gml_module *module, void (*release)(void *context), void *co
     gml_push(&module->arena, &module->resources, resource);
 }
 
+static void release_file(void *context)
+{
+    gml_file_unmap(context);
+}
+
+gml_file *gml_module_own_file(gml_module *module, const gml_file *file)
+{
+    gml_file *owned = gml_arena_copy(&module->arena, file, sizeof *file);
+    gml_module_own(module, release_file, owned);
+    gml_push(&module->arena, &module->files, owned);
+    return owned;
+}
+
+void gml_module_forget(const gml_module *module, const void *data, size_t size)
+{
+    for (size_t i = 0; i < module->files.count; i++)
+        gml_file_forget(module->files.items[i], data, size);
+}
+
 static const char *copy_name(gml_module *module, const char *name)
 {
     return name == NULL ? NULL : gml_arena_text(&module->arena, name, strlen(name));

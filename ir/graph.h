@@ -13,6 +13,7 @@
 #define GML_IR_GRAPH_H
 
 #include "base/attr.h"
+#include "base/file.h"
 #include "ir/type.h"
 
 typedef struct gml_module gml_module;
@@ -37,6 +38,7 @@ struct gml_module {
     int64_t opset;        /* of ai.onnx in the file it was read from; 0 when built here */
     uint32_t n_values;    /* ids handed out so far */
     gml_vec(gml_resource) resources; /* released when the module is destroyed */
+    gml_vec(const gml_file *) files; /* those of them that are mapped; constants lie there */
 };
 
 struct gml_value {
@@ -48,7 +50,8 @@ struct gml_value {
     uint32_t id;                /* dense in the module; side tables are arrays by it */
     const gml_tensor *constant; /* its elements, when known at compile time; else NULL */
     const gml_dim
-        *elements; /* of an integer tensor: its elements as sizes, when known; else NULL */
+        *elements;      /* of an integer tensor: its elements as sizes, when known; else NULL */
+    bool channels_last; /* it is the value of its name with dimension 1 behind all others */
 };
 
 struct gml_node {
@@ -81,6 +84,11 @@ void gml_module_destroy(gml_module *module);
 
 /* `release(context)` runs when the module is destroyed; newest first. */
 void gml_module_own(gml_module *module, void (*release)(void *context), void *context);
+/* The same for a mapping, which is the module's from now on. Returns its copy of `file`. */
+gml_file *gml_module_own_file(gml_module *module, const gml_file *file);
+/* These bytes of a constant will not be read soon: gives back their memory where they lie in a
+ * mapped file, as gml_file_forget does. */
+void gml_module_forget(const gml_module *module, const void *data, size_t size);
 
 gml_graph *gml_graph_create(gml_module *module, const char *name, gml_node *owner);
 gml_value *gml_graph_add_param(gml_graph *graph, const char *name, gml_type type);

@@ -127,15 +127,19 @@ void gml_lower_store(gml_kernel *kernel, const gml_pull *how, const gml_value *v
                      const gml_mem *out)
 {
     const gml_axis *axes[GML_MAX_RANK];
-    const gml_expr *index[GML_MAX_RANK];
+    const gml_expr *index[GML_MAX_RANK] = {NULL};
+    int n_loops = 0;
     for (int d = 0; d < out->rank; d++) {
-        axes[d] = gml_kernel_add_axis(kernel, out->dims[d]);
-        index[d] = gml_expr_axis(kernel, axes[d]);
+        index[d] = gml_expr_int(kernel, GML_I64, 0);
+        if (out->dims[d] == 1)
+            continue;
+        axes[n_loops] = gml_kernel_add_axis(kernel, out->dims[d]);
+        index[d] = gml_expr_axis(kernel, axes[n_loops++]);
     }
     gml_stmt *stmt =
         gml_stmt_store(kernel, out, index, gml_pull_value(kernel, how, value, index));
-    for (int d = out->rank - 1; d >= 0; d--)
-        stmt = gml_stmt_for(kernel, axes[d], stmt);
+    while (n_loops > 0)
+        stmt = gml_stmt_for(kernel, axes[--n_loops], stmt);
     gml_stmt_append(&kernel->body, stmt);
 }
 

@@ -43,6 +43,7 @@ typedef enum gml_trait {
         1u << 8, /* its region's parameters stand for its operands, element by element */
     GML_FORWARDS = 1u << 7, /* result 0 is operand 0 itself */
     GML_BRANCHES = 1u << 6, /* operand 0 picks region then_branch or else_branch */
+    GML_CHANNELS = 1u << 9, /* sums over channels: operand 0 and result 0 are (N, C, space…) */
 } gml_trait;
 
 /* What `infer` is given. It reads operand types and known values, and sets

@@ -253,7 +253,10 @@ static void round_lanes(gml_dtype dtype, void *lanes, size_t n)
 {
     if (gml_dtype_lanes(dtype) == GML_LANE_I64) {
         int64_t *r = lanes;
-        if (gml_dtype_bits(dtype) < 64)
+        if (gml_dtype_get_class(dtype) == GML_CLASS_BOOL)
+            for (size_t i = 0; i < n; i++)
+                r[i] &= 1;
+        else if (gml_dtype_bits(dtype) < 64)
             for (size_t i = 0; i < n; i++)
                 r[i] = gml_wrap_int(dtype, r[i]);
     } else if (dtype != GML_F32 && dtype != GML_F64) {

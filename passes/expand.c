@@ -28,8 +28,10 @@ gml_status gml_expand_node(gml_node *node, gml_pass_cx *cx)
     for (uint32_t r = 0; r < node->n_results; r++) {
         if (!results[r])
             continue;
-        if (!results[r]->name)
-            results[r]->name = node->results[r].name;
+        /* "" marks a result that nobody wants: what it is made of may well be wanted */
+        const char *name = node->results[r].name;
+        if (!results[r]->name && name && *name)
+            results[r]->name = name;
         gml_value_replace(&node->results[r], results[r]);
     }
     gml_node_remove(node);

@@ -46,6 +46,16 @@ static bool can_fold(const gml_node *node, int64_t *out_bytes)
     return bytes <= 2 * given;
 }
 
+/* Constants that were read lie in the mapped model: folding many would bring all of it into
+ * memory. */
+static void forget_operands(const gml_module *module, const gml_node *node)
+{
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (node->operands[k])
+            gml_module_forget(module, node->operands[k]->constant->data,
+                              (size_t)bytes_of(node->operands[k]->constant));
+}
+
 /* A Constant in the place of `node`. */
 static void become(gml_node *node, const gml_tensor *tensor)
 {
@@ -81,6 +91,7 @@ static void fold(gml_node *node, int64_t bytes, gml_pass_cx *cx, bool *out_chang
     /* a fault shows when the program runs */
     if (gml_kernel_eval(kernel, &args, &ignored, node->loc) != GML_OK)
         return;
+    forget_operands(module, node);
     become(node, tensor);
     *out_changed = true;
 }

@@ -13,7 +13,7 @@
  *
  * A value with users in several groups is stored: that is where kernels meet. */
 #include "ir/op.h"
-#include "passes/pass.h"
+#include "passes/region.h"
 
 #define GML_MAX_GROUP 64
 
@@ -126,13 +126,6 @@ static bool is_costly(fuser *f, const gml_node *node)
 /* ---- joining ------------------------------------------------------------------------------
  */
 
-/* The users of a value's elements; operands that only decide shapes do not read elements. */
-static bool reads_elements(const gml_node *user, uint32_t k)
-{
-    return !(user->op->value_operands >> (k < 31 ? k : 31) & 1) &&
-           !(user->op->traits & GML_VALUE_FREE);
-}
-
 typedef struct uses {
     uint32_t group; /* of all users, number + 1; 0: none yet */
     bool several;   /* in several groups, or in none */
@@ -146,7 +139,7 @@ static void note_use(fuser *f, const gml_value *value, const gml_node *user, uin
                      uses *u)
 {
     uint32_t number = user->n_results ? f->group_of[user->results[0].id] : 0;
-    if (number == 0 || (u->group && u->group != number) || !reads_elements(user, k)) {
+    if (number == 0 || (u->group && u->group != number) || !gml_reads_elements(user, k)) {
         u->several = true;
         return;
     }
@@ -341,59 +334,18 @@ static void copy_views(gml_graph *graph, bool *out_changed)
 /* ---- making the regions -------------------------------------------------------------------
  */
 
-typedef struct fused {
-    gml_graph *body;
-    gml_vec(gml_value *) operands;
-} fused;
-
-/* The value that stands for `value` inside the region. */
-static gml_value *inside(fuser *f, fused *out, gml_value *value, const gml_node *user,
-                         uint32_t k)
-{
-    bool scalar = value->constant && gml_tensor_numel(value->constant) == 1;
-    if (value->graph == out->body || scalar || !reads_elements(user, k))
-        return value;
-    for (size_t i = 0; i < out->operands.count; i++)
-        if (out->operands.items[i] == value)
-            return out->body->params[i];
-    gml_push(f->cx->scratch, &out->operands, value);
-    gml_value *param = gml_graph_add_param(out->body, value->name, value->type);
-    param->constant = value->constant;
-    param->elements = value->elements;
-    return param;
-}
-
-static void move_inside(fuser *f, fused *out, gml_node *node)
-{
-    gml_value **operands = gml_new_array(f->cx->scratch, gml_value *, node->n_operands + 1);
-    gml_node_transfer(node, out->body);
-    for (uint32_t k = 0; k < node->n_operands; k++)
-        if (node->operands[k])
-            operands[k] = inside(f, out, node->operands[k], node, k);
-    gml_node_set_operands(node, operands, node->n_operands);
-}
-
 static gml_status make_region(fuser *f, uint32_t number)
 {
-    group *g = &f->groups[number - 1];
-    gml_node *root = g->root;
-    gml_node *after = root->next;
-    gml_node *node = gml_node_create(f->graph, after, &gml_op_fused, NULL, 0, 1, root->loc);
-    fused out = {.body = gml_graph_create(f->cx->module, "body", node)};
-    gml_value *result = &root->results[0];
-    node->results[0].name = result->name;
-    gml_value_replace(result, &node->results[0]);
+    gml_node *root = f->groups[number - 1].root;
+    gml_region region = gml_region_begin(f->cx, root);
     gml_node *next = NULL;
-    for (gml_node *member = f->graph->first; member && member != node; member = next) {
+    for (gml_node *member = f->graph->first; member && member != region.node; member = next) {
         next = member->next;
         if (member->n_results && member->results[0].id < f->n_values &&
             f->group_of[member->results[0].id] == number)
-            move_inside(f, &out, member);
+            gml_region_move(&region, member);
     }
-    gml_graph_add_result(out.body, result, NULL);
-    gml_node_set_operands(node, out.operands.items, (uint32_t)out.operands.count);
-    gml_node_set_region(node, "body", out.body);
-    return gml_node_infer(node, f->cx->diags);
+    return gml_region_end(&region);
 }
 
 static void mark_region(fuser *f, const gml_graph *region)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static const gml_pass table[] = {
-#define X(name, doc) {#name, doc, gml_pass_##name},
+#define X(name, need, doc) {#name, GML_PASS_##need, doc, gml_pass_##name},
 #include "passes/passes.def"
 #undef X
 };
@@ -40,6 +40,21 @@ static bool is_off(const gml_passes_options *options, const char *name)
     return false;
 }
 
+static gml_status check_off(const gml_passes_options *options, gml_diags *diags)
+{
+    if (!options || !options->off)
+        return GML_OK;
+    for (const char *const *off = options->off; *off; off++) {
+        const gml_pass *pass = gml_pass_find(*off);
+        if (!pass)
+            return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no pass '%s'", *off);
+        if (pass->need == GML_PASS_REQUIRED)
+            return gml_fail(diags, GML_E_USAGE, (gml_loc){0},
+                            "pass '%s' cannot be left out: what follows relies on it", *off);
+    }
+    return GML_OK;
+}
+
 static gml_status run_one(gml_module *module, const gml_pass *pass,
                           const gml_passes_options *options, gml_diags *diags)
 {
@@ -60,6 +75,7 @@ static gml_status run_one(gml_module *module, const gml_pass *pass,
 gml_status gml_passes_run(gml_module *module, const char *names,
                           const gml_passes_options *options, gml_diags *diags)
 {
+    GML_TRY(check_off(options, diags));
     while (*names) {
         size_t len = strcspn(names, ",");
         const gml_pass *pass = find(names, len);

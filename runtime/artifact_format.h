@@ -6,14 +6,17 @@
  *  16  size           u64, of the image
  *  24  description    u64, bytes from GML_HEADER_SIZE on
  *  32  constants      u64, where they begin: a multiple of GML_ARTIFACT_ALIGN, zeros before
- *  40  constants      u64, bytes
+ *  40  constants      u64, bytes; 0 when they are in a file
  *  48  checksum       u64, of bytes 0..47, then the description
  *  56  checksum       u64, of the constants
  *
  * All numbers are little-endian. The description is one stream: u32 for counts, kinds and slot
  * numbers, i64 for sizes, u32 length and bytes for text (GML_NO_TEXT: none). Order: features;
- * files (name, size, checksum of the head); the program, in which regions' programs stand where
- * they are used.
+ * whether there is a file, and then its name and the numbers of gml_artifact_file; the program,
+ * in which regions' programs stand where they are used.
+ *
+ * The checksum of the constants is chained over blocks of GML_BLOCK bytes, so that it can be
+ * computed while they are written.
  */
 #ifndef GML_RUNTIME_ARTIFACT_FORMAT_H
 #define GML_RUNTIME_ARTIFACT_FORMAT_H
@@ -21,7 +24,6 @@
 #include "base/map.h"
 #include "runtime/artifact.h"
 
-#define GML_MAGIC       "gemelprg"
 #define GML_HEADER_SIZE 64
 #define GML_NO_TEXT     UINT32_MAX
 
@@ -38,8 +40,7 @@ enum {
 /* Where a tensor's elements are. */
 typedef enum gml_elements {
     GML_ELEMENTS_NONE,    /* there is none */
-    GML_ELEMENTS_IMAGE,   /* u64: offset in the constants */
-    GML_ELEMENTS_FILE,    /* u32 file, u64 offset */
+    GML_ELEMENTS_PLACE,   /* u64: offset in the constants */
     GML_ELEMENTS_STRINGS, /* as text, one after the other */
 } gml_elements;
 
@@ -64,12 +65,15 @@ static inline uint64_t gml_image_checksum(const unsigned char *image, size_t des
     return gml_hash_bytes(image + GML_HEADER_SIZE, description, seed);
 }
 
-/* The beginning of a file tells it from another one: a safetensors header names all its
- * tensors. */
-static inline uint64_t gml_head_checksum(const gml_file *file)
+#define GML_BLOCK ((size_t)1 << 20)
+
+static inline uint64_t gml_constants_checksum(const unsigned char *constants, size_t size)
 {
-    size_t len = file->size < 65536 ? file->size : 65536;
-    return gml_hash_bytes(file->data, len, 0);
+    uint64_t hash = 0;
+    for (size_t at = 0; at < size; at += GML_BLOCK)
+        hash =
+            gml_hash_bytes(constants + at, size - at < GML_BLOCK ? size - at : GML_BLOCK, hash);
+    return hash;
 }
 
 #endif

@@ -217,63 +217,6 @@ static gml_program *read_program(gml_reader *r, int depth)
     return NULL;
 }
 
-/* ---- Files ------------------------------------------------------------------------------ */
-
-typedef struct mappings {
-    gml_file *files;
-    uint32_t count;
-} mappings;
-
-static void unmap_all(void *context)
-{
-    mappings *m = context;
-    for (uint32_t i = 0; i < m->count; i++)
-        gml_file_unmap(&m->files[i]);
-}
-
-static bool is_plain_name(const char *name)
-{
-    return name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
-           strcmp(name, "..") != 0;
-}
-
-static void map_file(gml_reader *r, gml_file *file)
-{
-    const char *name = gml_read_name(r);
-    uint64_t size = gml_read_u64(r);
-    uint64_t checksum = gml_read_u64(r);
-    if (r->status == GML_OK && !is_plain_name(name))
-        gml_reader_refuse(r, "name of a file");
-    if (r->status != GML_OK)
-        return;
-    const char *path = name;
-    if (r->symbols->folder != NULL)
-        path = gml_arena_printf(r->arena, "%s/%s", r->symbols->folder, name);
-    r->status = gml_file_map(path, file, r->diags);
-    if (r->status != GML_OK)
-        return;
-    if (file->size != size || gml_head_checksum(file) != checksum) {
-        r->status = gml_fail(r->diags, GML_E_INVALID, r->loc,
-                             "%s is not the file that the artifact was compiled with", path);
-        gml_note(r->diags, "it has %zu bytes; %llu are expected", file->size,
-                 (unsigned long long)size);
-    }
-}
-
-static void map_files(gml_reader *r, mappings *m)
-{
-    uint32_t count = gml_read_count(r, 20);
-    m->files = gml_new_array(r->arena, gml_file, count);
-    for (uint32_t i = 0; i < count && r->status == GML_OK; i++) {
-        gml_file file = {0};
-        map_file(r, &file);
-        if (file.data != NULL)
-            m->files[m->count++] = file;
-    }
-    r->files = m->files;
-    r->n_files = m->count;
-}
-
 /* ---- The image -------------------------------------------------------------------------- */
 
 static gml_status damaged(const gml_reader *r, const char *what)
@@ -285,7 +228,7 @@ static gml_status damaged(const gml_reader *r, const char *what)
 static gml_status open_image(gml_reader *r, size_t len)
 {
     const unsigned char *image = r->image;
-    if (len < GML_HEADER_SIZE || memcmp(image, GML_MAGIC, 8) != 0)
+    if (len < GML_HEADER_SIZE || memcmp(image, GML_ARTIFACT_MAGIC, 8) != 0)
         return gml_fail(r->diags, GML_E_INVALID, r->loc, "this is no artifact of gemel");
     uint64_t version = gml_load_number(image + GML_AT_VERSION, 4);
     if (version != GML_ABI_VERSION)
@@ -307,8 +250,9 @@ static gml_status open_image(gml_reader *r, size_t len)
         if (image[i] != 0)
             return damaged(r, "the checksum does not fit");
     }
-    if (!r->symbols->trust_constants && gml_load_number(image + GML_AT_CONSTANTS_CHECKSUM, 8) !=
-                                            gml_hash_bytes(image + constants, (size_t)size, 0))
+    if (!r->symbols->trust_constants &&
+        gml_load_number(image + GML_AT_CONSTANTS_CHECKSUM, 8) !=
+            gml_constants_checksum(image + constants, (size_t)size))
         return damaged(r, "the checksum of its constants does not fit");
     r->at = image + GML_HEADER_SIZE;
     r->end = r->at + description;
@@ -348,36 +292,41 @@ static void fill_tables(gml_reader *r, gml_arena *arena)
     }
 }
 
-/* The mappings move into the program's arena and are released with it. */
-static void adopt(gml_program *program, const mappings *m)
+static void unmap(void *context)
 {
-    mappings *kept = gml_arena_copy(&program->arena, m, sizeof *m);
-    kept->files = gml_arena_copy(&program->arena, m->files, m->count * sizeof *m->files);
-    program->context = kept;
-    program->release = unmap_all;
+    gml_file_unmap(context);
+}
+
+/* The mapping is released with the program. */
+static void adopt(gml_program *program, const gml_file *file)
+{
+    program->context = gml_arena_copy(&program->arena, file, sizeof *file);
+    program->release = unmap;
 }
 
 gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_symbols *symbols,
                              gml_program **out_program, gml_diags *diags)
 {
-    gml_reader r = {
-        .image = bytes, .symbols = symbols, .loc = {.file = symbols->name}, .diags = diags};
+    gml_reader r = {.image = bytes,
+                    .symbols = symbols,
+                    .loc = {.file = symbols->name},
+                    .file = {.data = ""},
+                    .diags = diags};
     GML_TRY(open_image(&r, len));
     gml_arena arena;
     gml_arena_init(&arena);
     r.arena = &arena;
-    mappings m = {0};
     fill_tables(&r, &arena);
     check_features(&r);
-    map_files(&r, &m);
+    gml_read_file(&r);
     gml_program *program = read_program(&r, 0);
     if (r.status == GML_OK && r.at != r.end)
         gml_reader_refuse(&r, "there is more than the program");
     if (r.status == GML_OK) {
-        adopt(program, &m);
+        adopt(program, &r.file);
         *out_program = program;
     } else {
-        unmap_all(&m);
+        gml_file_unmap(&r.file);
         if (program != NULL)
             gml_program_release(program);
     }

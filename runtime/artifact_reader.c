@@ -100,6 +100,11 @@ const uint32_t *gml_read_numbers(gml_reader *r, uint32_t *out_count)
     return numbers;
 }
 
+uint64_t gml_artifact_head_checksum(const void *bytes, size_t len)
+{
+    return gml_hash_bytes(bytes, len, 0);
+}
+
 /* ---- Elements --------------------------------------------------------------------------- */
 
 static gml_string read_string(gml_reader *r)
@@ -121,23 +126,13 @@ static const gml_string *read_strings(gml_reader *r, size_t count)
     return strings;
 }
 
-static const void *read_place(gml_reader *r, uint32_t where, size_t size)
+static const void *read_place(gml_reader *r, size_t size)
 {
-    const unsigned char *start = r->constants;
-    uint64_t len = r->constants_size;
-    if (where == GML_ELEMENTS_FILE) {
-        uint32_t number = gml_read_u32(r);
-        if (number >= r->n_files) {
-            gml_reader_refuse(r, "number of a file");
-            return NULL;
-        }
-        start = r->files[number].data;
-        len = r->files[number].size;
-    }
     uint64_t offset = gml_read_u64(r);
-    if (r->status == GML_OK && (offset > len || size > len - offset))
+    if (r->status == GML_OK &&
+        (offset > r->constants_size || size > r->constants_size - offset))
         gml_reader_refuse(r, "a constant is out of bounds");
-    return r->status == GML_OK ? start + offset : NULL;
+    return r->status == GML_OK ? r->constants + offset : NULL;
 }
 
 void gml_read_elements(gml_reader *r, gml_tensor *tensor)
@@ -155,8 +150,8 @@ void gml_read_elements(gml_reader *r, gml_tensor *tensor)
         return;
     if (where == GML_ELEMENTS_STRINGS && is_string)
         data.from = read_strings(r, size / sizeof(gml_string));
-    else if ((where == GML_ELEMENTS_IMAGE || where == GML_ELEMENTS_FILE) && !is_string)
-        data.from = read_place(r, where, size);
+    else if (where == GML_ELEMENTS_PLACE && !is_string)
+        data.from = read_place(r, size);
     else if (where != GML_ELEMENTS_NONE || size != 0)
         gml_reader_refuse(r, "a constant without elements");
     tensor->data = data.to;

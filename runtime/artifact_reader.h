@@ -12,11 +12,10 @@
 
 typedef struct gml_reader {
     const unsigned char *image;
-    const unsigned char *at, *end; /* of the description */
-    const unsigned char *constants;
+    const unsigned char *at, *end;  /* of the description */
+    const unsigned char *constants; /* in the image, or in `file` */
     uint64_t constants_size;
-    const gml_file *files; /* mapped */
-    uint32_t n_files;
+    gml_file file; /* mapped; empty when there is none */
     const gml_artifact_symbols *symbols;
     gml_map phases; /* name to row of `symbols` */
     gml_map hosts;
@@ -42,5 +41,7 @@ const uint32_t *gml_read_numbers(gml_reader *r, uint32_t *out_count);
 /* Where the elements of `tensor`, whose type and shape are set, lie. */
 void gml_read_elements(gml_reader *r, gml_tensor *tensor);
 const gml_attr *gml_read_attrs(gml_reader *r, uint32_t *out_count);
+/* Maps the file of constants, if there is one, and checks that it is the artifact's. */
+void gml_read_file(gml_reader *r);
 
 #endif

@@ -1,22 +1,15 @@
-/* runtime/artifact_write.c - a program to bytes. */
-#include "runtime/artifact_format.h"
+/* runtime/artifact_write.c - a program to the description of its image. */
+#include "runtime/artifact_writer.h"
 #include "runtime/plan.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-/* Elements that are in the image. */
-typedef struct blob {
-    const void *data;
-    size_t size;
-    uint64_t offset;
-} blob;
-
+/* The description is a stream; where a constant lies is known only when all of them are, so
+ * that the places of its offset are kept. */
 typedef struct writer {
+    gml_artifact_plan *plan;
     gml_str *out;
-    const gml_artifact_options *options;
-    gml_arena arena; /* of the lists below */
-    gml_vec(blob) blobs;
-    uint64_t blobs_size;
     gml_diags *diags;
 } writer;
 
@@ -66,36 +59,23 @@ static gml_status refuse(writer *w, const gml_step *step, const char *what)
 
 /* ---- Elements --------------------------------------------------------------------------- */
 
-static bool put_in_file(writer *w, const void *data, size_t size)
+/* The number of the constant with these elements. One that is still to be made is nobody
+ * else's. */
+static uint32_t find_blob(writer *w, const gml_blob *blob)
 {
-    size_t n_files = w->options != NULL ? w->options->n_files : 0;
-    for (size_t i = 0; i < n_files; i++) {
-        const gml_file *file = &w->options->files[i].file;
-        uintptr_t start = (uintptr_t)file->data;
-        uintptr_t at = (uintptr_t)data;
-        if (at < start || size > file->size || at - start > file->size - size)
-            continue;
-        put_u32(w, GML_ELEMENTS_FILE);
-        put_u32(w, (uint32_t)i);
-        put_number(w, at - start, 8);
-        return true;
+    gml_artifact_plan *plan = w->plan;
+    for (size_t i = 0; i < plan->blobs.count && blob->data != NULL; i++) {
+        if (plan->blobs.items[i].data == blob->data &&
+            plan->blobs.items[i].tensor.size == blob->tensor.size)
+            return (uint32_t)i;
     }
-    return false;
+    gml_push(&plan->arena, &plan->blobs, *blob);
+    return (uint32_t)(plan->blobs.count - 1);
 }
 
-static uint64_t place_blob(writer *w, const void *data, size_t size)
-{
-    for (size_t i = 0; i < w->blobs.count; i++) {
-        if (w->blobs.items[i].data == data && w->blobs.items[i].size == size)
-            return w->blobs.items[i].offset;
-    }
-    blob b = {data, size, w->blobs_size};
-    gml_push(&w->arena, &w->blobs, b);
-    w->blobs_size += gml_align_up(size);
-    return b.offset;
-}
-
-static gml_status put_elements(writer *w, const gml_tensor *tensor)
+/* `blob` says where elements come from when `tensor` does not hold them; its type and shape are
+ * filled in. */
+static gml_status put_elements(writer *w, const gml_tensor *tensor, gml_blob *blob)
 {
     size_t size = 0;
     if (!gml_tensor_bytes(tensor, &size))
@@ -105,7 +85,9 @@ static gml_status put_elements(writer *w, const gml_tensor *tensor)
         put_u32(w, GML_ELEMENTS_NONE);
         return GML_OK;
     }
-    if (tensor->data == NULL)
+    bool is_made =
+        blob->program != NULL && w->plan->options.make != NULL && tensor->dtype != GML_STRING;
+    if (tensor->data == NULL && !is_made)
         return gml_fail(w->diags, GML_E_INVALID, (gml_loc){0},
                         "the program cannot be written: a constant has no data");
     if (tensor->dtype == GML_STRING) {
@@ -115,10 +97,16 @@ static gml_status put_elements(writer *w, const gml_tensor *tensor)
             put_bytes(w, strings[i].data, strings[i].len);
         return GML_OK;
     }
-    if (put_in_file(w, tensor->data, size))
-        return GML_OK;
-    put_u32(w, GML_ELEMENTS_IMAGE);
-    put_number(w, place_blob(w, tensor->data, size), 8);
+    gml_arena *arena = &w->plan->arena;
+    blob->data = tensor->data;
+    blob->tensor.dtype = tensor->dtype;
+    blob->tensor.rank = tensor->rank;
+    blob->tensor.dims = gml_arena_copy(arena, tensor->dims, sizeof tensor->dims);
+    blob->tensor.size = size;
+    put_u32(w, GML_ELEMENTS_PLACE);
+    gml_fixup fixup = {w->out->len, find_blob(w, blob)};
+    gml_push(arena, &w->plan->fixups, fixup);
+    put_number(w, 0, 8);
     return GML_OK;
 }
 
@@ -128,7 +116,7 @@ static gml_status put_tensor(writer *w, const gml_tensor *tensor)
     put_u32(w, (uint32_t)tensor->rank);
     for (int i = 0; i < tensor->rank; i++)
         put_i64(w, tensor->dims[i]);
-    return put_elements(w, tensor);
+    return put_elements(w, tensor, &(gml_blob){0});
 }
 
 /* ---- Attributes ------------------------------------------------------------------------- */
@@ -194,8 +182,9 @@ static void put_dims(writer *w, const gml_dim_pool *pool)
     }
 }
 
-static gml_status put_slot(writer *w, const gml_slot *slot)
+static gml_status put_slot(writer *w, const gml_program *program, uint32_t number)
 {
+    const gml_slot *slot = &program->slots.items[number];
     put_u32(w, (uint32_t)slot->kind);
     put_u32(w, (uint32_t)slot->dtype);
     put_u32(w, (uint32_t)slot->rank);
@@ -211,7 +200,8 @@ static gml_status put_slot(writer *w, const gml_slot *slot)
     gml_tensor tensor = {.dtype = slot->dtype, .rank = slot->rank, .data = data.to};
     for (int i = 0; i < slot->rank; i++)
         tensor.dims[i] = slot->dims[i];
-    return put_elements(w, &tensor);
+    gml_blob blob = {.program = program, .slot = number, .tensor.name = slot->name};
+    return put_elements(w, &tensor, &blob);
 }
 
 static gml_status put_kernel(writer *w, const gml_step *step)
@@ -275,8 +265,8 @@ static gml_status put_program(writer *w, const gml_program *program)
 {
     put_dims(w, &program->dims);
     put_u32(w, (uint32_t)program->slots.count);
-    for (size_t i = 0; i < program->slots.count; i++)
-        GML_TRY(put_slot(w, &program->slots.items[i]));
+    for (uint32_t i = 0; i < program->slots.count; i++)
+        GML_TRY(put_slot(w, program, i));
     put_numbers(w, program->inputs, program->n_inputs);
     put_names(w, program->input_names, program->n_inputs);
     put_numbers(w, program->outputs, program->n_outputs);
@@ -287,82 +277,107 @@ static gml_status put_program(writer *w, const gml_program *program)
     return GML_OK;
 }
 
-/* ---- The image -------------------------------------------------------------------------- */
+/* ---- The plan --------------------------------------------------------------------------- */
 
-static void pad_to(gml_str *out, size_t size)
+static bool is_aligned(const gml_blob *blob)
 {
-    static const char zeros[256];
-    while (out->len < size)
-        gml_str_append(out, zeros, size - out->len < 256 ? size - out->len : 256);
+    return blob->tensor.size % GML_ALIGN == 0;
 }
 
-static void put_options(writer *w)
+static int by_alignment(const void *left, const void *right)
 {
-    const gml_artifact_options none = {0};
-    const gml_artifact_options *options = w->options != NULL ? w->options : &none;
-    put_u32(w, (uint32_t)options->n_features);
-    for (size_t i = 0; i < options->n_features; i++)
-        put_text(w, options->features[i]);
-    put_u32(w, (uint32_t)options->n_files);
-    for (size_t i = 0; i < options->n_files; i++) {
-        put_text(w, options->files[i].name);
-        put_number(w, options->files[i].file.size, 8);
-        put_number(w, gml_head_checksum(&options->files[i].file), 8);
+    const gml_blob *const *a = left;
+    const gml_blob *const *b = right;
+    size_t a_size = gml_dtype_size((*a)->tensor.dtype);
+    size_t b_size = gml_dtype_size((*b)->tensor.dtype);
+    if (is_aligned(*a) != is_aligned(*b))
+        return is_aligned(*a) ? -1 : 1;
+    if (!is_aligned(*a) && a_size != b_size)
+        return a_size > b_size ? -1 : 1;
+    return (*a > *b) - (*a < *b); /* both in one array, in the order of the program */
+}
+
+/* Elements keep the alignment of their type: what is behind the multiples of 64 falls in size.
+ */
+static void place_blobs(gml_artifact_plan *plan, gml_str *description)
+{
+    size_t count = plan->blobs.count;
+    plan->order = gml_new_array(&plan->arena, gml_blob *, count);
+    plan->tensors = gml_new_array(&plan->arena, gml_artifact_tensor, count);
+    for (size_t i = 0; i < count; i++)
+        plan->order[i] = &plan->blobs.items[i];
+    if (count != 0)
+        qsort(plan->order, count, sizeof *plan->order, by_alignment);
+    for (size_t i = 0; i < count; i++) {
+        plan->order[i]->tensor.offset = plan->constants_size;
+        plan->constants_size += plan->order[i]->tensor.size;
+        plan->tensors[i] = plan->order[i]->tensor;
     }
+    for (size_t i = 0; i < plan->fixups.count; i++)
+        gml_store_number((unsigned char *)description->text + plan->fixups.items[i].at,
+                         plan->blobs.items[plan->fixups.items[i].blob].tensor.offset, 8);
 }
 
-/* The constants, and the header's numbers. */
-static void finish(writer *w)
+gml_status gml_artifact_plan_create(const gml_program *program,
+                                    const gml_artifact_options *options,
+                                    gml_artifact_plan **out_plan, gml_diags *diags)
 {
-    gml_str *out = w->out;
-    size_t description = out->len - GML_HEADER_SIZE;
-    size_t constants = out->len;
-    if (w->blobs.count != 0)
-        constants =
-            (constants + GML_ARTIFACT_ALIGN - 1) / GML_ARTIFACT_ALIGN * GML_ARTIFACT_ALIGN;
-    for (size_t i = 0; i < w->blobs.count; i++) {
-        pad_to(out, constants + w->blobs.items[i].offset);
-        gml_str_append(out, w->blobs.items[i].data, w->blobs.items[i].size);
-    }
-    pad_to(out, constants + w->blobs_size);
-    unsigned char *image = (unsigned char *)out->text;
-    gml_store_number(image + GML_AT_VERSION, GML_ABI_VERSION, 4);
-    gml_store_number(image + GML_AT_SIZE, out->len, 8);
-    gml_store_number(image + GML_AT_DESCRIPTION, description, 8);
-    gml_store_number(image + GML_AT_CONSTANTS, constants, 8);
-    gml_store_number(image + GML_AT_CONSTANTS_SIZE, w->blobs_size, 8);
-    (void)gml_artifact_seal(out->text, out->len);
-}
-
-gml_status gml_artifact_write(const gml_program *program, const gml_artifact_options *options,
-                              gml_str *out, gml_diags *diags)
-{
-    writer w = {.out = out, .options = options, .diags = diags};
+    *out_plan = NULL;
     GML_TRY(gml_program_check(program, diags));
-    gml_arena_init(&w.arena);
-    gml_str_append(out, GML_MAGIC, 8);
-    pad_to(out, GML_HEADER_SIZE);
-    put_options(&w);
+    gml_artifact_plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an artifact");
+    gml_arena_init(&plan->arena);
+    gml_str_init(&plan->program);
+    if (options != NULL)
+        plan->options = *options;
+    writer w = {.plan = plan, .out = &plan->program, .diags = diags};
     gml_status status = put_program(&w, program);
-    if (status == GML_OK)
-        finish(&w);
-    gml_arena_reset(&w.arena);
-    return status;
+    if (status != GML_OK) {
+        gml_artifact_plan_destroy(plan);
+        return status;
+    }
+    place_blobs(plan, &plan->program);
+    *out_plan = plan;
+    return GML_OK;
 }
 
-bool gml_artifact_seal(void *bytes, size_t len)
+void gml_artifact_plan_destroy(gml_artifact_plan *plan)
 {
-    unsigned char *image = bytes;
-    if (len < GML_HEADER_SIZE)
-        return false;
-    uint64_t description = gml_load_number(image + GML_AT_DESCRIPTION, 8);
-    uint64_t constants = gml_load_number(image + GML_AT_CONSTANTS, 8);
-    uint64_t size = gml_load_number(image + GML_AT_CONSTANTS_SIZE, 8);
-    if (description > len - GML_HEADER_SIZE || constants > len || size > len - constants)
-        return false;
-    gml_store_number(image + GML_AT_CONSTANTS_CHECKSUM,
-                     gml_hash_bytes(image + constants, (size_t)size, 0), 8);
-    gml_store_number(image + GML_AT_CHECKSUM, gml_image_checksum(image, (size_t)description),
-                     8);
-    return true;
+    if (plan == NULL)
+        return;
+    gml_str_reset(&plan->program);
+    gml_arena_reset(&plan->arena);
+    free(plan);
+}
+
+const gml_artifact_tensor *gml_artifact_tensors(const gml_artifact_plan *plan,
+                                                size_t *out_count)
+{
+    *out_count = plan->blobs.count;
+    return plan->tensors;
+}
+
+void gml_artifact_plan_file(gml_artifact_plan *plan, const gml_artifact_file *file)
+{
+    plan->file = *file;
+    plan->file.name = gml_arena_text(&plan->arena, file->name, strlen(file->name));
+}
+
+/* What stands before the program in the description. */
+void gml_artifact_put_options(const gml_artifact_plan *plan, gml_str *out)
+{
+    const gml_artifact_options *options = &plan->options;
+    writer w = {.out = out};
+    put_u32(&w, (uint32_t)options->n_features);
+    for (size_t i = 0; i < options->n_features; i++)
+        put_text(&w, options->features[i]);
+    put_u32(&w, plan->file.name != NULL);
+    if (plan->file.name == NULL)
+        return;
+    put_text(&w, plan->file.name);
+    put_number(&w, plan->file.size, 8);
+    put_number(&w, plan->file.constants, 8);
+    put_number(&w, plan->file.head_checksum, 8);
+    put_number(&w, plan->file.constants_checksum, 8);
 }

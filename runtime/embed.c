@@ -24,11 +24,26 @@ static int fail(gml_embed *embed, const gml_diags *diags, gml_status status)
     return gml_status_exit(status);
 }
 
-static gml_status open_image(gml_embed *embed, const void *image, size_t image_size,
-                             const gml_artifact_symbols *symbols, int n_threads,
-                             gml_diags *diags)
+static gml_status read_image(gml_embed *embed, const void *library,
+                             const gml_artifact_symbols *symbols, gml_diags *diags)
 {
-    GML_TRY(gml_artifact_read(image, image_size, symbols, &embed->program, diags));
+    size_t size = 0;
+    const void *image = gml_embed_image(library, &size);
+    const char *path = gml_embed_path(library);
+    const char *slash = strrchr(path, '/');
+    gml_artifact_symbols here = *symbols;
+    here.name = path;
+    if (slash)
+        here.folder =
+            gml_arena_text(&embed->arena, path, slash == path ? 1 : (size_t)(slash - path));
+    return gml_artifact_read(image, size, &here, &embed->program, diags);
+}
+
+static gml_status open_library(gml_embed *embed, const void *library,
+                               const gml_artifact_symbols *symbols, int n_threads,
+                               gml_diags *diags)
+{
+    GML_TRY(read_image(embed, library, symbols, diags));
     embed->pool = n_threads > 1 ? gml_pool_create(n_threads, NULL) : NULL;
     embed->inputs = calloc(embed->program->n_inputs + 1, sizeof *embed->inputs);
     embed->outputs = calloc(embed->program->n_outputs + 1, sizeof *embed->outputs);
@@ -37,8 +52,8 @@ static gml_status open_image(gml_embed *embed, const void *image, size_t image_s
     return gml_instance_create(embed->program, embed->pool, &embed->instance, diags);
 }
 
-int gml_embed_open(const void *image, size_t image_size, const gml_artifact_symbols *symbols,
-                   int n_threads, gml_embed **out_embed, char *error, size_t error_size)
+int gml_embed_open(const void *library, const gml_artifact_symbols *symbols, int n_threads,
+                   gml_embed **out_embed, char *error, size_t error_size)
 {
     *out_embed = NULL;
     gml_embed *embed = calloc(1, sizeof *embed);
@@ -47,7 +62,7 @@ int gml_embed_open(const void *image, size_t image_size, const gml_artifact_symb
     gml_diags diags;
     gml_arena_init(&embed->arena);
     gml_diags_init(&diags, &embed->arena);
-    gml_status status = open_image(embed, image, image_size, symbols, n_threads, &diags);
+    gml_status status = open_library(embed, library, symbols, n_threads, &diags);
     if (status == GML_OK) {
         *out_embed = embed;
         return 0;

@@ -13,10 +13,11 @@
 
 typedef struct gml_embed gml_embed;
 
-/* Opens the artifact's image for `n_threads` threads. On failure `*out_embed` is NULL and
- * `error` (of `error_size` bytes, may be NULL) says why. */
-int gml_embed_open(const void *image, size_t image_size, const gml_artifact_symbols *symbols,
-                   int n_threads, gml_embed **out_embed, char *error, size_t error_size);
+/* Opens the artifact that the library holds whose ELF header is at `library`, for `n_threads`
+ * threads. Constants beside it are looked for in the library's folder. On failure `*out_embed`
+ * is NULL and `error` (of `error_size` bytes, may be NULL) says why. */
+int gml_embed_open(const void *library, const gml_artifact_symbols *symbols, int n_threads,
+                   gml_embed **out_embed, char *error, size_t error_size);
 void gml_embed_close(gml_embed *embed); /* accepts NULL */
 
 /* Runs once. `inputs[i]` points to dense elements of input i with dimensions `dims[i]` (as many
@@ -25,5 +26,10 @@ int gml_embed_run(gml_embed *embed, const void *const *inputs, const int64_t *co
                   void *const *outputs);
 /* What the last failure was. Never NULL. */
 const char *gml_embed_error(const gml_embed *embed);
+
+/* The image in a loaded library; NULL and 0 when it has none. */
+const void *gml_embed_image(const void *library, size_t *out_size);
+/* The file that it was loaded from, or "". */
+const char *gml_embed_path(const void *library);
 
 #endif

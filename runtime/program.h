@@ -34,10 +34,12 @@ typedef struct gml_slot {
     gml_dtype dtype; /* NONE: no tensor */
     int rank;        /* GML_NO_RANK in INPUT and VALUE slots: any */
     const gml_dim *dims;
-    const void *data; /* of a constant */
-    const char *name; /* of the ONNX value, or NULL */
-    uint64_t offset;  /* in the arena, when `planned` */
-    bool planned;     /* size and place were fixed when compiling */
+    const void *data;   /* of a constant */
+    const char *name;   /* of the ONNX value, or NULL */
+    bool channels_last; /* what is stored is that value with dimension 1 behind all others; for
+                           reports, not kept in artifacts */
+    uint64_t offset;    /* in the arena, when `planned` */
+    bool planned;       /* size and place were fixed when compiling */
 } gml_slot;
 
 /* One phase of a kernel (runtime/abi.h). */

@@ -1,10 +1,15 @@
+#define _DEFAULT_SOURCE /* madvise */
 #include "runtime/value.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define GML_BUFFER_ALIGN 64u
+/* From so many bytes on, a buffer asks for huge pages: weights are read in one run after the other
+ * and would miss the TLB all the way. */
+#define GML_HUGE_PAGE ((size_t)2 << 20)
 
 struct gml_buffer {
     atomic_size_t references;
@@ -39,9 +44,15 @@ gml_buffer *gml_buffer_create(size_t size, bool zero)
     if (must_fail() || size > SIZE_MAX / 2)
         return NULL;
     size_t rounded = (size + GML_BUFFER_ALIGN - 1) / GML_BUFFER_ALIGN * GML_BUFFER_ALIGN;
-    char *memory = aligned_alloc(GML_BUFFER_ALIGN, GML_BUFFER_ALIGN + rounded);
+    bool huge = rounded >= 2 * GML_HUGE_PAGE;
+    size_t all = GML_BUFFER_ALIGN + rounded;
+    char *memory = huge ? aligned_alloc(GML_HUGE_PAGE, (all + GML_HUGE_PAGE - 1) / GML_HUGE_PAGE *
+                                                           GML_HUGE_PAGE)
+                        : aligned_alloc(GML_BUFFER_ALIGN, all);
     if (memory == NULL)
         return NULL;
+    if (huge)
+        (void)madvise(memory, all, MADV_HUGEPAGE); /* a wish: small pages do as well */
     gml_buffer *buffer = (gml_buffer *)(void *)memory;
     *buffer = (gml_buffer){.data = memory + GML_BUFFER_ALIGN, .size = size};
     atomic_init(&buffer->references, 1);

@@ -1,12 +1,18 @@
 """gemel beside ONNX Runtime: the same models and inputs, in alternation.
 
-usage: bench_peers.py GEMEL FOLDER [MODEL…]
+usage: bench_peers.py GEMEL FOLDER [--load] [MODEL…]
 
 A row runs both in turn, ROUNDS times; a round's time is the median of its runs after one that does not
 count, its ratio is gemel's over ONNX Runtime's, and the row's the median of those. ONNX Runtime's results
 become a test directory that `gemel check` has to pass; the largest difference over the largest absolute
 output is printed beside. Exit status 1 when a row does not agree.
+
+With --load: from nothing to the first result, once in a fresh process each, in alternation, with the files
+in the page cache. gemel's time begins before dlopen of the compiled model and ONNX Runtime's before
+InferenceSession; libraries, inputs and outputs are there already. Later runs tell how much of it was
+computing; the rest is what loading costs.
 """
+import ctypes
 import json
 import os
 import statistics
@@ -135,12 +141,93 @@ def measure(gemel, folder, name, threads):
     return good
 
 
+def load_times(load, run):
+    """Milliseconds from nothing to the first result, and of the fastest of three later runs."""
+    begin = time.perf_counter()
+    loaded = load()
+    run(loaded)
+    first = time.perf_counter() - begin
+    later = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        run(loaded)
+        later.append(time.perf_counter() - begin)
+    return first * 1e3, min(later) * 1e3
+
+
+def load_peer(path, threads, names, inputs, _):
+    feed = {name: np.zeros(shape, np.float32) for name, shape in zip(names, inputs)}
+    return load_times(lambda: make_session(path, threads), lambda session: session.run(None, feed))
+
+
+def load_gemel(library, threads, _, inputs, outputs):
+    name = os.path.basename(library).split(".")[0].replace("-", "_")
+    arrays = [np.zeros(shape, np.float32) for shape in inputs + outputs]
+    tensors = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
+
+    def load():
+        code, model = ctypes.CDLL(library), ctypes.c_void_p()
+        if getattr(code, name + "_open")(ctypes.byref(model), threads, None, 0):
+            sys.exit(f"{library} cannot be opened")
+        return getattr(code, name + "_run"), model
+
+    def run(loaded):
+        if loaded[0](loaded[1], *tensors):
+            sys.exit(f"{library} does not run")
+
+    return load_times(load, run)
+
+
+def load_once(*arguments):
+    """One of the two above, in a process of its own."""
+    done = subprocess.run([sys.executable, __file__, "--load-once", json.dumps(arguments)],
+                          capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def measure_load(gemel, folder, name, threads):
+    path = export(gemel, folder, name)
+    library = os.path.join(folder, "load-" + name + ".so")
+    run_gemel(gemel, "compile", path, "-o", library)
+    session = make_session(path, threads)
+    shapes = [[value.name for value in session.get_inputs()],
+              [value.shape for value in session.get_inputs()],
+              [value.shape for value in session.get_outputs()]]
+    del session
+    rounds = np.array([[load_once("gemel", library, threads, *shapes),
+                        load_once("peer", path, threads, *shapes)]
+                       for _ in range(ROUNDS + 1)][1:])  # the first fills the page cache
+    first = np.median(rounds[:, :, 0], axis=0)
+    loading = np.median(rounds[:, :, 0] - rounds[:, :, 1], axis=0)
+    ratio = np.median(rounds[:, 0, 0] / rounds[:, 1, 0])
+    print(f"{name:<16}{threads:>8}{first[0]:>9.0f}{first[1]:>9.0f}{ratio:>8.2f}"
+          f"{loading[0]:>12.0f}{loading[1]:>9.0f}{loading[0] / loading[1]:>8.2f}", flush=True)
+
+
+def main_load(gemel, folder, names):
+    print(f"from nothing to the first result, gemel and ONNX Runtime {ort.__version__}: median of "
+          f"{ROUNDS} rounds\n\n{'model':<16}{'threads':>8}{'gemel ms':>9}{'ORT ms':>9}{'ratio':>8}"
+          f"{'loading: ms':>12}{'ORT ms':>9}{'ratio':>8}")
+    for name in names or ("vit-b16-1", "resnet50-1"):
+        for threads in (1, 2):
+            measure_load(gemel, folder, name, threads)
+
+
 def main():
+    if sys.argv[1] == "--load-once":
+        kind, *arguments = json.loads(sys.argv[2])
+        print(json.dumps((load_gemel if kind == "gemel" else load_peer)(*arguments)))
+        return
     gemel, folder, *names = sys.argv[1:]
+    is_load = names[:1] == ["--load"]
+    names = names[is_load:]
     for name in names:
         if name not in MODELS:
             sys.exit(f"bench_peers.py: there is no model {name}; there are {', '.join(MODELS)}")
     os.makedirs(folder, exist_ok=True)
+    if is_load:
+        main_load(gemel, folder, names)
+        return
     print(f"gemel / ONNX Runtime {ort.__version__}: ratio of median times, {ROUNDS} rounds\n")
     print(f"{'model':<16}{'threads':>8}{'ratio':>8}   least to most   difference   agrees")
     good = True

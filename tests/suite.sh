@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # tests/suite.sh DEVICE - the ONNX backend suite by `gemel check` on a device, cpu or ref.
 #
-# Every directory of the suite that has a model counts once: passed, failed, or skipped, and a
+# The suite is the directories of node, simple, pytorch-operator and pytorch-converted, and the light
+# models (nine networks with constant weights), of which tests/make_light.py makes directories. Every
+# directory of the suite that has a model counts once: passed, failed, or skipped, and a
 # directory about which gemel said nothing (because it crashed) has failed. Tests named in
 # tests/xfail/DEVICE.txt ("test_name  reason", # for comments) are expected to fail, and count as
 # skipped; one that passes, or that the suite does not have, has failed. GEMEL and ONNX_DATA override
-# which program and which data. All results, one a line, are in build/suite-DEVICE.txt.
+# which program and which data, PYTHON which python has onnx; LIGHT=no skips the light models (the
+# interpreter with sanitizers takes an hour for them); OFF=PASS leaves an optional pass out. All results, one
+# a line, are in build/suite-DEVICE.txt, without a pass in build/suite-DEVICE-without-PASS.txt.
 # The last line is "N passed, N failed, N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 device=${1:?usage: tests/suite.sh DEVICE}
 gemel=${GEMEL:-build/release/bin/gemel}
-results=build/suite-$device.txt
+results=build/suite-$device${OFF:+-without-$OFF}.txt
 xfail=tests/xfail/$device.txt
 [[ -f $xfail ]] || xfail=/dev/null
 
@@ -27,6 +31,8 @@ if [[ -n ${ONNX_DATA:-} ]]; then
 else
     data=$(echo build/venv/lib/python3*/site-packages/onnx/backend/test/data)
 fi
+python=${PYTHON:-build/venv/bin/python}
+light=build/onnx-light
 [[ -d $data/node ]] || give_up "there is no ONNX suite in $data"
 [[ -x $gemel ]] || give_up "there is no program $gemel"
 
@@ -35,10 +41,17 @@ mapfile -t tests < <(
         -name model.onnx -printf '%h\n' | sort
 )
 mkdir -p build
-timeout 3000 "$gemel" check --device="$device" "${tests[@]}" >"$results" 2>"$results.err" && status=0 ||
+made=$("$python" tests/make_light.py "$data" "$light") || give_up 'the light models cannot be made'
+mapfile -t light_tests <<<"$made"
+all=("${tests[@]}" "${light_tests[@]}")
+[[ ${LIGHT:-yes} == no ]] || tests=("${all[@]}")
+timeout 3000 "$gemel" check --device="$device" ${OFF:+"--off=$OFF"} "${tests[@]}" >"$results" 2>"$results.err" && status=0 ||
     status=$?
+if [[ ${LIGHT:-yes} == no ]]; then
+    printf 'SKIP %s: LIGHT=no\n' "${light_tests[@]##*/}" >>"$results"
+fi
 
-printf '%s\n' "${tests[@]}" | awk -v device="$device" '
+printf '%s\n' "${all[@]}" | awk -v device="$device" '
     function bare(name) { sub(/:$/, "", name); sub(/\/+$/, "", name); sub(/.*\//, "", name); return name }
     function bad(line) { print line; n_failed++ }
     FILENAME == ARGV[1] {

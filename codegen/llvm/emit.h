@@ -51,6 +51,8 @@ typedef struct gml_emit {
 } gml_emit;
 
 /* A kernel function's frame is set up by codegen/llvm/kernel.c. */
+/* Statements inside a unit of work (kernel.c). */
+void gml_emit_list(gml_emit *e, const gml_stmt *list);
 
 /* ---- expressions (expr.c) ---- */
 LLVMValueRef gml_emit_expr(gml_emit *e, const gml_expr *expr);
@@ -84,6 +86,10 @@ LLVMValueRef gml_emit_identity(gml_emit *e, gml_reduce_op op, gml_dtype dtype, u
 /* ---- scalar operators and mathematics (scalar.c, math.c) ---- */
 LLVMValueRef gml_emit_scalar(gml_emit *e, const gml_expr *expr, LLVMValueRef const *args,
                              unsigned lanes);
+/* The larger of two floats, or the smaller; NaN when either is. `dtype` is what they stand for.
+ */
+LLVMValueRef gml_emit_extreme(gml_emit *e, bool most, gml_dtype dtype, LLVMValueRef a,
+                              LLVMValueRef b);
 LLVMValueRef gml_emit_cast(gml_emit *e, gml_dtype to, gml_dtype from, unsigned flags,
                            LLVMValueRef value, unsigned lanes);
 /* Rounds a float value to what `dtype` can hold. */

@@ -6,6 +6,7 @@
 #include "codegen/llvm/kernel.h"
 
 #include "codegen/llvm/gemm.h"
+#include "codegen/winograd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,13 @@ typedef struct home {
     gml_dim offset;     /* in scratch */
 } home;
 
-/* What becomes a function: a statement, or a contraction (whose packing is statements before
- * it). */
+/* What becomes a function: statements, a contraction (whose packing is other work before it),
+ * or all steps of a unit. */
 typedef struct work {
-    const gml_stmt *stmt;
-    const gml_gemm *gemm; /* or NULL */
-    bool ahead;           /* packs a constant: not a phase */
+    const gml_stmt *stmt;      /* of steps: the first that are done */
+    const gml_gemm *gemm;      /* or NULL */
+    bool ahead;                /* packs a constant: not a phase */
+    const gml_winograd *steps; /* `stmt`, `gemm` and its finish for each unit; or NULL */
 } work;
 
 typedef struct plan {
@@ -95,8 +97,30 @@ static gml_dim bytes_of(gml_kernel *kernel, const gml_mem *mem)
 
 static void add_work(plan *p, const gml_stmt *stmt, const gml_gemm *gemm, bool ahead)
 {
-    work w = {stmt, gemm, ahead};
+    work w = {stmt, gemm, ahead, NULL};
     gml_push(p->e->kernel->arena, &p->works, w);
+}
+
+static bool add_winograd(plan *p, const gml_contraction *c)
+{
+    gml_kernel *kernel = p->e->kernel;
+    gml_winograd *steps = gml_new(kernel->arena, gml_winograd);
+    unsigned columns = gml_gemm_columns(p->e->be, c->n->extent);
+    if (!gml_winograd_find(kernel, c, columns, steps))
+        return false;
+    gml_gemm *gemm = gml_new(kernel->arena, gml_gemm);
+    gml_gemm_prepare_packed(p->e->be, kernel, &steps->product, steps->weights, gemm);
+    add_work(p, steps->pack, NULL, true);
+    if (steps->n_outer > 0) {
+        work w = {steps->fill, gemm, false, steps};
+        gml_push(kernel->arena, &p->works, w);
+        return true;
+    }
+    add_work(p, steps->fill, NULL, false);
+    add_work(p, steps->product.store, gemm, false);
+    for (const gml_stmt *stmt = steps->finish; stmt; stmt = stmt->next)
+        add_work(p, stmt, NULL, false);
+    return true;
 }
 
 /* Contractions become packing statements and themselves. */
@@ -111,13 +135,19 @@ static void find_work(plan *p, uint64_t constants)
             add_work(p, stmt, NULL, false);
             continue;
         }
+        if (add_winograd(p, &c))
+            continue;
         gml_gemm *gemm = gml_new(kernel->arena, gml_gemm);
         gml_gemm_prepare(p->e->be, kernel, &c, gemm);
-        for (const gml_stmt *pack = gemm->pack_a; pack; pack = pack->next)
+        for (const gml_stmt *pack = gemm->band ? NULL : gemm->pack_a; pack; pack = pack->next)
             add_work(p, pack, NULL, false);
         for (const gml_stmt *pack = gemm->pack_b; pack; pack = pack->next)
             add_work(p, pack, NULL, c.b_constant);
-        add_work(p, c.store, gemm, false);
+        for (unsigned part = 0; part < gemm->n_parts; part++) {
+            gml_gemm *one = gml_new(kernel->arena, gml_gemm);
+            *one = gml_gemm_part(gemm, part);
+            add_work(p, c.store, one, false);
+        }
     }
 }
 
@@ -129,11 +159,19 @@ static void settle_locals(plan *p)
     for (size_t i = 0; i < p->works.count; i++) {
         const work *w = &p->works.items[i];
         p->ahead = w->ahead;
+        if (w->gemm && w->gemm->band)
+            note_stmts(p, w->gemm->pack_a, (unsigned)i + 1, true);
         note_stmts(p, w->stmt, (unsigned)i + 1, true);
+        if (w->steps) {
+            note_stmts(p, w->steps->product.store, (unsigned)i + 1, true);
+            note_stmts(p, w->steps->finish, (unsigned)i + 1, false);
+        }
         if (w->gemm)
             note_load(p, w->gemm->a, (unsigned)i + 1);
-        if (w->gemm && w->gemm->a_mem)
+        if (w->gemm && w->gemm->a_mem && !w->gemm->band)
             p->homes[w->gemm->a_mem->number].shared = true;
+        if (w->gemm && w->gemm->sums)
+            p->homes[w->gemm->sums->number].shared = true;
         if (w->gemm && w->gemm->b_mem->role == GML_MEM_LOCAL)
             p->homes[w->gemm->b_mem->number].shared = true;
     }
@@ -182,31 +220,44 @@ static unsigned lanes_for(const gml_emit *e, const gml_stmt *store)
     return e->be->vector_bytes / (size == 8 ? 8 : 4);
 }
 
-/* A store under its innermost loop, from `begin` to `end` of the axis. */
-static void store_loop(gml_emit *e, const gml_stmt *store, const gml_axis *axis, bool lanes,
+static void emit_stores(gml_emit *e, const gml_stmt *list)
+{
+    for (; list; list = list->next)
+        gml_emit_store(e, list);
+}
+
+/* Stores under their innermost loop, from `begin` to `end` of the axis. */
+static void store_loop(gml_emit *e, const gml_stmt *list, const gml_axis *axis, bool lanes,
                        LLVMValueRef begin, LLVMValueRef end)
 {
     gml_loop loop;
-    gml_emit_hoist(e, store->as.store.value, UINT64_C(1) << axis->number);
+    hoist_list(e, list, UINT64_C(1) << axis->number);
     if (!lanes) {
         gml_loop_begin(e, &loop, begin, end, 1, NULL, 0);
         e->axis[axis->number] = loop.counter;
-        gml_emit_store(e, store);
+        emit_stores(e, list);
         gml_loop_end(e, &loop, NULL);
         return;
     }
     e->vector = axis;
-    e->lanes = lanes_for(e, store);
+    e->lanes = lanes_for(e, list);
     LLVMValueRef whole = LLVMBuildSub(e->b, end, gml_ll_int(e, (int64_t)e->lanes - 1), "");
     gml_loop_begin(e, &loop, begin, whole, e->lanes, NULL, 0);
     e->axis[axis->number] = loop.counter;
-    gml_emit_store(e, store);
+    emit_stores(e, list);
     gml_loop_end(e, &loop, NULL);
+    e->vector = NULL;
+    /* blocks of the axis are whole vectors but for the last */
+    if (gml_dim_is_const(axis->extent) && axis->extent % e->lanes == 0) {
+        e->lanes = 1;
+        return;
+    }
+    e->vector = axis;
     LLVMValueRef rest = loop.counter;
     LLVMBasicBlockRef after = gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, end, ""));
     e->axis[axis->number] = rest;
     e->mask = gml_emit_lane_mask(e, rest, end);
-    gml_emit_store(e, store);
+    emit_stores(e, list);
     e->mask = NULL;
     gml_if_end(e, after);
     e->vector = NULL;
@@ -260,6 +311,8 @@ static void serial_loop(gml_emit *e, const gml_nest *nest, LLVMValueRef begin, L
 {
     unsigned lanes = lanes_for(e, nest->body);
     int64_t extent = nest->vector->extent;
+    if (gml_emit_transposed(e, nest->body, nest->vector, nest->serial, lanes))
+        return;
     if (extent % lanes == 0 && extent / lanes <= 16 &&
         gml_kernel_has_axes(e->kernel, (unsigned)(extent / lanes))) {
         strip_loop(e, nest->body, nest->vector, nest->serial);
@@ -273,7 +326,7 @@ static void serial_loop(gml_emit *e, const gml_nest *nest, LLVMValueRef begin, L
     gml_loop_end(e, &loop, NULL);
 }
 
-static void emit_list(gml_emit *e, const gml_stmt *list)
+void gml_emit_list(gml_emit *e, const gml_stmt *list)
 {
     for (; list; list = list->next) {
         if (list->kind == GML_STMT_STORE) {
@@ -284,8 +337,10 @@ static void emit_list(gml_emit *e, const gml_stmt *list)
         const gml_stmt *body = list->as.loop.body;
         LLVMValueRef zero = gml_ll_int(e, 0);
         LLVMValueRef end = gml_emit_dim(e, axis->extent);
-        if (body->kind == GML_STMT_STORE && !body->next) {
-            store_loop(e, body, axis, gml_schedule_store_vector(e->kernel, body, axis), zero,
+        if (body->kind == GML_STMT_STORE &&
+            (!body->next || (gml_schedule_only_stores(body) &&
+                             gml_schedule_list_vector(e->kernel, body, axis)))) {
+            store_loop(e, body, axis, gml_schedule_list_vector(e->kernel, body, axis), zero,
                        end);
             continue;
         }
@@ -294,7 +349,7 @@ static void emit_list(gml_emit *e, const gml_stmt *list)
         gml_loop loop;
         gml_loop_begin(e, &loop, zero, end, 1, NULL, 0);
         e->axis[axis->number] = loop.counter;
-        emit_list(e, body);
+        gml_emit_list(e, body);
         gml_loop_end(e, &loop, NULL);
     }
 }
@@ -334,7 +389,7 @@ static void emit_unit(gml_emit *e, const gml_nest *nest, LLVMValueRef unit)
     else if (nest->vector)
         store_loop(e, nest->body, nest->vector, nest->lanes, begin, end);
     else
-        emit_list(e, nest->body);
+        gml_emit_list(e, nest->body);
 }
 
 static LLVMValueRef load_pointer(gml_emit *e, LLVMValueRef mems, unsigned number)
@@ -391,6 +446,21 @@ static void begin_function(plan *p, const char *symbol)
     bind_mems(p);
 }
 
+/* All steps of one unit. */
+static void emit_steps(gml_emit *e, const work *w, LLVMValueRef unit)
+{
+    for (unsigned i = w->steps->n_outer; i-- > 0;)
+        e->axis[w->steps->outer[i]->number] =
+            gml_emit_peel(e, &unit, w->steps->outer[i]->extent);
+    gml_emit_list(e, w->stmt);
+    gml_loop loop;
+    gml_dim products = gml_gemm_units(e->kernel, w->gemm);
+    gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, products), 1, NULL, 0);
+    gml_gemm_emit(e, w->gemm, loop.counter);
+    gml_loop_end(e, &loop, NULL);
+    gml_emit_list(e, w->steps->finish);
+}
+
 /* The function of one piece of work; returns its units. */
 static gml_dim emit_work(plan *p, const work *w, const char *symbol)
 {
@@ -403,7 +473,12 @@ static gml_dim emit_work(plan *p, const work *w, const char *symbol)
     gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1,
                    NULL, 0);
     gml_dim units = 0;
-    if (w->gemm) {
+    if (w->steps) {
+        units = 1;
+        for (unsigned i = 0; i < w->steps->n_outer; i++)
+            units = gml_dim_mul(e->kernel->dims, units, w->steps->outer[i]->extent);
+        emit_steps(e, w, loop.counter);
+    } else if (w->gemm) {
         units = gml_gemm_units(e->kernel, w->gemm);
         gml_gemm_emit(e, w->gemm, loop.counter);
     } else {

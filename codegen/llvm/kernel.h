@@ -8,6 +8,11 @@
  * kernel's arena. */
 gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symbol,
                            uint64_t constants, gml_code *out_code, gml_diags *diags);
+/* A store under a short vector axis and the loop `serial` around it, written as squares of
+ * lanes x lanes that exchange rows and columns; false where that is not its form, and nothing
+ * is written. */
+bool gml_emit_transposed(gml_emit *e, const gml_stmt *store, const gml_axis *axis,
+                         const gml_axis *serial, unsigned lanes);
 /* The attributes that every function gets: vector width, no unwinding. */
 void gml_backend_mark_function(gml_backend *be, LLVMValueRef function);
 

@@ -104,6 +104,8 @@ gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codege
     bool own = !target || !target->cpu;
     char *cpu = own ? LLVMGetHostCPUName() : NULL;
     char *features = own ? LLVMGetHostCPUFeatures() : NULL;
+    if (own && (!cpu || !features))
+        gml_out_of_memory(1); /* what LLVM answers then */
     const char *name = own ? cpu : target->cpu;
     const char *given = own ? features : (target->features ? target->features : "");
     cg->cpu = gml_arena_text(&cg->arena, name, strlen(name));

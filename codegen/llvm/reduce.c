@@ -25,13 +25,13 @@ LLVMValueRef gml_emit_combine(gml_emit *e, gml_reduce_op op, gml_dtype dtype, LL
     case GML_REDUCE_PROD:
         return is_float ? LLVMBuildFMul(e->b, a, b, "") : LLVMBuildMul(e->b, a, b, "");
     case GML_REDUCE_MIN:
-        return gml_ll_intrinsic(
-            e, is_float ? "llvm.minimum" : (no_sign ? "llvm.umin" : "llvm.smin"), &type, 1,
-            args, 2);
+        return is_float ? gml_emit_extreme(e, false, dtype, a, b)
+                        : gml_ll_intrinsic(e, no_sign ? "llvm.umin" : "llvm.smin", &type, 1,
+                                           args, 2);
     case GML_REDUCE_MAX:
-        return gml_ll_intrinsic(
-            e, is_float ? "llvm.maximum" : (no_sign ? "llvm.umax" : "llvm.smax"), &type, 1,
-            args, 2);
+        return is_float ? gml_emit_extreme(e, true, dtype, a, b)
+                        : gml_ll_intrinsic(e, no_sign ? "llvm.umax" : "llvm.smax", &type, 1,
+                                           args, 2);
     case GML_REDUCE_AND: return LLVMBuildAnd(e->b, a, b, "");
     case GML_REDUCE_OR: return LLVMBuildOr(e->b, a, b, "");
     }

@@ -174,11 +174,20 @@ static LLVMValueRef float_intrinsic(gml_emit *e, const char *name, LLVMValueRef 
     return gml_ll_intrinsic(e, name, &type, 1, args, n);
 }
 
+/* LLVM would narrow the operation to the halves that the operands were made from, and LLVM 19's
+ * expansion of llvm.maximum on vectors of half loses NaN: a fence keeps it at 32 bits. */
+LLVMValueRef gml_emit_extreme(gml_emit *e, bool most, gml_dtype dtype, LLVMValueRef a,
+                              LLVMValueRef b)
+{
+    LLVMValueRef args[2] = {a, b};
+    for (int i = 0; i < 2 && gml_dtype_size(dtype) < 4; i++)
+        args[i] = float_intrinsic(e, "llvm.arithmetic.fence", &args[i], 1);
+    return float_intrinsic(e, most ? "llvm.maximum" : "llvm.minimum", args, 2);
+}
+
 static const char *const float_intrinsics[GML_SCALAR_COUNT] = {
-    [GML_X_ABS] = "llvm.fabs",    [GML_X_MIN] = "llvm.minimum",
-    [GML_X_MAX] = "llvm.maximum", [GML_X_FLOOR] = "llvm.floor",
-    [GML_X_CEIL] = "llvm.ceil",   [GML_X_ROUND] = "llvm.roundeven",
-    [GML_X_TRUNC] = "llvm.trunc", [GML_X_SQRT] = "llvm.sqrt",
+    [GML_X_ABS] = "llvm.fabs",    [GML_X_FLOOR] = "llvm.floor",     [GML_X_CEIL] = "llvm.ceil",
+    [GML_X_TRUNC] = "llvm.trunc", [GML_X_ROUND] = "llvm.roundeven", [GML_X_SQRT] = "llvm.sqrt",
 };
 
 /* libm's name for doubles; floats have an f behind. */
@@ -222,6 +231,8 @@ static LLVMValueRef float_operator(gml_emit *e, const gml_expr *expr, gml_dtype 
     case GML_X_SUB: return LLVMBuildFSub(e->b, a, b, "");
     case GML_X_MUL: return LLVMBuildFMul(e->b, a, b, "");
     case GML_X_DIV: return LLVMBuildFDiv(e->b, a, b, "");
+    case GML_X_MIN: return gml_emit_extreme(e, false, dtype, a, b);
+    case GML_X_MAX: return gml_emit_extreme(e, true, dtype, a, b);
     case GML_X_EQ: return LLVMBuildFCmp(e->b, LLVMRealOEQ, a, b, "");
     case GML_X_NE: return LLVMBuildFCmp(e->b, LLVMRealUNE, a, b, "");
     case GML_X_LT: return LLVMBuildFCmp(e->b, LLVMRealOLT, a, b, "");

@@ -66,6 +66,16 @@ static void take_moments(gml_expand *cx, gml_build *b, gml_value *x, gml_value *
         cx->results[i] = running(b, node, node->operands[i + 2], vectors[i + 1]);
 }
 
+/* Behind a convolution, x has the rounding error of a long sum: then x * scale + (bias - mean *
+ * scale) is as exact, and cheaper where the statistics are constants. Elsewhere x may be exact
+ * and the mean large against the deviation, and x - mean has to come first. */
+static bool follows_product(const gml_node *node)
+{
+    const gml_node *producer = node->operands[0]->def;
+    return producer && (producer->op->traits & GML_CONTRACTION) &&
+           !gml_node_int(node, "training_mode", 0);
+}
+
 static gml_status expand(gml_expand *cx)
 {
     const gml_node *node = cx->node;
@@ -84,9 +94,15 @@ static gml_status expand(gml_expand *cx)
     double epsilon = (double)gml_node_float(node, "epsilon", 0);
     gml_value *scale = gml_build_inverse_deviation(&b, vectors[3], epsilon);
     scale = gml_build_mul(&b, scale, vectors[0]);
-    gml_value *y = gml_build_sub(&b, x, gml_build_channels(&b, vectors[2], rank));
+    gml_value *shift = vectors[1];
+    gml_value *y = x;
+    if (follows_product(node)) {
+        shift = gml_build_sub(&b, shift, gml_build_mul(&b, vectors[2], scale));
+    } else {
+        y = gml_build_sub(&b, y, gml_build_channels(&b, vectors[2], rank));
+    }
     y = gml_build_mul(&b, y, gml_build_channels(&b, scale, rank));
-    y = gml_build_add(&b, y, gml_build_channels(&b, vectors[1], rank));
+    y = gml_build_add(&b, y, gml_build_channels(&b, shift, rank));
     cx->results[0] = gml_build_cast(&b, y, node->operands[0]->type.dtype);
     return b.status;
 }

@@ -152,6 +152,24 @@ expect 'a damaged picture' 3 '^junk\.png: .*PNG' "$gemel" run ints.gir --input=n
 expect 'no verb' 2 "no verb 'rum'" "$gemel" rum good.onnx
 expect 'no model' 2 'needs one MODEL' "$gemel" run
 
+# ---- cases of kernels --------------------------------------------------------------------------
+
+bad_case() {
+    printf "$4" >cases.gir
+    expect "$1" "$2" "$3" "$gemel" kernels test cases.gir
+}
+bad_case 'an unknown element type' 3 "^cases\.gir:1: there is no element type 'f33'" '# TYPES: f32 f33\n'
+bad_case 'an empty range' 3 '^cases\.gir:1: .*numbers' '# RANGE: 3 2\n'
+bad_case 'a huge range' 3 '^cases\.gir:1: .*numbers' '# RANGE: 0 1e300\n'
+bad_case 'a case without types' 3 "^cases\.gir:1: no '# TYPES:' stands above" '## x\n'
+bad_case 'text outside cases' 3 '^cases\.gir:1: expected' 'graph @f() {\n'
+bad_case 'a case that is no graph' 1 '' '# TYPES: f32\n## x\ngraph @x(%%x: T[2]) {\n'
+grep -q "^FAIL cases/x f32: line 2: " out || fail 'a case that is no graph' 'it does not say why'
+bad_case 'a case with an open size' 1 '' '# TYPES: f32\n## x\ngraph @x(%%x: T[n]) {\n  return %%x\n}\n'
+expect 'no cases' 5 '^nowhere\.gir: cannot open' "$gemel" kernels test nowhere.gir
+expect 'no subject' 2 "needs 'list', or 'test'" "$gemel" kernels
+expect 'the operators' 0 '' "$gemel" kernels list
+
 # ---- output ------------------------------------------------------------------------------------
 
 expect 'good output' 0 '' "$gemel" run good.onnx --output-dir=results

@@ -28,7 +28,7 @@ offers() {
 }
 
 cd "$here" || exit 1
-offers '' -- bench check compile export info run
+offers '' -- bench check compare compile export info kernels run
 offers r -- run
 offers run --o -- --output-dir
 offers run - -- --input --inputs --output-dir --dim --seed --device --threads --json --help
@@ -36,5 +36,9 @@ offers info - -- --dim --json
 offers run --device '' -- cpu ref
 offers run tests/e2e/relu.gir --input '' -- x=
 offers run --input x=tests/e2e/relu.gir tests/e2e/rel -- tests/e2e/relu.gir
+offers compare tests/e2e/relu.gir --off '' -- dce fold fuse
+offers compare tests/e2e/relu.gir --against r -- ref
+offers kernels '' -- list test
+offers kernels test --fi -- --filter
 offers export vi -- vit
 exit $failed

@@ -16,6 +16,18 @@
 
 static const float constant[3] = {10, 20, 30};
 
+static int finish(bench *b, gml_program *program, const gml_str *image, gml_status status,
+                  const char *path)
+{
+    if (status == GML_OK)
+        status = gml_file_write(path, image->text, image->len, &b->diags);
+    if (status != GML_OK)
+        fputs(gml_diags_print(&b->diags), stderr);
+    bench_reset(b);
+    gml_program_release(program);
+    return status != GML_OK;
+}
+
 /* Takes `program`. */
 static int save(gml_program *program, const gml_artifact_options *options, const char *folder,
                 const char *name)
@@ -27,14 +39,53 @@ static int save(gml_program *program, const gml_artifact_options *options, const
     gml_str_init(&image);
     snprintf(path, sizeof path, "%s/%s.bin", folder, name);
     gml_status status = gml_artifact_write(program, options, &image, &b.diags);
-    if (status == GML_OK)
-        status = gml_file_write(path, image.text, image.len, &b.diags);
-    if (status != GML_OK)
-        fputs(gml_diags_print(&b.diags), stderr);
+    int failed = finish(&b, program, &image, status, path);
     gml_str_reset(&image);
-    bench_reset(&b);
-    gml_program_release(program);
-    return status != GML_OK;
+    return failed;
+}
+
+static bool append(void *context, const void *bytes, size_t len)
+{
+    gml_str_append(context, bytes, len);
+    return true;
+}
+
+static bool write_over(void *context, uint64_t at, const void *bytes, size_t len)
+{
+    gml_str *text = context;
+    memcpy(text->text + at, bytes, len);
+    return true;
+}
+
+/* The same with the constants in a file beside, which is not written. */
+static int save_beside(gml_program *program, const char *folder, const char *name)
+{
+    bench b;
+    gml_str image;
+    gml_str beside;
+    char path[1024];
+    bench_init(&b);
+    gml_str_init(&image);
+    gml_str_init(&beside);
+    snprintf(path, sizeof path, "%s/%s.bin", folder, name);
+    gml_artifact_plan *plan = NULL;
+    gml_artifact_file file = {.name = "weights.bin"};
+    gml_sink to_file = {append, write_over, &beside};
+    gml_sink to_image = {append, write_over, &image};
+    gml_status status = gml_artifact_plan_create(program, NULL, &plan, &b.diags);
+    if (status == GML_OK)
+        status = gml_artifact_put_constants(plan, &to_file, &file.constants_checksum);
+    if (status == GML_OK) {
+        file.size = beside.len;
+        file.head_checksum = gml_artifact_head_checksum("", 0);
+        gml_artifact_plan_file(plan, &file);
+        status = gml_artifact_put(plan, &to_image);
+    }
+    gml_artifact_plan_destroy(plan);
+    int failed = finish(&b, program, &image, status, path);
+    gml_str_reset(&beside);
+    gml_str_reset(&image);
+    return failed;
 }
 
 /* x + x, of three elements: no symbols, no regions. */
@@ -51,11 +102,9 @@ static gml_program *create_static(void)
 static int save_images(const char *folder)
 {
     static const char *const features[] = {"sse2", "avx9000"};
-    gml_artifact_file file = {.name = "weights.bin", .file = {constant, sizeof constant}};
-    gml_artifact_options in_file = {.files = &file, .n_files = 1};
     gml_artifact_options old_machine = {.features = features, .n_features = 2};
     return save(create_program(constant), NULL, folder, "whole") +
-           save(create_program(constant), &in_file, folder, "file") +
+           save_beside(create_program(constant), folder, "file") +
            save(create_static(), NULL, folder, "static") +
            save(create_static(), &old_machine, folder, "features");
 }

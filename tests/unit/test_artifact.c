@@ -163,9 +163,9 @@ static void constants_are_aligned_and_may_be_trusted(void **state)
     gml_str image;
     gml_program *p = NULL;
     write_image(&b, &image);
-    assert_int_equal(image.len, GML_ARTIFACT_ALIGN + 2 * 64); /* and an attribute */
+    assert_int_equal(image.len, GML_ARTIFACT_ALIGN + sizeof three + 2 * 4); /* an attribute */
     assert_memory_equal(image.text + GML_ARTIFACT_ALIGN, three, sizeof three);
-    image.text[GML_ARTIFACT_ALIGN + 20] = 1; /* in the padding */
+    image.text[GML_ARTIFACT_ALIGN + 13] = 1; /* in the attribute */
     gml_artifact_symbols symbols = all_symbols;
     assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
                      GML_E_INVALID);
@@ -177,6 +177,193 @@ static void constants_are_aligned_and_may_be_trusted(void **state)
     bench_reset(&b);
 }
 
+/* ---- constants that are made, placed, and in a file ---------------------------------------
+ */
+
+typedef struct maker {
+    const gml_program *program;
+    int n_made, n_written;
+    gml_status status;
+} maker;
+
+static gml_status make_three(void *context, const gml_program *program, uint32_t slot,
+                             void *bytes)
+{
+    maker *m = context;
+    assert_ptr_equal(program, m->program);
+    assert_string_equal(program->slots.items[slot].name, "c");
+    for (size_t i = 0; i < sizeof three; i++)
+        assert_int_equal(((const char *)bytes)[i], 0);
+    memcpy(bytes, three, sizeof three);
+    m->n_made++;
+    return m->status;
+}
+
+static void count_written(void *context, const void *data, size_t size)
+{
+    maker *m = context;
+    assert_non_null(data);
+    assert_int_equal(size, 8); /* the attribute */
+    m->n_written++;
+}
+
+static void constants_are_made_when_they_are_written(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_str expected;
+    gml_str image;
+    write_image(&b, &expected);
+    gml_str_init(&image);
+    gml_program *p = create_program(NULL);
+    maker m = {.program = p};
+    gml_artifact_options options = {.make = make_three, .wrote = count_written, .context = &m};
+    assert_int_equal(gml_artifact_write(p, NULL, &image, &b.diags), GML_E_INVALID);
+    assert_says(&b, "a constant has no data");
+    assert_ok(&b, gml_artifact_write(p, &options, &image, &b.diags));
+    assert_int_equal(image.len, expected.len);
+    assert_memory_equal(image.text, expected.text, image.len);
+    assert_int_equal(m.n_made, 1);
+    assert_int_equal(m.n_written, 1);
+    m.status = GML_E_MISMATCH;
+    gml_str_reset(&image);
+    assert_int_equal(gml_artifact_write(p, &options, &image, &b.diags), GML_E_MISMATCH);
+    gml_str_reset(&image);
+    gml_str_reset(&expected);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+/* Sizes 4, 128, 2, 64, 8: the multiples of 64 come first, the others by falling size of their
+ * elements. */
+static void constants_lie_without_gaps(void **state)
+{
+    (void)state;
+    static const char elements[128];
+    static const struct {
+        gml_dtype dtype;
+        int64_t n;
+        uint64_t offset;
+    } rows[] = {{GML_F32, 1, 200},
+                {GML_U8, 128, 0},
+                {GML_I16, 1, 204},
+                {GML_F64, 8, 128},
+                {GML_F64, 1, 192}};
+    bench b;
+    bench_init(&b);
+    gml_program *p = gml_program_create();
+    for (size_t i = 0; i < 5; i++) {
+        uint32_t slot = add_slot(p, GML_SLOT_CONSTANT, rows[i].dtype, 1, &rows[i].n);
+        p->slots.items[slot].data = elements;
+    }
+    gml_artifact_plan *plan = NULL;
+    size_t count = 0;
+    uint64_t end = 0;
+    assert_ok(&b, gml_artifact_plan_create(p, NULL, &plan, &b.diags));
+    const gml_artifact_tensor *tensors = gml_artifact_tensors(plan, &count);
+    assert_int_equal(count, 5);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(tensors[i].offset, end);
+        end += tensors[i].size;
+        size_t row = 0;
+        while (rows[row].offset != tensors[i].offset)
+            row++;
+        assert_int_equal(tensors[i].dtype, rows[row].dtype);
+        assert_int_equal(tensors[i].dims[0], rows[row].n);
+    }
+    assert_int_equal(end, 206);
+    gml_artifact_plan_destroy(plan);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+/* Room for `len` bytes; then it is full. */
+typedef struct small_disk {
+    size_t len, used;
+} small_disk;
+
+static bool put_on_disk(void *context, const void *bytes, size_t len)
+{
+    (void)bytes;
+    small_disk *disk = context;
+    disk->used += len;
+    return disk->used <= disk->len;
+}
+
+static bool put_on_disk_at(void *context, uint64_t at, const void *bytes, size_t len)
+{
+    assert_true(at + len <= GML_ARTIFACT_ALIGN);
+    return put_on_disk(context, bytes, len);
+}
+
+static void a_sink_may_fail_anywhere(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_program *p = create_program(three);
+    gml_artifact_plan *plan = NULL;
+    assert_ok(&b, gml_artifact_plan_create(p, NULL, &plan, &b.diags));
+    size_t needed = (size_t)gml_artifact_size(plan) + 8; /* the checksum is put twice */
+    for (size_t len = 0; len <= needed; len++) {
+        small_disk disk = {.len = len};
+        gml_sink sink = {put_on_disk, put_on_disk_at, &disk};
+        assert_int_equal(gml_artifact_put(plan, &sink), len < needed ? GML_E_IO : GML_OK);
+    }
+    gml_artifact_plan_destroy(plan);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
+static bool append(void *context, const void *bytes, size_t len)
+{
+    gml_str_append(context, bytes, len);
+    return true;
+}
+
+static bool no_second_look(void *context, uint64_t at, const void *bytes, size_t len)
+{
+    (void)context;
+    (void)at;
+    (void)bytes;
+    (void)len;
+    return false;
+}
+
+/* An image whose constants are in `path`, behind a head of 8 bytes. */
+static void write_beside(bench *b, const char *path, gml_str *out_image, gml_str *out_file)
+{
+    gml_program *p = create_program(three);
+    gml_artifact_plan *plan = NULL;
+    gml_artifact_file file = {.name = "w.bin", .constants = 8};
+    gml_sink to_file = {append, no_second_look, out_file};
+    gml_sink to_image = {append, no_second_look, out_image};
+    assert_ok(b, gml_artifact_plan_create(p, NULL, &plan, &b->diags));
+    gml_str_puts(out_file, "header: ");
+    assert_ok(b, gml_artifact_put_constants(plan, &to_file, &file.constants_checksum));
+    file.size = out_file->len;
+    file.head_checksum = gml_artifact_head_checksum(out_file->text, 8);
+    gml_artifact_plan_file(plan, &file);
+    assert_ok(b, gml_artifact_put(plan, &to_image));
+    assert_int_equal(out_image->len, gml_artifact_size(plan));
+    assert_true(out_image->len < GML_ARTIFACT_ALIGN);
+    assert_ok(b, gml_file_write(path, out_file->text, out_file->len, &b->diags));
+    gml_artifact_plan_destroy(plan);
+    gml_program_release(p);
+}
+
+static void assert_file_refused(bench *b, const gml_str *image,
+                                const gml_artifact_symbols *symbols, gml_status status,
+                                const char *text)
+{
+    gml_program *p = NULL;
+    gml_diags_truncate(&b->diags, 0);
+    assert_int_equal(gml_artifact_read(image->text, image->len, symbols, &p, &b->diags),
+                     status);
+    assert_says(b, text);
+}
+
 static void constants_may_stay_in_a_file(void **state)
 {
     (void)state;
@@ -186,35 +373,37 @@ static void constants_may_stay_in_a_file(void **state)
     char path[64];
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/w.bin", folder);
-    char bytes[100] = "header";
-    memcpy(bytes + 36, three, sizeof three);
-    assert_ok(&b, gml_file_write(path, bytes, sizeof bytes, &b.diags));
-    gml_artifact_file file = {.name = "w.bin"};
-    assert_ok(&b, gml_file_map(path, &file.file, &b.diags));
-    gml_program *p =
-        create_program((const float *)(uintptr_t)((const char *)file.file.data + 36));
-    gml_artifact_options options = {.files = &file, .n_files = 1};
     gml_str image;
+    gml_str file;
     gml_str_init(&image);
-    assert_ok(&b, gml_artifact_write(p, &options, &image, &b.diags));
-    assert_int_equal(image.len, GML_ARTIFACT_ALIGN + 64);
-    gml_program_release(p);
-    gml_file_unmap(&file.file);
+    gml_str_init(&file);
+    write_beside(&b, path, &image, &file);
     gml_artifact_symbols symbols = all_symbols;
     symbols.folder = folder;
+    gml_program *p = NULL;
     assert_ok(&b, gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags));
     check_runs(&b, p);
     gml_program_release(p);
-    bytes[3]++;
-    assert_ok(&b, gml_file_write(path, bytes, sizeof bytes, &b.diags));
-    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
-                     GML_E_INVALID);
-    assert_says(&b, "is not the file that the artifact was compiled with");
+    assert_ok(&b, gml_file_write(path, file.text, file.len - 1, &b.diags));
+    assert_file_refused(&b, &image, &symbols, GML_E_INVALID,
+                        "is too short: it has 27 bytes of 28");
+    assert_ok(&b, gml_file_write(path, file.text, file.len + 1, &b.diags));
+    assert_file_refused(&b, &image, &symbols, GML_E_INVALID, "is not the file");
+    file.text[3]++;
+    assert_ok(&b, gml_file_write(path, file.text, file.len, &b.diags));
+    assert_file_refused(&b, &image, &symbols, GML_E_INVALID, "is not the file");
+    file.text[3]--;
+    file.text[9]++;
+    assert_ok(&b, gml_file_write(path, file.text, file.len, &b.diags));
+    assert_file_refused(&b, &image, &symbols, GML_E_INVALID, "the checksum of its constants");
+    symbols.trust_constants = true;
+    assert_ok(&b, gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags));
+    gml_program_release(p);
     assert_int_equal(remove(path), 0);
-    assert_int_equal(gml_artifact_read(image.text, image.len, &symbols, &p, &b.diags),
-                     GML_E_IO);
+    assert_file_refused(&b, &image, &symbols, GML_E_IO, "w.bin: cannot open");
     assert_int_equal(rmdir(folder), 0);
     gml_str_reset(&image);
+    gml_str_reset(&file);
     bench_reset(&b);
 }
 
@@ -277,6 +466,9 @@ int main(void)
         cmocka_unit_test(changes_behind_the_checksum_do_no_harm),
         cmocka_unit_test(missing_functions_are_named),
         cmocka_unit_test(constants_are_aligned_and_may_be_trusted),
+        cmocka_unit_test(constants_are_made_when_they_are_written),
+        cmocka_unit_test(constants_lie_without_gaps),
+        cmocka_unit_test(a_sink_may_fail_anywhere),
         cmocka_unit_test(constants_may_stay_in_a_file),
         cmocka_unit_test(the_processor_is_checked),
         cmocka_unit_test(the_stub_lists_what_is_used),

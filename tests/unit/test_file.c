@@ -142,6 +142,72 @@ static void a_temporary_is_new(void **state)
     gml_file_unmap(&file);
 }
 
+static void bytes_may_be_written_over(void **state)
+{
+    fixture *f = *state;
+    gml_file file;
+    gml_writer writer;
+    assert_int_equal(gml_writer_open(&writer, name(f, "a"), &f->diags), GML_OK);
+    gml_writer_put(&writer, "head....", 8);
+    gml_writer_put(&writer, "body", 4);
+    gml_writer_put_at(&writer, 4, "size", 4);
+    gml_writer_put(&writer, "tail", 4);
+    assert_true(gml_writer_settle(&writer));
+    assert_int_equal(gml_file_map(writer.temp, &file, &f->diags), GML_OK);
+    assert_int_equal(file.size, 16); /* on the disk, without its name yet */
+    gml_file_unmap(&file);
+    assert_int_equal(gml_file_map(f->path, &file, &f->diags), GML_E_IO);
+    assert_int_equal(gml_writer_close(&writer, &f->diags), GML_OK);
+    assert_int_equal(gml_file_map(f->path, &file, &f->diags), GML_OK);
+    assert_memory_equal(file.data, "headsizebodytail", 16);
+    gml_file_unmap(&file);
+    assert_int_equal(gml_writer_open(&writer, f->path, &f->diags), GML_OK);
+    writer.error = 28; /* as if the disk had been full */
+    gml_writer_put_at(&writer, 0, "x", 1);
+    assert_false(gml_writer_settle(&writer));
+    gml_writer_cancel(&writer);
+    assert_int_equal(count_files(f), 1);
+}
+
+/* Whether the page at `data` is in this process's memory, by /proc/self/pagemap. */
+static bool is_present(const void *data)
+{
+    uint64_t entry = 0;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    FILE *map = fopen("/proc/self/pagemap", "rb");
+    bool read = map && fseek(map, (long)((uintptr_t)data / page * 8), SEEK_SET) == 0 &&
+                fread(&entry, 8, 1, map) == 1;
+    if (map)
+        fclose(map);
+    return !read || entry >> 63 != 0;
+}
+
+static void pages_are_forgotten_and_come_back(void **state)
+{
+    enum { SIZE = 1 << 20 };
+    fixture *f = *state;
+    gml_file file;
+    char *bytes = malloc(SIZE);
+    memset(bytes, 7, SIZE);
+    assert_int_equal(gml_file_write(name(f, "a"), bytes, SIZE, &f->diags), GML_OK);
+    assert_int_equal(gml_file_map(f->path, &file, &f->diags), GML_OK);
+    const char *data = file.data;
+    assert_true(gml_file_holds(&file, data, SIZE));
+    assert_true(gml_file_holds(&file, data + SIZE - 1, 1));
+    assert_false(gml_file_holds(&file, data + 1, SIZE));
+    assert_false(gml_file_holds(&file, data - 1, 1));
+    assert_false(gml_file_holds(&file, bytes, 1));
+    assert_memory_equal(data, bytes, SIZE);
+    assert_true(is_present(data + SIZE / 2));
+    gml_file_forget(&file, data + 10000, SIZE - 10000);
+    assert_false(is_present(data + SIZE / 2));
+    assert_memory_equal(data, bytes, SIZE);
+    gml_file_forget(&file, bytes, SIZE); /* not the file's: nothing happens */
+    assert_int_equal(bytes[SIZE / 2], 7);
+    gml_file_unmap(&file);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +216,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failure_leaves_the_old_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(links_are_replaced_and_not_followed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_temporary_is_new, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(bytes_may_be_written_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pages_are_forgotten_and_come_back, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,28 @@
+/* passes/region.h - puts nodes into a gemel.Fused region. Shared by the passes that make them.
+ */
+#ifndef GML_PASSES_REGION_H
+#define GML_PASSES_REGION_H
+
+#include "ir/op.h"
+#include "passes/pass.h"
+
+/* The users of a value's elements; operands that only decide shapes do not read elements. */
+bool gml_reads_elements(const gml_node *user, uint32_t k);
+
+/* A gemel.Fused node in the making. */
+typedef struct gml_region {
+    gml_pass_cx *cx;
+    gml_node *node;
+    gml_graph *body;
+    gml_vec(gml_value *) operands;
+} gml_region;
+
+/* Begins a region after `root`, whose users become the new node's; `root`'s result becomes the
+ * region's. */
+gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root);
+/* Moves `member` inside; in the order of the graph, `root` last. What it reads from outside
+ * becomes an operand, but for constants of one element and for shapes. */
+void gml_region_move(gml_region *region, gml_node *member);
+GML_MUST_CHECK gml_status gml_region_end(gml_region *region);
+
+#endif
