@@ -129,6 +129,8 @@ static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_
 
 static char *keep_message(gml_codegen *cg, char *text)
 {
+    if (!text)
+        gml_out_of_memory(1); /* what LLVM answers then */
     char *kept = gml_arena_text(&cg->arena, text, strlen(text));
     LLVMDisposeMessage(text);
     return kept;
