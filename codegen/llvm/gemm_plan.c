@@ -301,10 +301,10 @@ void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_cont
     out->mr = (be->vector_bytes == 64 ? 28 : 12) / out->vectors;
     prepare_a(kernel, out);
     choose_parts(kernel, out);
-    if (out->n_parts == 1)
-        choose_chains(out);
     choose_tiles(kernel, out);
     choose_blocks(kernel, out);
+    if (out->n_parts == 1) /* after the bands, which read A anew */
+        choose_chains(out);
 }
 
 gml_gemm gml_gemm_part(const gml_gemm *g, unsigned part)
