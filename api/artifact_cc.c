@@ -45,7 +45,10 @@ static char **make_arguments(const gml_cc_job *job, gml_arena *arena)
         job->object,
         job->runtime,
         "-Wl,--exclude-libs,ALL",
-        gml_arena_printf(arena, "-Wl,--version-script=%s", job->exports),
+        "-Xlinker", /* -Wl would split a path at its commas */
+        "--version-script",
+        "-Xlinker",
+        job->exports,
         "-Wl,--gc-sections",
         "-Wl,--as-needed",
         "-Wl,-z,noexecstack",

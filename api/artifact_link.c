@@ -8,6 +8,7 @@
 #include "api/artifact_libraries.h"
 #include "api/artifact_text.h"
 #include "api/weights_file.h"
+#include "base/leftover.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -22,14 +23,20 @@ typedef struct outputs {
     gml_writer library, header, weights; /* not opened: no stream */
 } outputs;
 
+/* What is made in a folder of its own. */
+enum { GML_OBJECT, GML_STUB, GML_LIBRARY, GML_LOG, GML_EXPORTS, GML_TEMPORARIES };
+static const char *const temporaries[GML_TEMPORARIES] = {"model.o", "stub.c", "model.so",
+                                                         "cc.log", "exports.map"};
+
 typedef struct linking {
     const gml_program *program;
     const gml_link_options *options;
     gml_arena arena;
     gml_diags *diags;
-    const char *name;    /* of the model: a C identifier */
-    const char *folder;  /* temporary */
-    const char *weights; /* the path of the file beside, or NULL */
+    const char *name;                   /* of the model: a C identifier */
+    const char *folder;                 /* temporary */
+    const char *paths[GML_TEMPORARIES]; /* of what is in it */
+    const char *weights;                /* the path of the file beside, or NULL */
     gml_artifact_plan *plan;
     outputs out;
 } linking;
@@ -104,18 +111,24 @@ static gml_status write_file(linking *l, const char *path, const void *bytes, si
     return ok ? GML_OK : io_fail(l, path, "cannot be written");
 }
 
-static const char *temporary(linking *l, const char *name)
+/* From here on they are removed however the process ends. */
+static void announce_temporaries(linking *l)
 {
-    return gml_arena_printf(&l->arena, "%s/%s", l->folder, name);
+    gml_leftover_add(l->folder);
+    for (size_t i = 0; i < GML_TEMPORARIES; i++) {
+        l->paths[i] = gml_arena_printf(&l->arena, "%s/%s", l->folder, temporaries[i]);
+        gml_leftover_add(l->paths[i]);
+    }
 }
 
 static void remove_temporaries(linking *l)
 {
-    static const char *const names[] = {"model.o", "stub.c", "model.so", "cc.log",
-                                        "exports.map"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        unlink(temporary(l, names[i]));
+    for (size_t i = 0; i < GML_TEMPORARIES; i++) {
+        unlink(l->paths[i]);
+        gml_leftover_drop(l->paths[i]);
+    }
     rmdir(l->folder);
+    gml_leftover_drop(l->folder);
 }
 
 /* Only the functions of the header are visible. Kernels and tables have the same names in every
@@ -127,7 +140,7 @@ static gml_status write_exports(linking *l)
     gml_str_printf(
         &map, "{ global: %s_open; %s_close; %s_error; %s_run; gemel_artifact; local: *; };\n",
         l->name, l->name, l->name, l->name);
-    gml_status status = write_file(l, temporary(l, "exports.map"), map.text, map.len);
+    gml_status status = write_file(l, l->paths[GML_EXPORTS], map.text, map.len);
     gml_str_reset(&map);
     return status;
 }
@@ -137,10 +150,10 @@ static gml_status write_parts(linking *l, const gml_str *object)
     gml_str stub;
     gml_str_init(&stub);
     gml_artifact_stub(l->program, l->name, &stub);
-    gml_status status = write_file(l, temporary(l, "stub.c"), stub.text, stub.len);
+    gml_status status = write_file(l, l->paths[GML_STUB], stub.text, stub.len);
     gml_str_reset(&stub);
     if (status == GML_OK)
-        status = write_file(l, temporary(l, "model.o"), object->text, object->len);
+        status = write_file(l, l->paths[GML_OBJECT], object->text, object->len);
     if (status == GML_OK)
         status = write_exports(l);
     return status;
@@ -150,12 +163,12 @@ static gml_status link_code(linking *l, const gml_str *object)
 {
     GML_TRY(write_parts(l, object));
     gml_cc_job job = {.cc = l->options->cc,
-                      .output = temporary(l, "model.so"),
-                      .stub = temporary(l, "stub.c"),
-                      .object = temporary(l, "model.o"),
+                      .output = l->paths[GML_LIBRARY],
+                      .stub = l->paths[GML_STUB],
+                      .object = l->paths[GML_OBJECT],
                       .runtime = runtime_path(l),
-                      .exports = temporary(l, "exports.map"),
-                      .log = temporary(l, "cc.log"),
+                      .exports = l->paths[GML_EXPORTS],
+                      .log = l->paths[GML_LOG],
                       .libraries = gml_artifact_libraries(l->program, &l->arena)};
     return gml_cc_link(&job, l->diags);
 }
@@ -200,7 +213,7 @@ static gml_status put_library(linking *l)
     gml_writer *writer = &l->out.library;
     gml_file linked;
     gml_file_sink behind = {.writer = writer};
-    GML_TRY(gml_file_map(temporary(l, "model.so"), &linked, l->diags));
+    GML_TRY(gml_file_map(l->paths[GML_LIBRARY], &linked, l->diags));
     char *bytes = gml_arena_copy(&l->arena, linked.data, linked.size);
     size_t len = linked.size;
     gml_file_unmap(&linked);
@@ -285,12 +298,15 @@ gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
     l.name = model_name(&l);
     if (options->weights_beside)
         l.weights = gml_weights_path(&l.arena, options->output);
-    char *folder = gml_arena_printf(&l.arena, "%s.XXXXXX", options->output);
+    /* A path that began with a dash would be an option of the compiler. */
+    char *folder = gml_arena_printf(&l.arena, "%s%s.XXXXXX",
+                                    options->output[0] == '/' ? "" : "./", options->output);
     gml_status status = GML_OK;
     if (!mkdtemp(folder)) {
         status = io_fail(&l, options->output, "cannot be written");
     } else {
         l.folder = folder;
+        announce_temporaries(&l);
         status = link_in_folder(&l, object);
         remove_temporaries(&l);
     }

@@ -5,6 +5,7 @@
 
 #include <dlfcn.h>
 #include <elf.h>
+#include <errno.h>
 #include <string.h>
 
 bool gml_artifact_is(const void *bytes, size_t len)
@@ -63,8 +64,13 @@ gml_status gml_artifact_open(const char *path, const void *bytes, size_t len,
     gml_arena_init(&arena);
     /* without a slash dlopen would look in the system's folders */
     const char *file = strchr(path, '/') ? path : gml_arena_printf(&arena, "./%s", path);
+    errno = 0;
     artifact.library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    bool no_memory = !artifact.library && errno == ENOMEM;
     gml_arena_reset(&arena);
+    if (no_memory)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){.file = path},
+                        "no memory to open the library");
     if (!artifact.library)
         return gml_fail(diags, GML_E_INVALID, (gml_loc){.file = path},
                         "cannot be opened as a library: %s", dlerror());

@@ -42,14 +42,24 @@ static void print_identifier(const char *name, const char *kind, uint32_t number
         gml_str_putc(out, isalnum((unsigned char)*name) ? *name : '_');
 }
 
-static void print_dims(const gml_program *program, const gml_slot *slot, gml_str *out)
+/* A comment with the type. Symbols are called as the model likes: none may end the comment, or
+ * the line, and go on as code. */
+static void print_type_comment(const gml_program *program, const gml_slot *slot, gml_str *out)
 {
-    gml_str_printf(out, "%s[", gml_dtype_name(slot->dtype));
+    gml_str_printf(out, " /* %s[", gml_dtype_name(slot->dtype));
+    size_t start = out->len;
     for (int d = 0; d < slot->rank; d++) {
         gml_str_puts(out, d ? "," : "");
         gml_dim_print(&program->dims, slot->dims[d], out);
     }
-    gml_str_putc(out, ']');
+    for (size_t i = start; i < out->len; i++) {
+        unsigned char byte = (unsigned char)out->text[i];
+        bool is_mark = (byte == '/' && out->text[i - 1] == '*') ||
+                       (byte == '*' && out->text[i - 1] == '/');
+        if (byte < 0x20 || byte >= 0x7f || byte == '\\' || is_mark)
+            out->text[i] = '?';
+    }
+    gml_str_puts(out, "] */");
 }
 
 /* The symbols among the inputs' dimensions, in order of appearance: at most 32 matter. */
@@ -74,14 +84,35 @@ static symbols find_symbols(const gml_program *program)
     return s;
 }
 
+static void symbol_identifier(const gml_program *program, gml_dim dim, gml_str *out)
+{
+    gml_str_init(out);
+    gml_dim_print(&program->dims, dim, out);
+    for (size_t i = 0; i < out->len; i++)
+        if (!isalnum((unsigned char)out->text[i]))
+            out->text[i] = '_';
+}
+
+/* Names that differ may give one identifier: the second gets its number. */
 static void print_symbol(const gml_program *program, gml_dim dim, gml_str *out)
 {
+    symbols s = find_symbols(program);
     gml_str name;
-    gml_str_init(&name);
-    gml_dim_print(&program->dims, dim, &name);
-    gml_str_puts(out, "size_");
-    for (size_t i = 0; i < name.len; i++)
-        gml_str_putc(out, isalnum((unsigned char)name.text[i]) ? name.text[i] : '_');
+    symbol_identifier(program, dim, &name);
+    gml_str_printf(out, "size_%s", name.text);
+    for (unsigned i = 0; i < s.count && s.list[i] != dim; i++) {
+        gml_str other;
+        symbol_identifier(program, s.list[i], &other);
+        bool is_same = strcmp(other.text, name.text) == 0;
+        gml_str_reset(&other);
+        if (!is_same)
+            continue;
+        unsigned number = i + 1;
+        while (number < s.count && s.list[number] != dim)
+            number++;
+        gml_str_printf(out, "_%u", number);
+        break;
+    }
     gml_str_reset(&name);
 }
 
@@ -97,17 +128,13 @@ static void print_signature(const gml_program *program, const char *name, gml_st
         const gml_slot *slot = &program->slots.items[program->inputs[i]];
         gml_str_printf(out, ",\n    const %s *", c_type(slot->dtype));
         print_identifier(program->input_names[i], "in", i, out);
-        gml_str_puts(out, " /* ");
-        print_dims(program, slot, out);
-        gml_str_puts(out, " */");
+        print_type_comment(program, slot, out);
     }
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         const gml_slot *slot = &program->slots.items[program->outputs[i]];
         gml_str_printf(out, ",\n    %s *", c_type(slot->dtype));
         print_identifier(program->output_names[i], "out", i, out);
-        gml_str_puts(out, " /* ");
-        print_dims(program, slot, out);
-        gml_str_puts(out, " */");
+        print_type_comment(program, slot, out);
     }
     gml_str_puts(out, ")");
 }

@@ -135,7 +135,8 @@ static gml_status run_lowered(const gml_node *node, gml_rvalue *results, gml_dia
         size_t bytes = 0;
         if (constant && gml_tensor_bytes(constant, &bytes) && bytes)
             memcpy(outputs[r], constant->data, bytes);
-        done = done && constant;
+        /* Of nothing there is nothing to compute, however many rows it has. */
+        done = done && (constant || gml_tensor_numel(&results[r].tensor) == 0);
     }
     if (done)
         return GML_OK;

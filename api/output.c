@@ -3,6 +3,7 @@
 
 #include "api/output.h"
 
+#include "base/leftover.h"
 #include "frontend/npy.h"
 #include "frontend/tensor_file.h"
 
@@ -30,6 +31,8 @@ gml_status gml_output_open(gml_output_folder *folder, const char *path, gml_diag
         gml_output_close(folder);
         return status;
     }
+    if (folder->is_new)
+        gml_leftover_add(folder->path);
     char *hidden = gml_arena_printf(&folder->arena, "%s/.gemel-XXXXXX", path);
     if (!mkdtemp(hidden)) {
         gml_status status = fail_errno(diags, path, "cannot write into the folder");
@@ -37,6 +40,7 @@ gml_status gml_output_open(gml_output_folder *folder, const char *path, gml_diag
         return status;
     }
     folder->hidden = hidden;
+    gml_leftover_add(hidden);
     return GML_OK;
 }
 
@@ -132,7 +136,9 @@ static gml_status write_one(gml_output_folder *folder, size_t index, const gml_r
         gml_arena_printf(&folder->arena, "output_%zu.%s", index, is_array ? "npy" : "pb");
     const char *path = gml_arena_printf(&folder->arena, "%s/%s", folder->hidden, file);
     folder->files[index] = file;
+    folder->paths[index] = path;
     folder->n_files = index + 1;
+    gml_leftover_add(path);
     if (is_array)
         return gml_npy_write(path, &value->tensor, diags);
     gml_file_value message = to_file(value, &folder->arena);
@@ -154,37 +160,41 @@ static void show_final_paths(gml_output_folder *folder, gml_diags *diags)
     }
 }
 
-static const char *place(gml_output_folder *folder, const char *base, size_t index)
-{
-    return gml_arena_printf(&folder->arena, "%s/%s", base, folder->files[index]);
-}
-
 gml_status gml_output_write(gml_output_folder *folder, const gml_rvalue *values,
                             const char *const *names, size_t n_values, gml_diags *diags)
 {
     gml_status status = GML_OK;
     folder->files = gml_new_array(&folder->arena, const char *, n_values + 1);
+    folder->paths = gml_new_array(&folder->arena, const char *, n_values + 1);
     for (size_t i = 0; i < n_values && status == GML_OK; i++)
         status = write_one(folder, i, &values[i], names[i], diags);
     if (status != GML_OK) {
         show_final_paths(folder, diags);
         return status;
     }
+    const char **places = gml_new_array(&folder->arena, const char *, n_values + 1);
     for (size_t i = 0; i < n_values; i++)
-        if (rename(place(folder, folder->hidden, i), place(folder, folder->path, i)) != 0)
-            return fail_errno(diags, place(folder, folder->path, i), "cannot write");
+        places[i] = gml_arena_printf(&folder->arena, "%s/%s", folder->path, folder->files[i]);
+    for (size_t i = 0; i < n_values; i++) /* which takes no memory: none or all */
+        if (rename(folder->paths[i], places[i]) != 0)
+            return fail_errno(diags, places[i], "cannot write");
     folder->is_new = false;
     return GML_OK;
 }
 
 void gml_output_close(gml_output_folder *folder)
 {
-    for (size_t i = 0; folder->hidden && i < folder->n_files; i++)
-        (void)unlink(place(folder, folder->hidden, i)); /* gone already when all went well */
-    if (folder->hidden)
+    for (size_t i = 0; folder->hidden && i < folder->n_files; i++) {
+        (void)unlink(folder->paths[i]); /* gone already when all went well */
+        gml_leftover_drop(folder->paths[i]);
+    }
+    if (folder->hidden) {
         (void)rmdir(folder->hidden);
+        gml_leftover_drop(folder->hidden);
+    }
     if (folder->is_new)
         (void)rmdir(folder->path);
+    gml_leftover_drop(folder->path);
     gml_arena_reset(&folder->arena);
     *folder = (gml_output_folder){0};
 }

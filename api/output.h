@@ -20,6 +20,7 @@ typedef struct gml_output_folder {
     const char *path;
     const char *hidden; /* inside it, while open; NULL: none */
     const char **files; /* names of what was written, by output; NULL before */
+    const char **paths; /* where it is, in the hidden folder */
     size_t n_files;
     bool is_new; /* made by opening, and removed when nothing was written */
 } gml_output_folder;

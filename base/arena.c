@@ -45,7 +45,10 @@ typedef struct gml_arena_block {
 
 void gml_out_of_memory(size_t size)
 {
-    fprintf(stderr, "gemel: out of memory: %zu bytes asked for\n", size);
+    if (size != 0)
+        fprintf(stderr, "gemel: out of memory: %zu bytes asked for\n", size);
+    else
+        fputs("gemel: out of memory\n", stderr);
     abort();
 }
 

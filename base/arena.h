@@ -37,7 +37,7 @@ char *gml_arena_text(gml_arena *arena, const char *text, size_t len);
 char *gml_arena_printf(gml_arena *arena, const char *format, ...) GML_PRINTF(2, 3);
 char *gml_arena_vprintf(gml_arena *arena, const char *format, va_list args);
 
-/* Prints that `size` bytes could not be had, and aborts. */
+/* Prints that `size` bytes (0: nobody knows how many) could not be had, and aborts. */
 _Noreturn void gml_out_of_memory(size_t size);
 
 #define gml_new(arena, type) ((type *)gml_arena_alloc((arena), sizeof(type)))

@@ -3,6 +3,8 @@
 
 #include "base/file.h"
 
+#include "base/leftover.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -101,6 +103,7 @@ static char *concat(const char *a, const char *b)
 
 static void forget_writer(gml_writer *writer)
 {
+    gml_leftover_drop(writer->temp);
     free(writer->path);
     free(writer->temp);
     *writer = (gml_writer){.error = 0};
@@ -115,6 +118,7 @@ static int create_beside(const char *path, char **out_temp)
         char *temp = concat(path, suffix);
         int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (fd >= 0) {
+            gml_leftover_add(temp);
             *out_temp = temp;
             return fd;
         }
@@ -137,6 +141,7 @@ gml_status gml_writer_open(gml_writer *writer, const char *path, gml_diags *diag
         int error = errno;
         close(fd);
         unlink(temp);
+        gml_leftover_drop(temp);
         free(temp);
         return fail_errno(diags, path, "cannot create", error);
     }

@@ -47,6 +47,10 @@ bool gml_cli_pair(gml_arena *arena, const char *text, const char **out_name,
                   int64_t *out_value);
 bool gml_cli_double(const char *text, double *out_value);
 
+/* What happens when there is no memory, or a signal ends the program: temporaries are removed;
+ * the exit status is 5, or the signal's. */
+void gml_cli_prepare_ending(void);
+
 #define GML_CLI_PASSES 32 /* that one command may leave out */
 
 /* True when `name` is a pass that may be left out; else says on standard error why not. */

@@ -1,5 +1,6 @@
 /* cli/export.c - gemel export: the networks of models/ as ONNX files. */
 #include "cli/cli.h"
+#include "cli/json.h"
 #include "cli/progress.h"
 #include "models/models.h"
 
@@ -125,14 +126,6 @@ static bool handle(void *context, const char *name, const char *value)
 
 /* ---- the list ---------------------------------------------------------------------------- */
 
-static int print_json(json_t *json)
-{
-    int failed = json_dumpf(json, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(json);
-    return failed != 0 ? 5 : 0;
-}
-
 static int list_networks(bool as_json)
 {
     size_t count = 0;
@@ -148,7 +141,7 @@ static int list_networks(bool as_json)
             printf("%-10s %s%s%s\n", network->name, network->doc,
                    *network->variants != '\0' ? "; variants: " : "", network->variants);
     }
-    return as_json ? print_json(array) : 0;
+    return as_json ? gml_json_print(array) : 0;
 }
 
 /* ---- one network ------------------------------------------------------------------------- */
@@ -193,10 +186,11 @@ static int report(const request *r, const gml_network *network, uint64_t paramet
         variant = first;
     }
     if (r->json)
-        return print_json(json_pack(
-            "{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "name", network->name, "variant", variant,
-            "file", r->output, "bytes", (json_int_t)bytes, "parameters", (json_int_t)parameters,
-            "opset", (json_int_t)r->options.opset, "seed", (json_int_t)r->seed));
+        return gml_json_print(
+            json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "name", network->name, "variant",
+                      variant, "file", gml_json_text(r->output), "bytes", (json_int_t)bytes,
+                      "parameters", (json_int_t)parameters, "opset",
+                      (json_int_t)r->options.opset, "seed", (json_int_t)r->seed));
     printf("%s: %s%s%s, %" PRIu64 " parameters, %.1f MB\n", r->output, network->name,
            *variant != '\0' ? " " : "", variant, parameters, (double)bytes / 1e6);
     return 0;

@@ -112,15 +112,16 @@ static void print_text(request *r, const gml_model *model, const gml_summary *s)
 /* A number, or the expression as text. */
 static json_t *json_dim(request *r, const gml_module *module, gml_dim dim)
 {
-    return gml_dim_is_const(dim) ? json_integer(dim) : json_string(dim_text(r, module, dim));
+    return gml_dim_is_const(dim) ? json_integer(dim) : gml_json_text(dim_text(r, module, dim));
 }
 
 static json_t *json_ports(const gml_port *ports, size_t n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(
-            list, json_pack("{s:s, s:s}", "name", ports[i].name, "type", ports[i].type));
+        json_array_append_new(list,
+                              json_pack("{s:o, s:o}", "name", gml_json_text(ports[i].name),
+                                        "type", gml_json_text(ports[i].type)));
     return list;
 }
 
@@ -128,8 +129,9 @@ static json_t *json_ops(request *r, const gml_summary *s)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < s->n_ops; i++) {
-        json_t *op = json_pack("{s:s, s:s, s:I}", "domain", s->ops[i].domain, "op",
-                               s->ops[i].op, "count", (json_int_t)s->ops[i].count);
+        json_t *op =
+            json_pack("{s:o, s:o, s:I}", "domain", gml_json_text(s->ops[i].domain), "op",
+                      gml_json_text(s->ops[i].op), "count", (json_int_t)s->ops[i].count);
         if (s->module)
             json_object_set_new(op, "macs", json_dim(r, s->module, s->ops[i].macs));
         json_array_append_new(list, op);
@@ -157,9 +159,7 @@ static void print_json(request *r, const gml_model *model, const gml_summary *s)
     json_object_set_new(root, "nodes", json_integer((json_int_t)s->n_nodes));
     json_object_set_new(root, "operators", json_ops(r, s));
     json_object_set_new(root, "unsupported", json_array());
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
+    (void)gml_json_print(root); /* whoever called looks at the stream */
 }
 
 /* What cannot be read or is not supported, for programs. */
@@ -170,15 +170,13 @@ static void print_json_faults(const request *r)
         const gml_diag *diag = &r->diags.list.items[i];
         json_t *notes = json_array();
         for (size_t k = 0; k < diag->notes.count; k++)
-            json_array_append_new(notes, json_string(diag->notes.items[k]));
-        json_array_append_new(list,
-                              json_pack("{s:s?, s:s?, s:s, s:o}", "node", diag->loc.node, "op",
-                                        diag->loc.op, "text", diag->text, "notes", notes));
+            json_array_append_new(notes, gml_json_text(diag->notes.items[k]));
+        json_array_append_new(list, json_pack("{s:o, s:o, s:o, s:o}", "node",
+                                              gml_json_text(diag->loc.node), "op",
+                                              gml_json_text(diag->loc.op), "text",
+                                              gml_json_text(diag->text), "notes", notes));
     }
-    json_t *root = json_pack("{s:o}", "unsupported", list);
-    json_dumpf(root, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(root);
+    (void)gml_json_print(json_pack("{s:o}", "unsupported", list));
 }
 
 /* ---- the verb -----------------------------------------------------------------------------

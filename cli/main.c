@@ -29,6 +29,7 @@ static void print_help(FILE *out)
 
 int main(int argc, char **argv)
 {
+    gml_cli_prepare_ending();
     if (argc < 2) {
         print_help(stderr);
         return 2;

@@ -1,7 +1,9 @@
 /* cli/run.c - gemel run: one inference. */
 #include "api/output.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "cli/given.h"
+#include "cli/json.h"
 #include "cli/show.h"
 
 #include <stdio.h>
@@ -61,6 +63,16 @@ static bool handle(void *context, const char *name, const char *value)
 /* ---- outputs -------------------------------------------------------------------
  */
 
+static json_t *json_path(const gml_output_folder *folder, size_t i)
+{
+    gml_str path;
+    gml_str_init(&path);
+    gml_str_printf(&path, "%s/%s", folder->path, folder->files[i]);
+    json_t *json = gml_json_text(path.text);
+    gml_str_reset(&path);
+    return json;
+}
+
 static void report_json(const gml_port *ports, const gml_rvalue *outputs, size_t n,
                         const gml_output_folder *folder)
 {
@@ -68,10 +80,9 @@ static void report_json(const gml_port *ports, const gml_rvalue *outputs, size_t
     for (size_t i = 0; i < n; i++) {
         json_t *item = gml_show_json(&outputs[i], folder->hidden ? -1 : GML_JSON_ELEMENTS);
         json_t *object = json_object();
-        json_object_set_new(object, "name", json_string(ports[i].name));
+        json_object_set_new(object, "name", gml_json_text(ports[i].name));
         if (folder->hidden)
-            json_object_set_new(object, "file",
-                                json_sprintf("%s/%s", folder->path, folder->files[i]));
+            json_object_set_new(object, "file", json_path(folder, i));
         json_object_set_new(object, "value", item);
         json_array_append_new(list, object);
     }

@@ -136,6 +136,13 @@ static json_t *json_float(double value)
     return json_real(value);
 }
 
+/* What jansson's integers cannot hold is written as text. */
+static json_t *json_unsigned(uint64_t value)
+{
+    return value <= INT64_MAX ? json_integer((json_int_t)value)
+                              : json_sprintf("%" PRIu64, value);
+}
+
 static json_t *json_element(const gml_tensor *tensor, int64_t i)
 {
     switch (gml_dtype_get_class(tensor->dtype)) {
@@ -146,8 +153,8 @@ static json_t *json_element(const gml_tensor *tensor, int64_t i)
     }
     case GML_CLASS_BOOL: return json_boolean(gml_host_get_int(tensor, i) != 0);
     case GML_CLASS_FLOAT: return json_float(gml_host_get_float(tensor, i));
-    case GML_CLASS_SIGNED:
-    case GML_CLASS_UNSIGNED: return json_integer(gml_host_get_int(tensor, i));
+    case GML_CLASS_UNSIGNED: return json_unsigned((uint64_t)gml_host_get_int(tensor, i));
+    case GML_CLASS_SIGNED: return json_integer(gml_host_get_int(tensor, i));
     case GML_CLASS_COMPLEX:
     case GML_CLASS_NONE: break;
     }

@@ -399,7 +399,18 @@ const gml_expr *gml_reduce(gml_lower *x, gml_reduce_op op, const gml_axis *axis,
 const gml_expr *gml_reduce_over(gml_lower *x, gml_reduce_op op, const gml_axis *const *axes,
                                 unsigned n_axes, const gml_expr *body)
 {
-    return gml_expr_reduce(x->kernel, op, axes, n_axes, body);
+    /* An axis without extent goes outermost: 2^40 times nothing is no work. */
+    const gml_axis *ordered[GML_MAX_AXES];
+    for (unsigned i = 0; i < n_axes; i++)
+        ordered[i] = axes[i];
+    for (unsigned i = 1; i < n_axes; i++) {
+        if (axes[i]->extent == 0) {
+            ordered[0] = axes[i];
+            ordered[i] = axes[0];
+            break;
+        }
+    }
+    return gml_expr_reduce(x->kernel, op, ordered, n_axes, body);
 }
 
 gml_dtype gml_accumulator(gml_dtype dtype)

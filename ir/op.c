@@ -329,8 +329,7 @@ static int64_t small_count(const gml_type *type)
         return -1;
     int64_t count = 1;
     for (int d = 0; d < type->rank; d++) {
-        count *= type->dims[d];
-        if (count > GML_SMALL)
+        if (__builtin_mul_overflow(count, type->dims[d], &count) || count > GML_SMALL)
             return -1;
     }
     return count;
@@ -499,9 +498,12 @@ gml_status gml_node_infer(gml_node *node, gml_diags *diags)
     gml_module *module = node->graph->module;
     GML_TRY(check_counts(node, diags));
     GML_TRY(check_attrs(node, diags));
-    for (int k = 0; k < node->op->min_in; k++)
+    /* Of a list of operands none may be left out, but by those that run regions. */
+    bool is_list = node->op->max_in < 0 && !node->op->host;
+    uint32_t n_needed = is_list ? node->n_operands : (uint32_t)node->op->min_in;
+    for (uint32_t k = 0; k < n_needed; k++)
         if (!node->operands[k])
-            return gml_fail(diags, GML_E_INVALID, node->loc, "operand %d is missing", k);
+            return gml_fail(diags, GML_E_INVALID, node->loc, "operand %u is missing", k);
     gml_infer cx = {node, module, &module->arena, &module->dims, diags};
     GML_TRY(node->op->infer(&cx));
     if (node->op->traits & GML_FORWARDS) {

@@ -275,31 +275,45 @@ static const char *type_text(gml_parser *p, const gml_type *type)
     return text;
 }
 
-static void note_written(gml_parser *p, gml_value *value)
+static void note_written(gml_parser *p, gml_value *value, gml_loc loc)
 {
-    gml_written_type written = {value, value->type};
+    gml_written_type written = {value, value->type, loc};
     gml_push(arena_of(p), &p->written, written);
 }
 
-/* Inferring a node infers its regions once more; what the text states of them stands. */
-static void restore_written(gml_parser *p)
+static bool agree(const gml_type *written, const gml_type *inferred)
 {
-    for (size_t i = 0; i < p->written.count; i++)
-        p->written.items[i].value->type = p->written.items[i].type;
+    return inferred->kind == GML_TYPE_UNKNOWN || written->kind == GML_TYPE_UNKNOWN ||
+           gml_type_accepts(written, inferred) || gml_type_accepts(inferred, written);
+}
+
+/* Inferring a node infers its regions once more; what the text states of them stands, unless
+ * it cannot be so: the parameter of a body whose first value is of another rank. */
+static gml_status restore_written(gml_parser *p)
+{
+    gml_status status = GML_OK;
+    for (size_t i = 0; i < p->written.count; i++) {
+        const gml_written_type *written = &p->written.items[i];
+        gml_type *type = &written->value->type;
+        if (!agree(&written->type, type))
+            status = gml_fail(p->diags, GML_E_TYPE, written->loc,
+                              "a value of a region is written as %s and inferred as %s",
+                              type_text(p, &written->type), type_text(p, type));
+        *type = written->type;
+    }
+    return status;
 }
 
 /* Gives result `i` the type that was written. */
 static void set_type(gml_parser *p, gml_node *node, uint32_t i, const gml_type *written)
 {
     gml_type *type = &node->results[i].type;
-    bool agrees = type->kind == GML_TYPE_UNKNOWN || written->kind == GML_TYPE_UNKNOWN ||
-                  gml_type_accepts(written, type) || gml_type_accepts(type, written);
-    if (!agrees)
+    if (!agree(written, type))
         p->status = gml_fail(p->diags, GML_E_TYPE, node->loc,
                              "result %u is written as %s and inferred as %s", i,
                              type_text(p, written), type_text(p, type));
     *type = *written;
-    note_written(p, &node->results[i]);
+    note_written(p, &node->results[i], node->loc);
 }
 
 static bool all_unknown(const gml_type *types, uint32_t count)
@@ -387,7 +401,7 @@ static gml_status parse_params(gml_parser *p, gml_graph *graph, labels *defined)
         GML_TRY(gml_parser_expect(p, ":"));
         GML_TRY(gml_parse_type(p, &type));
         gml_value *value = gml_graph_add_param(graph, NULL, type);
-        note_written(p, value);
+        note_written(p, value, loc);
         GML_TRY(define(p, &param, value, loc));
         gml_push(arena_of(p), defined, param);
     }
@@ -473,7 +487,7 @@ static void reserve_fresh_names(gml_parser *p)
 static gml_status parse_text(gml_parser *p)
 {
     GML_TRY(gml_parse_graph(p, NULL, &p->module->main));
-    restore_written(p);
+    GML_TRY(restore_written(p));
     gml_parser_skip(p);
     if (*p->at != '\0')
         return gml_parser_expected(p, "the end of the text");

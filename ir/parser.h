@@ -21,6 +21,7 @@ typedef struct gml_bare_tensor {
 typedef struct gml_written_type {
     gml_value *value;
     gml_type type;
+    gml_loc loc;
 } gml_written_type;
 
 typedef struct gml_parser {

@@ -29,7 +29,7 @@ gml_status gml_infer_scale(gml_infer *cx, unsigned k)
         return GML_OK;
     GML_TRY(gml_infer_axis(cx, gml_node_int(cx->node, "axis", 1), data->rank, &axis));
     int64_t block = gml_node_int(cx->node, "block_size", 0);
-    if (block < 0)
+    if (block < 0 || !gml_dim_is_const(block))
         return gml_infer_fail(cx, GML_E_INVALID, "block_size is %lld", (long long)block);
     if (scale->rank != (block ? data->rank : 1))
         return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has rank %d, not %d", k, scale->rank,

@@ -51,6 +51,10 @@ void gml_reshape_index(gml_lower *x, const gml_type *from, const gml_type *to,
     prefix_products(x->kernel->dims, to, b);
     dim_run in = {0, 0};
     dim_run out = {0, 0};
+    const gml_expr *const none[1] = {NULL};
+    if (index == NULL) /* of a scalar */
+        index = none;
+    const gml_dim *to_dims = to->rank == 0 ? b : to->dims;
     while (in.end < from->rank) {
         next_runs(a, from->rank, b, to->rank, &in, &out);
         int n_in = in.end - in.begin;
@@ -59,7 +63,7 @@ void gml_reshape_index(gml_lower *x, const gml_type *from, const gml_type *to,
             out_index[in.begin] = index[out.begin];
             continue;
         }
-        const gml_expr *flat = gml_flatten(x, n_out, to->dims + out.begin, index + out.begin);
+        const gml_expr *flat = gml_flatten(x, n_out, to_dims + out.begin, index + out.begin);
         gml_unflatten(x, flat, n_in, from->dims + in.begin, out_index + in.begin);
     }
 }

@@ -292,6 +292,23 @@ static gml_status run_phases(gml_instance *instance, const gml_step *step, char 
     return GML_OK;
 }
 
+/* True when no result has an element. The loops of such a kernel may still be long: over 2^40
+ * rows of none. */
+static bool makes_nothing(const gml_instance *instance, const gml_step *step)
+{
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
+        const gml_slot *slot = &instance->program->slots.items[step->outputs[i]];
+        bool is_empty = false;
+        for (int d = 0; d < slot->rank; d++) {
+            int64_t size = 1;
+            is_empty |= gml_instance_dim(instance, slot->dims[d], &size) && size == 0;
+        }
+        if (!is_empty)
+            return false;
+    }
+    return true;
+}
+
 static gml_status run_kernel(gml_instance *instance, const gml_step *step, gml_diags *diags)
 {
     gml_loc loc = gml_step_loc(step);
@@ -310,6 +327,8 @@ static gml_status run_kernel(gml_instance *instance, const gml_step *step, gml_d
     }
     char *scratch = NULL;
     size_t scratch_size = 0;
+    if (makes_nothing(instance, step))
+        return GML_OK;
     GML_TRY(gml_instance_workspace(instance, step, mem, &scratch, &scratch_size, diags));
     return run_phases(instance, step, scratch, scratch_size, diags);
 }

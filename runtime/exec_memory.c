@@ -106,7 +106,8 @@ gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc
     const gml_slot *s = &instance->program->slots.items[slot];
     gml_tensor shape;
     if (!gml_instance_shape(instance, slot, &shape))
-        return gml_fail(diags, GML_E_INTERNAL, loc, "the size of value %s is not known",
+        return gml_fail(diags, GML_E_SHAPE, loc,
+                        "value %s has no size: one overflows, or nothing decides it",
                         s->name != NULL ? s->name : "without a name");
     gml_status status =
         gml_rvalue_alloc(&instance->values[slot], shape.dtype, shape.rank, shape.dims);

@@ -123,6 +123,44 @@ static void run_of_taps(tile *t, LLVMValueRef a_at, LLVMValueRef b_at)
     }
 }
 
+static LLVMTypeRef vector_of(const tile *t)
+{
+    return LLVMVectorType(t->e->be->f32, t->lanes);
+}
+
+static LLVMValueRef room_of(const tile *t, unsigned i)
+{
+    return float_at(t->e, t->room, gml_ll_int(t->e, (int64_t)(i * t->lanes)));
+}
+
+static void clear_sums(tile *t)
+{
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        t->sums[i] = LLVMConstNull(vector_of(t));
+}
+
+/* Adds the sums of a chain to those of the chains before. */
+static void add_sums(tile *t)
+{
+    gml_emit *e = t->e;
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++) {
+        LLVMValueRef so_far = LLVMBuildLoad2(e->b, vector_of(t), room_of(t, i), "");
+        LLVMBuildStore(e->b, LLVMBuildFAdd(e->b, so_far, t->sums[i], ""), room_of(t, i));
+    }
+}
+
+static void sums_to_room(const tile *t)
+{
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        LLVMBuildStore(t->e->b, t->sums[i], room_of(t, i));
+}
+
+static void sums_from_room(tile *t)
+{
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        t->sums[i] = LLVMBuildLoad2(t->e->b, vector_of(t), room_of(t, i), "");
+}
+
 /* The runs of taps from `level` on. */
 static void runs_of_taps(tile *t, unsigned level, LLVMValueRef a_at, LLVMValueRef b_at)
 {
@@ -137,13 +175,20 @@ static void runs_of_taps(tile *t, unsigned level, LLVMValueRef a_at, LLVMValueRe
     for (unsigned i = level + 1; i < g->n_taps; i++)
         inside = gml_dim_mul(e->kernel->dims, inside, g->taps[i].extent);
     gml_loop loop;
+    bool chains = g->in_chains && level <= g->chain; /* sums live in `room` */
     gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, g->taps[level].extent), 1,
-                   t->sums, n_sums);
-    memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
+                   t->sums, chains ? 0 : n_sums);
+    if (!chains)
+        memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
+    if (g->in_chains && level == g->chain)
+        clear_sums(t);
     runs_of_taps(t, level + 1, float_at(e, a_at, times(e, loop.counter, g->taps[level].stride)),
                  float_at(e, b_at, times(e, loop.counter, inside)));
-    gml_loop_end(e, &loop, t->sums);
-    memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
+    if (g->in_chains && level == g->chain)
+        add_sums(t);
+    gml_loop_end(e, &loop, chains ? NULL : t->sums);
+    if (!chains)
+        memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
 }
 
 /* ---- the epilogue -------------------------------------------------------------------------
@@ -209,9 +254,7 @@ static void finish(const tile *t, LLVMValueRef first, LLVMValueRef column)
     LLVMValueRef end = gml_emit_dim(e, n->extent);
     bool ragged = !gml_dim_is_const(n->extent) || n->extent % g->nr != 0;
     if (!is_written_out(g))
-        for (unsigned i = 0; i < t->rows * g->vectors; i++)
-            LLVMBuildStore(e->b, t->sums[i],
-                           float_at(e, t->room, gml_ll_int(e, (int64_t)(i * t->lanes))));
+        sums_to_room(t);
     for (unsigned j = 0; j < g->vectors; j++) {
         gml_scope_push(e);
         e->axis[n->number] = add(e, column, gml_ll_int(e, (int64_t)(j * t->lanes)));
@@ -338,10 +381,14 @@ static void emit_tile(tile *t, int64_t steps, LLVMValueRef line, LLVMValueRef fi
     if (g->part + 1 == g->n_parts)
         ask_ahead(t, row, times(e, loop.counter, g->nr));
     if (g->first_tap) {
-        a = float_at(e, a, gml_ll_int(e, g->first_tap * g->taps[0].stride));
+        a = float_at(e, a, gml_ll_int(e, g->first_element));
         b = float_at(e, b, gml_ll_int(e, g->first_tap * g->nr));
     }
+    if (g->in_chains)
+        sums_to_room(t);
     runs_of_taps(t, 0, a, b);
+    if (g->in_chains)
+        sums_from_room(t);
     if (g->part + 1 == g->n_parts)
         finish(t, row, times(e, loop.counter, g->nr));
     else

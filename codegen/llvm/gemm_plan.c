@@ -9,6 +9,9 @@
 #define GML_B_IN_L2    (384 * 1024)
 /* More taps than these are cut into parts, unless all of A stays in L2 anyway. */
 #define GML_LONG_TAPS  832
+/* Products in one sum, at most where the taps divide, and at least. */
+#define GML_CHAIN      256
+#define GML_MIN_CHAIN  64
 /* Units that a product is cut into where that costs little, and bytes of positions that a unit
  * copies for itself. */
 #define GML_BANDS      16
@@ -139,6 +142,33 @@ static void choose_parts(gml_kernel *kernel, gml_gemm *g)
     gml_dim dims[3] = {gml_dim_ceil_div(kernel->dims, c->n->extent, g->nr), c->m->extent,
                        g->nr};
     g->sums = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "sums", GML_F32, 3, dims);
+}
+
+/* Cuts the innermost run of taps where it is long, and finds the level of the chains. */
+static void choose_chains(gml_gemm *g)
+{
+    int64_t depth = 1;
+    for (unsigned i = 0; i < g->n_taps; i++) {
+        if (!gml_dim_is_const(g->taps[i].extent) || !gml_dim_is_const(g->taps[i].stride))
+            return;
+        depth *= g->taps[i].extent;
+    }
+    gml_run *last = &g->taps[g->n_taps - 1];
+    if (depth <= GML_CHAIN)
+        return;
+    int64_t length = GML_CHAIN;
+    while (length >= GML_MIN_CHAIN && last->extent % length != 0)
+        length--;
+    if (last->extent > GML_CHAIN && length >= GML_MIN_CHAIN && g->n_taps < GML_MAX_RANK) {
+        g->taps[g->n_taps++] = (gml_run){length, last->stride};
+        *last = (gml_run){last->extent / length, last->stride * length};
+    }
+    int64_t inside = 1;
+    for (unsigned i = g->n_taps - 1; i > 0 && !g->in_chains; i--) {
+        inside *= g->taps[i].extent;
+        g->in_chains = inside >= GML_MIN_CHAIN;
+        g->chain = i - 1;
+    }
 }
 
 /* Cuts the rows into tiles of nearly equal size. */
@@ -273,6 +303,8 @@ void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_cont
     choose_parts(kernel, out);
     choose_tiles(kernel, out);
     choose_blocks(kernel, out);
+    if (out->n_parts == 1) /* after the bands, which read A anew */
+        choose_chains(out);
 }
 
 gml_gemm gml_gemm_part(const gml_gemm *g, unsigned part)
@@ -284,6 +316,8 @@ gml_gemm gml_gemm_part(const gml_gemm *g, unsigned part)
     int64_t depth = (g->c.k->extent + g->n_parts - 1) / g->n_parts;
     out.first_tap = depth * part;
     out.taps[0].extent = part + 1 < g->n_parts ? depth : g->c.k->extent - out.first_tap;
+    out.first_element = out.first_tap * g->taps[0].stride;
+    choose_chains(&out);
     return out;
 }
 

@@ -24,7 +24,11 @@ static gml_status infer(gml_infer *cx)
     if (theta->rank != 3 || theta->dims[1] != axes || theta->dims[2] != axes + 1)
         return gml_infer_fail(cx, GML_E_SHAPE, "theta is not of shape N, %lld, %lld",
                               (long long)axes, (long long)axes + 1);
-    gml_dim dims[5] = {size[0]};
+    if (gml_dim_is_const(theta->dims[0]) && gml_dim_is_const(size[0]) &&
+        theta->dims[0] != size[0])
+        return gml_infer_fail(cx, GML_E_SHAPE, "%lld matrices for a batch of %lld",
+                              (long long)theta->dims[0], (long long)size[0]);
+    gml_dim dims[5] = {theta->dims[0]};
     for (size_t i = 2; i < count; i++)
         dims[i - 1] = size[i];
     dims[count - 1] = axes;

@@ -59,6 +59,10 @@ static gml_str start(void)
 /* ---- ONNX ---------------------------------------------------------------------------------
  */
 
+/* Bytes that JSON, and UTF-8, must not see as they are. */
+#define GML_NASTY     "\"\\\n\x01\x7f\xc3\x28\xff*/ ?/"
+#define GML_NASTY_DIM UINT64_MAX /* a size whose name is that */
+
 /* A ValueInfoProto of a float tensor. */
 static void put_value(gml_str *graph, unsigned field, const char *name, const uint64_t *dims,
                       size_t rank)
@@ -69,7 +73,10 @@ static void put_value(gml_str *graph, unsigned field, const char *name, const ui
     gml_str value = start();
     for (size_t i = 0; i < rank; i++) {
         gml_str dim = start();
-        put_int(&dim, 1, dims[i]);
+        if (dims[i] == GML_NASTY_DIM)
+            put_text(&dim, 2, GML_NASTY "n");
+        else
+            put_int(&dim, 1, dims[i]);
         put_part(&shape, 1, &dim);
     }
     put_int(&tensor, 1, 1);
@@ -208,6 +215,18 @@ static gml_str make_escape(void)
     return make_model(&graph, 20);
 }
 
+/* y = op(x), and every name is nasty. */
+static gml_str make_nasty(const char *op)
+{
+    static const uint64_t dims[2] = {GML_NASTY_DIM, 3};
+    gml_str graph = start();
+    put_node(&graph, op, GML_NASTY "x", NULL, GML_NASTY "y");
+    put_text(&graph, 2, GML_NASTY "g");
+    put_value(&graph, 11, GML_NASTY "x", dims, 2);
+    put_value(&graph, 12, GML_NASTY "y", dims, 2);
+    return make_model(&graph, 20);
+}
+
 /* ---- files --------------------------------------------------------------------------------
  */
 
@@ -278,6 +297,10 @@ static void save_graphs(const char *folder)
     save(folder, "undefined", &bytes);
     bytes = make_single("Frobnicate", "x", "y", row, 2);
     save(folder, "unknown_op", &bytes);
+    bytes = make_nasty("Relu");
+    save(folder, "nasty", &bytes);
+    bytes = make_nasty(GML_NASTY "Op");
+    save(folder, "nasty_op", &bytes);
     bytes = make_escape();
     save(folder, "escape", &bytes);
 }

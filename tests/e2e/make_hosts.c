@@ -20,15 +20,6 @@ static void add_strings(onnx_model *m, const char *first, const char *second)
     }
 }
 
-static void add_string(onnx_model *m, Onnx__NodeProto *node, const char *name, const char *text)
-{
-    Onnx__AttributeProto *attr =
-        add_attr(m, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
-    attr->has_s = 1;
-    attr->s.data = (uint8_t *)model_text(m, text);
-    attr->s.len = strlen(text);
-}
-
 static void make_regex(onnx_model *m)
 {
     add_strings(m, "abba", "abab");

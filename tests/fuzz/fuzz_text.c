@@ -3,10 +3,18 @@
 #include "ir/text.h"
 #include "ir/verify.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What is wrong, for whoever reads the log. */
+static void stop(const gml_str *text, gml_diags *diags)
+{
+    fprintf(stderr, "%s\n%s", text->text, gml_diags_print(diags));
+    abort();
+}
 
 static void print_and_read_back(const gml_module *module, gml_diags *diags)
 {
@@ -19,10 +27,10 @@ static void print_and_read_back(const gml_module *module, gml_diags *diags)
     /* Elements that are not printed cannot be read back. */
     if (strstr(first.text, "{...") == NULL) {
         if (gml_text_parse(first.text, first.len, NULL, diags, &again) != GML_OK)
-            abort();
+            stop(&first, diags);
         gml_graph_print(again->main, &second);
         if (strcmp(first.text, second.text) != 0)
-            abort();
+            stop(&second, diags);
         gml_module_destroy(again);
     }
     gml_str_reset(&first);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Runs of one file; longer files are damaged at fewer places. */
-#define GML_MAX_RUNS 1500
+#define GML_MAX_RUNS 20000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -181,6 +181,16 @@ static inline void add_float(onnx_model *m, Onnx__NodeProto *node, const char *n
     attr->f = value;
 }
 
+static inline void add_string(onnx_model *m, Onnx__NodeProto *node, const char *name,
+                              const char *value)
+{
+    Onnx__AttributeProto *attr =
+        add_attr(m, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    attr->has_s = 1;
+    attr->s.len = strlen(value);
+    attr->s.data = gml_arena_copy(&m->arena, value, attr->s.len);
+}
+
 static inline void add_ints(onnx_model *m, Onnx__NodeProto *node, const char *name,
                             const int64_t *values, size_t count)
 {

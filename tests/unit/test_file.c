@@ -127,6 +127,21 @@ static void links_are_replaced_and_not_followed(void **state)
     gml_file_unmap(&file);
 }
 
+/* Whoever guesses the temporary's name puts a link there. */
+static void a_temporary_is_new(void **state)
+{
+    fixture *f = *state;
+    gml_file file;
+    char temporary[64];
+    assert_int_equal(gml_file_write(name(f, "victim"), "old", 3, &f->diags), GML_OK);
+    snprintf(temporary, sizeof temporary, "out.%ld-0.tmp", (long)getpid());
+    assert_int_equal(symlink("victim", name(f, temporary)), 0);
+    assert_int_equal(gml_file_write(name(f, "out"), "new", 3, &f->diags), GML_OK);
+    assert_int_equal(gml_file_map(name(f, "victim"), &file, &f->diags), GML_OK);
+    assert_memory_equal(file.data, "old", 3);
+    gml_file_unmap(&file);
+}
+
 static void bytes_may_be_written_over(void **state)
 {
     fixture *f = *state;
@@ -200,6 +215,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(written_files_read_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failure_leaves_the_old_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(links_are_replaced_and_not_followed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_temporary_is_new, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_may_be_written_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pages_are_forgotten_and_come_back, set_up, tear_down),
     };
