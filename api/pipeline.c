@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char standard_passes[] = "infer,expand,fold,dce,fuse,layout,fold";
+static const char standard_passes[] =
+    "infer,simplify,cse,recognise,expand,fold,cse,simplify,dce,fuse,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */
