@@ -43,14 +43,16 @@ def build(job: dict, device: str):
     return model, sim.make_optimizer(parameters, 1e-4, **kind), batches
 
 
-def summarise(job: dict, times: list[float], losses: list[float], device: str) -> dict:
+def summarise(job: dict, times: list[float], losses: list[float]) -> dict:
     rate = job["batch"] / spread(times)["median"]
     result = {"ms": {k: v * 1e3 for k, v in spread(times).items()}, "img_per_s": rate,
               "mfu": rate * sim.FLOP_PER_IMAGE / PEAK_FLOPS, "losses": losses,
               "finite": all(abs(v) < 1e6 for v in losses)}
-    if device == "cuda":
-        result["peak_memory_gb"] = torch.cuda.max_memory_allocated() / 1e9
     return result
+
+
+def peak_memory() -> dict:
+    return {"peak_memory_gb": torch.cuda.max_memory_allocated() / 1e9}
 
 
 def run_step(job: dict, device: str, report):
@@ -71,7 +73,8 @@ def run_step(job: dict, device: str, report):
         torch.cuda.reset_peak_memory_stats()
     times = time_runs(one, job["steps"], 1, device)
     losses = [float(v) for v in first + [one()]]
-    report("step", compile_s=compiled, **summarise(job, times, losses, device))
+    report("step", compile_s=compiled, **summarise(job, times, losses),
+           **(peak_memory() if device == "cuda" else {}))
     if job["graph"] and device == "cuda":
         run_graph(job, model, optimizer, batches, report)
 
@@ -97,34 +100,40 @@ def run_graph(job: dict, model, optimizer, batches, report):
             batch[name].copy_(tensor)
         graph.replay()
 
-    torch.cuda.reset_peak_memory_stats()
     times = time_runs(one, job["steps"], 1)
-    report("graph", **summarise(job, times, [float(value)], "cuda"))
+    report("graph", **summarise(job, times, [float(value)]))
+
+
+class Classifier(torch.nn.Module):
+    """ViT of the encoder's kind with a norm and a head of 1000 classes on the class token."""
+
+    def __init__(self, cfg: sim.Config, device: str, kind):
+        super().__init__()
+        drawn = sim.draw_parameters(cfg, device)
+        self.parameter = {n: drawn[n].detach().to(kind) for n in drawn
+                          if n.startswith(("cls", "patch_embed", "blocks"))}
+        self.model = sim.Model(cfg, self.parameter, {}, region=cfg.depth)
+        self.head = torch.randn(1000, cfg.width, device=device, dtype=kind) / cfg.width**0.5
+        self.scale = torch.ones(cfg.width, device=device, dtype=kind)
+
+    def forward(self, x):
+        model, cfg = self.model, self.model.cfg
+        weight = self.parameter["patch_embed.proj.weight"].flatten(1)
+        tokens = torch.nn.functional.linear(model.patches(x), weight,
+                                            self.parameter["patch_embed.proj.bias"])
+        tokens = tokens + model.encoder_table[1:]
+        tokens = torch.cat([self.parameter["cls_token"].expand(len(x), -1, -1), tokens], 1)
+        tokens = model.blocks(tokens, "blocks.", cfg.depth, cfg.heads)
+        last = torch.nn.functional.layer_norm(tokens[:, 0], (cfg.width,), self.scale, None,
+                                              sim.LN_EPS)
+        return last @ self.head.T
 
 
 def run_inference(job: dict, device: str, report):
-    """ViT-B/16 with a head of 1000 classes, all in bf16, replayed from CUDA graphs."""
+    """All in bf16, replayed from CUDA graphs."""
     cfg = sim.TINY if job["tiny"] else sim.VIT_B
     kind = torch.bfloat16 if device == "cuda" else torch.float32
-    names = [n for n in sim.parameter_shapes(cfg) if n.startswith(("cls", "patch_embed", "blocks"))]
-    drawn = sim.draw_parameters(cfg, device)
-    parameters = {n: drawn[n].detach().to(kind) for n in names}
-    model = sim.Model(cfg, parameters, {}, region=cfg.depth)
-    model.decoder_table = None
-    head = torch.randn(1000, cfg.width, device=device, dtype=kind) / cfg.width**0.5
-    scale = torch.ones(cfg.width, device=device, dtype=kind)
-
-    def classify(x):
-        patches = model.patches(x)
-        weight = parameters["patch_embed.proj.weight"].flatten(1)
-        tokens = torch.nn.functional.linear(patches, weight, parameters["patch_embed.proj.bias"])
-        tokens = tokens + model.encoder_table[1:]
-        tokens = torch.cat([parameters["cls_token"].expand(len(x), -1, -1), tokens], 1)
-        tokens = model.blocks(tokens, "blocks.", cfg.depth, cfg.heads)
-        last = torch.nn.functional.layer_norm(tokens[:, 0], (cfg.width,), scale, None, sim.LN_EPS)
-        return last @ head.T
-
-    compiled = torch.compile(classify, dynamic=False) if job["mode"] != "eager" else classify
+    compiled = torch.compile(Classifier(cfg, device, kind), dynamic=False)
     for batch in job["batches"]:
         images = [torch.randn(batch, 3, cfg.image, cfg.image, device=device, dtype=kind)
                   for _ in range(2)]
@@ -151,6 +160,43 @@ def run_inference(job: dict, device: str, report):
                us={k: v * 1e6 for k, v in spread(times).items()})
 
 
+def run_onnxruntime(job: dict, device: str, report):
+    """The same network in fp16, operands and results already on the device."""
+    import numpy
+    import onnxruntime  # where it is not installed, the job is not begun
+    cfg = sim.TINY if job["tiny"] else sim.VIT_B
+    kind = torch.float16 if device == "cuda" else torch.float32
+    provider = "CUDAExecutionProvider" if device == "cuda" else "CPUExecutionProvider"
+    module = Classifier(cfg, device, kind).eval()
+    for batch in job["batches"]:
+        x = torch.randn(batch, 3, cfg.image, cfg.image, device=device, dtype=kind)
+        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+            file = os.path.join(folder, "vit.onnx")
+            torch.onnx.export(module, (x,), file, input_names=["x"], output_names=["y"],
+                              dynamo=True, verbose=False)
+            session = onnxruntime.InferenceSession(file, providers=[provider])
+        y = torch.empty(batch, 1000, device=device, dtype=kind)
+        binding = session.io_binding()
+        numpy_type = "float16" if kind == torch.float16 else "float32"
+        for bind, name, tensor in ((binding.bind_input, "x", x), (binding.bind_output, "y", y)):
+            bind(name, device, 0, numpy.dtype(numpy_type).type, tuple(tensor.shape),
+                 tensor.data_ptr())
+
+        def one():
+            session.run_with_iobinding(binding)
+
+        times = []
+        for _ in range(10 if not job["tiny"] else 3):
+            begin = time.perf_counter()
+            one()
+            binding.synchronize_outputs()
+            times.append(time.perf_counter() - begin)
+        times = times[2:] or times
+        report("inference", batch=batch, img_per_s=batch / spread(times)["median"],
+               us={k: v * 1e6 for k, v in spread(times).items()},
+               error=float((y - module(x)).norm() / y.norm()))
+
+
 def run_job(text: str):
     job = json.loads(text)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -159,7 +205,11 @@ def run_job(text: str):
     def report(kind, **fields):
         print("RESULT " + json.dumps({"kind": kind, **fields}), flush=True)
 
-    (run_inference if job["what"] == "inference" else run_step)(job, device, report)
+    if job.get("attention") == "cudnn" and device == "cuda":
+        torch.backends.cuda.enable_flash_sdp(False)
+        torch.backends.cuda.enable_mem_efficient_sdp(False)
+    {"step": run_step, "inference": run_inference, "onnxruntime": run_onnxruntime}[job["what"]](
+        job, device, report)
 
 
 # ---- all of them ---------------------------------------------------------------------------------
@@ -184,6 +234,7 @@ def run_apart(section: Section, name: str, job: dict, limit: float, cache: str):
                 kind = fields.pop("kind")
                 section.record(name + (", CUDA graph" if kind == "graph" else ""),
                                **{"mode": job["mode"], "region": job["region"],
+                                  "attention": job.get("attention"),
                                   "batch": job.get("batch"), **fields})
         if process.returncode > 0:
             log.seek(0)
@@ -193,21 +244,34 @@ def run_apart(section: Section, name: str, job: dict, limit: float, cache: str):
 
 def step_jobs(tiny: bool) -> list[tuple[str, dict, float]]:
     """Name, job and the seconds it is likely to take; the most wanted first."""
-    def job(mode, batch, graph=False):
+    def job(mode, batch, graph=False, attention="default"):
         return {"what": "step", "mode": mode, "batch": batch, "graph": graph, "tiny": tiny,
+                "attention": attention,
                 "region": 3 if mode != "eager" else 12, "steps": 2 if tiny else STEPS}
 
     large, middle, small = (4, 3, 2) if tiny else (1024, 512, 128)
     inference = {"what": "inference", "mode": "compile", "region": 12, "tiny": tiny,
                  "batches": [1, 2] if tiny else [1, 8, 256]}
-    return [(f"step, compile, batch {large}", job("compile", large), 75),
+    runtime = {**inference, "what": "onnxruntime", "mode": "ONNX Runtime"}
+    return [(f"step, compile, cuDNN attention, batch {large}",
+             job("compile", large, attention="cudnn"), 60),
+            (f"step, compile, batch {large}", job("compile", large), 60),
             (f"step, compile, batch {small}", job("compile", small, True), 60),
             (f"step, eager, batch {large}", job("eager", large), 25),
             ("inference, compile", inference, 45),
             (f"step, compile, batch {middle}", job("compile", middle, True), 60),
-            (f"step, max-autotune, batch {large}", job("max-autotune", large), 120),
+            ("inference, ONNX Runtime", runtime, 30),
+            (f"step, max-autotune, batch {large}", job("max-autotune", large), 145),
             (f"step, eager, batch {middle}", job("eager", middle), 20),
             (f"step, eager, batch {small}", job("eager", small), 18)]
+
+
+def has_onnxruntime(device: str) -> bool:
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return device == "cpu" or "CUDAExecutionProvider" in onnxruntime.get_available_providers()
 
 
 def smaller(job: dict) -> dict:
@@ -225,7 +289,10 @@ def main():
     for name, job, seconds in step_jobs(section.smoke):
         if section.args.only and not any(word in name for word in section.args.only):
             continue
-        seconds = seconds if not section.smoke else 30
+        if job["what"] == "onnxruntime" and not has_onnxruntime(section.device):
+            section.skip(name, "ONNX Runtime with its CUDA provider is not installed")
+            continue
+        seconds = seconds if not section.smoke else 60
         if section.left() < seconds:
             section.skip(name, f"{section.left():.0f} s left, {seconds:.0f} s wanted")
             continue
