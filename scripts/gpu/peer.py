@@ -5,6 +5,7 @@ Every mode is a process of its own: one that runs out of memory or time stops no
 compiled in regions of a few, once for all that are alike, since compiling all 34 unrolled takes
 longer than measuring; `region` in the results says how many blocks lie in one.
 """
+import ctypes
 import json
 import os
 import signal
@@ -214,6 +215,11 @@ def run_job(text: str):
 
 # ---- all of them ---------------------------------------------------------------------------------
 
+def die_with_parent():
+    """Between fork and exec: when this program is killed, so is the one that measures."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def run_apart(section: Section, name: str, job: dict, limit: float, cache: str):
     """Records what the process reports; its end, or the limit, in seconds, kills all of its group."""
     environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "PYTHONUNBUFFERED": "1",
@@ -221,7 +227,7 @@ def run_apart(section: Section, name: str, job: dict, limit: float, cache: str):
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen([sys.executable, __file__, "--job", json.dumps(job)], text=True,
                                    stdout=subprocess.PIPE, stderr=log, env=environment,
-                                   start_new_session=True)
+                                   start_new_session=True, preexec_fn=die_with_parent)
         try:
             out, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
