@@ -167,6 +167,19 @@ void gml_node_remove(gml_node *node)
     unlink_node(node);
 }
 
+static void append_assumptions(gml_graph *graph, gml_assumptions *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        gml_push(&graph->module->arena, &graph->assumptions, from->items[i]);
+    from->count = 0;
+}
+
+void gml_node_retire(gml_node *node)
+{
+    append_assumptions(node->graph, &node->assumptions);
+    gml_node_remove(node);
+}
+
 void gml_node_move(gml_node *node, gml_node *before)
 {
     if (node == before)
@@ -186,6 +199,7 @@ void gml_node_transfer(gml_node *node, gml_graph *graph)
 
 void gml_graph_splice(gml_graph *region, gml_node *before)
 {
+    append_assumptions(before->graph, &region->assumptions);
     while (region->first) {
         gml_node *node = region->first;
         gml_node_transfer(node, before->graph);

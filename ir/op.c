@@ -224,6 +224,46 @@ static const char *dim_text(gml_infer *cx, gml_dim dim)
     return text;
 }
 
+/* ---- sizes that cannot be compared yet ----------------------------------------------------
+ */
+
+static void assume(gml_infer *cx, gml_dim a, gml_dim b, bool broadcasts)
+{
+    gml_assumption assumption = {a, b, broadcasts, cx->node->loc};
+    gml_push(cx->arena, &cx->node->assumptions, assumption);
+}
+
+static bool is_known_pair(gml_dim a, gml_dim b)
+{
+    return gml_dim_is_const(a) && gml_dim_is_const(b);
+}
+
+bool gml_infer_differ(gml_infer *cx, gml_dim a, gml_dim b)
+{
+    if (a != b && !is_known_pair(a, b))
+        assume(cx, a, b, false);
+    return a != b && is_known_pair(a, b);
+}
+
+bool gml_infer_exceeds(gml_infer *cx, gml_dim a, gml_dim limit)
+{
+    if (is_known_pair(a, limit))
+        return a > limit;
+    return gml_infer_differ(cx, gml_dim_max(cx->dims, a, limit), limit);
+}
+
+bool gml_infer_splits(gml_infer *cx, gml_dim a, int64_t b)
+{
+    return gml_infer_differ(cx, gml_dim_mod(cx->dims, a, b), 0);
+}
+
+bool gml_infer_is_empty(gml_infer *cx, gml_dim size, gml_dim count)
+{
+    if (gml_dim_is_const(size))
+        return size == 0 && count != 0;
+    return gml_infer_exceeds(cx, gml_dim_min(cx->dims, count, 1), size);
+}
+
 gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a, int rank_b,
                                     const gml_dim *b, int *out_rank, gml_dim *out_dims)
 {
@@ -237,9 +277,10 @@ gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a,
             *out = x;
         else if (x == 1)
             *out = y;
-        else if (!gml_dim_is_const(x) || !gml_dim_is_const(y))
+        else if (!is_known_pair(x, y)) {
             *out = gml_dim_is_const(y) ? y : x;
-        else
+            assume(cx, x, y, true);
+        } else
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "operands do not broadcast: %s against %s, %d from the end",
                                   dim_text(cx, x), dim_text(cx, y), back);
@@ -505,6 +546,7 @@ gml_status gml_node_infer(gml_node *node, gml_diags *diags)
         if (!node->operands[k])
             return gml_fail(diags, GML_E_INVALID, node->loc, "operand %u is missing", k);
     gml_infer cx = {node, module, &module->arena, &module->dims, diags};
+    node->assumptions.count = 0;
     GML_TRY(node->op->infer(&cx));
     if (node->op->traits & GML_FORWARDS) {
         node->results[0].constant = node->operands[0]->constant;

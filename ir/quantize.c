@@ -11,11 +11,6 @@ static bool has_one_element(const gml_type *type)
     return true;
 }
 
-static bool differ(gml_dim a, gml_dim b)
-{
-    return a != b && gml_dim_is_const(a) && gml_dim_is_const(b);
-}
-
 gml_status gml_infer_scale(gml_infer *cx, unsigned k)
 {
     if (!gml_has_operand(cx->node, k))
@@ -40,7 +35,7 @@ gml_status gml_infer_scale(gml_infer *cx, unsigned k)
         gml_dim wanted = data->dims[i];
         if (block && i == axis)
             wanted = gml_dim_ceil_div(cx->dims, wanted, block);
-        if (differ(scale->dims[block ? i : 0], wanted))
+        if (gml_infer_differ(cx, scale->dims[block ? i : 0], wanted))
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "operand %u has %lld elements for axis %d, not %lld", k,
                                   (long long)scale->dims[block ? i : 0], i, (long long)wanted);
@@ -87,6 +82,7 @@ gml_status gml_infer_as(gml_infer *cx, const gml_op_info *op, unsigned a, unsign
     gml_infer as = *cx;
     as.node = &node;
     GML_TRY(op->infer(&as));
+    cx->node->assumptions = node.assumptions;
     *out_type = result.type;
     return GML_OK;
 }

@@ -35,7 +35,7 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_expect_dim(cx, 1, 0, input->dims[1]));
     int64_t group = 1;
     GML_TRY(gml_expect_count(cx, "group", &group));
-    if (gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0)
+    if (gml_infer_splits(cx, weight->dims[0], group))
         return gml_infer_fail(cx, GML_E_SHAPE,
                               "%lld input channels do not divide by %lld groups",
                               (long long)weight->dims[0], (long long)group);

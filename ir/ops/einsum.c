@@ -93,7 +93,7 @@ static const char *add_operand(equation *eq, const term *input, const gml_type *
     for (int d = 0; d < input->rank; d++) {
         unsigned label = input->labels[d];
         gml_dim *size = &eq->size[label];
-        if (gml_dim_differs(*size, type->dims[d]) && *size != 1 && type->dims[d] != 1)
+        if (gml_infer_differ(cx, *size, type->dims[d]) && *size != 1 && type->dims[d] != 1)
             return "axes of one label have different sizes";
         if (*size == 1 ||
             (!gml_dim_is_const(*size) && gml_dim_is_const(type->dims[d]) && type->dims[d] != 1))

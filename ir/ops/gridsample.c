@@ -45,7 +45,7 @@ static gml_status infer(gml_infer *cx)
         return gml_infer_fail(cx, GML_E_SHAPE, "the data has rank %d, the grid %d", data->rank,
                               grid->rank);
     gml_dim length = grid->dims[grid->rank - 1];
-    if (gml_dim_is_const(length) && length != data->rank - 2)
+    if (gml_infer_differ(cx, length, data->rank - 2))
         return gml_infer_fail(cx, GML_E_SHAPE, "positions have %lld coordinates for %d axes",
                               (long long)length, data->rank - 2);
     gml_dim dims[GML_MAX_RANK] = {data->dims[0], data->dims[1]};

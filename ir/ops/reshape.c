@@ -70,7 +70,7 @@ static gml_status infer(gml_infer *cx)
     gml_type type = gml_type_tensor(cx->arena, data->dtype, rank, dims);
     gml_dim before = gml_type_numel(cx->dims, data);
     gml_dim after = gml_type_numel(cx->dims, &type);
-    if (before != after && gml_dim_is_const(before) && gml_dim_is_const(after))
+    if (gml_infer_differ(cx, before, after))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld elements do not become %lld",
                               (long long)before, (long long)after);
     return gml_infer_set_type(cx, 0, type);
