@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char standard_passes[] = "infer,expand,fold,dce,fuse,layout,fold";
+static const char standard_passes[] =
+    "infer,simplify,cse,recognise,expand,fold,cse,simplify,dce,fuse,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */
@@ -108,6 +109,8 @@ static gml_status build(gml_program_builder *builder, const gml_compile_options 
     GML_TRY(gml_build_program(builder, builder->module->main, NULL, 0, out_program));
     if (dumps(options, "llvm") || dumps(options, "asm"))
         GML_TRY(gml_codegen_print(builder->codegen, options->dump, options->passes.out, diags));
+    if (options->target.triple)
+        return GML_OK; /* it cannot run here */
     if (options->object)
         GML_TRY(gml_codegen_object(builder->codegen, options->object, diags));
     GML_TRY(gml_codegen_jit(builder->codegen, &b->jit, diags));

@@ -1,7 +1,9 @@
 /* cli/bench.c - gemel bench: latency, throughput, memory, and each kernel's share. */
 #include "api/bench.h"
 
+#include "api/artifact_open.h"
 #include "api/pipeline.h"
+#include "base/file.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 
@@ -36,7 +38,9 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel bench [options] MODEL",
-    "Compiles an ONNX model for this machine and measures it on random inputs.",
+    "Compiles an ONNX model for this machine, or takes a compiled one (OUT.so), and measures "
+    "it\n"
+    "on random inputs. Open sizes are 1.",
 };
 
 static bool add_dim(bench_args *a, const char *value)
@@ -184,9 +188,24 @@ static int print_result(const bench_args *a, const gml_program *program, const g
     return 0;
 }
 
-static gml_status compile_model(const bench_args *a, const char *path, gml_str *text,
-                                gml_program **out_program, gml_diags *diags)
+/* A compiled model, or one that is compiled now. Of the former `artifact` has the program. */
+static gml_status get_program(const bench_args *a, const char *path, gml_str *text,
+                              gml_artifact *artifact, gml_program **out_program,
+                              gml_diags *diags)
 {
+    gml_file file;
+    GML_TRY(gml_file_map(path, &file, diags));
+    bool compiled = gml_artifact_is(file.data, file.size);
+    gml_status status = GML_OK;
+    if (compiled && (a->dump || a->explain || a->n_off || a->dims.count))
+        status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
+                          "is compiled already: nothing of that can be chosen any more");
+    else if (compiled)
+        status = gml_artifact_open(path, file.data, file.size, artifact, diags);
+    gml_file_unmap(&file);
+    *out_program = artifact->program;
+    if (compiled)
+        return status;
     gml_compile_options compile = {.dump = a->dump};
     compile.passes.out = text;
     compile.passes.off = a->off;
@@ -212,9 +231,10 @@ int gml_verb_bench(int argc, char **argv)
     gml_str text;
     gml_bench bench = {0};
     gml_program *program = NULL;
+    gml_artifact artifact = {0};
     gml_diags_init(&diags, &arena);
     gml_str_init(&text);
-    gml_status status = compile_model(&a, argv[1], &text, &program, &diags);
+    gml_status status = get_program(&a, argv[1], &text, &artifact, &program, &diags);
     fputs(text.text, stdout);
     if (status == GML_OK && !a.dump)
         status = gml_bench_run(program, NULL, &a.options, &arena, &bench, &diags);
@@ -223,7 +243,9 @@ int gml_verb_bench(int argc, char **argv)
         exit_status = gml_cli_fail(&diags, status);
     else if (!a.dump)
         exit_status = print_result(&a, program, &bench);
-    gml_program_release(program);
+    if (!artifact.program)
+        gml_program_release(program);
+    gml_artifact_close(&artifact);
     gml_str_reset(&text);
     gml_arena_reset(&arena);
     return exit_status;

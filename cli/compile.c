@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 typedef struct compile_args {
-    const char *output, *dump, *cpu, *runtime;
+    const char *output, *dump, *cpu, *triple, *runtime;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     bool explain, json, beside;
@@ -20,6 +20,7 @@ static const gml_cli_option options[] = {
     {"output", "FILE", "the library; its header lies beside it", 'o'},
     {"dim", "NAME=N", "fix a symbolic size; others stay parameters of the functions"},
     {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
+    {"triple", "NAME", "with --dump: another kind of machine, aarch64-linux-gnu"},
     {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
     {"off", "PASS", "leave out a pass"},
     {"dump", "STAGE", "print loops, llvm or asm"},
@@ -71,6 +72,8 @@ static bool handle(void *context, const char *name, const char *value)
         a->dump = value;
     else if (strcmp(name, "cpu") == 0)
         a->cpu = value;
+    else if (strcmp(name, "triple") == 0)
+        a->triple = value;
     else if (strcmp(name, "runtime") == 0)
         a->runtime = value;
     else if (strcmp(name, "explain") == 0)
@@ -117,6 +120,7 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     gml_str_init(&object);
     gml_compile_options compile_options = {.object = &object, .dump = a->dump};
     compile_options.target.cpu = a->cpu;
+    compile_options.target.triple = a->triple;
     compile_options.passes.out = text;
     compile_options.passes.off = a->off;
     if (a->explain)
@@ -125,10 +129,10 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
         gml_compile_file(path, a->dims.items, a->dims.count, &compile_options, &program, diags);
     gml_link_options link = {
         .output = a->output, .runtime = a->runtime, .weights_beside = a->beside};
-    if (status == GML_OK)
+    if (status == GML_OK && !a->triple)
         status = gml_link_artifact(program, &object, &link, diags);
     fputs(text->text, stdout);
-    if (status == GML_OK)
+    if (status == GML_OK && !a->triple)
         report(a, program);
     gml_program_release(program);
     gml_str_reset(&object);
@@ -141,9 +145,12 @@ int gml_verb_compile(int argc, char **argv)
     gml_arena_init(&arena);
     compile_args a = {.arena = &arena};
     int n = gml_cli_parse(&cli, argc, argv, handle, &a);
-    if (n != 1 || !a.output) {
+    bool prints = a.triple && a.dump;
+    if (n != 1 || (a.triple ? !prints : !a.output)) {
         if (n >= 0)
-            fputs("gemel: compile needs one model and -o OUT.so; --help says more\n", stderr);
+            fputs(a.triple ? "gemel: for another kind of machine compile can only --dump\n"
+                           : "gemel: compile needs one model and -o OUT.so; --help says more\n",
+                  stderr);
         gml_arena_reset(&arena);
         return n < 0 ? -1 - n : 2;
     }

@@ -17,7 +17,9 @@
 typedef struct gml_codegen gml_codegen;
 
 typedef struct gml_target {
-    const char *cpu;      /* LLVM's name; NULL: the machine this runs on */
+    const char *triple; /* LLVM's name of another kind of machine, for which code can be printed
+                           and no more; NULL: this kind */
+    const char *cpu;    /* LLVM's name; NULL: the machine this runs on, "generic" of another */
     const char *features; /* "+avx512f,…"; NULL with cpu NULL: what the machine has */
     bool fast_compile;    /* fewer optimisations, for code that runs once */
 } gml_target;

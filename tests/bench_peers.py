@@ -1,6 +1,6 @@
 """gemel beside ONNX Runtime: the same models and inputs, in alternation.
 
-usage: bench_peers.py GEMEL FOLDER [--load] [MODEL…]
+usage: bench_peers.py GEMEL FOLDER [--load|--exact] [MODEL…]
 
 A row runs both in turn, ROUNDS times; a round's time is the median of its runs after one that does not
 count, its ratio is gemel's over ONNX Runtime's, and the row's the median of those. ONNX Runtime's results
@@ -11,6 +11,8 @@ With --load: from nothing to the first result, once in a fresh process each, in 
 in the page cache. gemel's time begins before dlopen of the compiled model and ONNX Runtime's before
 InferenceSession; libraries, inputs and outputs are there already. Later runs tell how much of it was
 computing; the rest is what loading costs.
+
+With --exact: both in single precision against the model in double precision (run by gemel).
 """
 import ctypes
 import json
@@ -21,6 +23,7 @@ import sys
 import time
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 from onnx import numpy_helper
 
@@ -106,16 +109,22 @@ def agrees(gemel, folder, threads):
     return done.returncode == 0 and done.stdout.splitlines()[-1].startswith("1 passed")
 
 
-def largest_difference(gemel, folder, path, threads, feed, expected):
-    arguments = ["--threads", str(threads), "--output-dir", folder]
+def run_model(gemel, folder, path, feed, *options):
+    """Runs it once; a function that gives output k."""
+    arguments = [*options, "--output-dir", folder]
     for number, (name, value) in enumerate(feed.items()):
         file = os.path.join(folder, f"in{number}.npy")
         np.save(file, value)
         arguments += ["--input", f"{name}={file}"]
     run_gemel(gemel, "run", path, *arguments)
+    return lambda number: np.load(os.path.join(folder, f"output_{number}.npy"))
+
+
+def largest_difference(gemel, folder, path, threads, feed, expected):
+    output = run_model(gemel, folder, path, feed, "--threads", str(threads))
     worst = 0.0
     for number, value in enumerate(expected):
-        got = np.load(os.path.join(folder, f"output_{number}.npy")).astype(np.float64)
+        got = output(number).astype(np.float64)
         worst = max(worst, np.abs(got - value).max() / np.abs(value).max())
     return worst
 
@@ -139,6 +148,48 @@ def measure(gemel, folder, name, threads):
           f"{min(ratios):.2f} to {max(ratios):.2f}   {difference:>10.1e}   "
           f"{'yes' if good else 'NO'}", flush=True)
     return good
+
+
+def to_double(source, target):
+    """The same model in double precision."""
+    model = onnx.load(source)
+    for initializer in model.graph.initializer:
+        if initializer.data_type == onnx.TensorProto.FLOAT:
+            array = numpy_helper.to_array(initializer).astype(np.float64)
+            initializer.CopyFrom(numpy_helper.from_array(array, initializer.name))
+    for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+        if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+            value.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
+                attribute.i = onnx.TensorProto.DOUBLE
+            if attribute.t.data_type == onnx.TensorProto.FLOAT:
+                array = numpy_helper.to_array(attribute.t).astype(np.float64)
+                attribute.t.CopyFrom(numpy_helper.from_array(array))
+    onnx.save(model, target)
+
+
+def main_exact(gemel, folder, names):
+    print(f"errors in single precision against double, gemel and ONNX Runtime {ort.__version__}\n\n"
+          f"{'model':<16}{'gemel: largest':>15}{'rms':>9}{'ORT: largest':>15}{'rms':>9}")
+    for name in names or ("vit-b16-1", "bert-base-128", "superres", "resnet50-1"):
+        path = export(gemel, folder, name)
+        double = os.path.join(folder, name + "-double.onnx")
+        to_double(path, double)
+        session = make_session(path, 1)
+        feed = make_inputs(session)
+        wide = {key: value.astype(np.float64) if value.dtype == np.float32 else value
+                for key, value in feed.items()}
+        exact = run_model(gemel, folder, double, wide)(0)
+        assert exact.dtype == np.float64
+        row = f"{name:<16}"
+        for got in (run_model(gemel, folder, path, feed)(0), session.run(None, feed)[0]):
+            error = got.astype(np.float64) - exact
+            row += (f"{np.abs(error).max() / np.abs(exact).max():>15.1e}"
+                    f"{np.sqrt((error ** 2).mean() / (exact ** 2).mean()):>9.1e}")
+        os.remove(double)
+        print(row, flush=True)
 
 
 def load_times(load, run):
@@ -219,14 +270,15 @@ def main():
         print(json.dumps((load_gemel if kind == "gemel" else load_peer)(*arguments)))
         return
     gemel, folder, *names = sys.argv[1:]
-    is_load = names[:1] == ["--load"]
-    names = names[is_load:]
+    mode = names.pop(0) if names and names[0].startswith("--") else ""
+    if mode not in ("", "--load", "--exact"):
+        sys.exit(f"bench_peers.py: there is no {mode}; there are --load and --exact")
     for name in names:
         if name not in MODELS:
             sys.exit(f"bench_peers.py: there is no model {name}; there are {', '.join(MODELS)}")
     os.makedirs(folder, exist_ok=True)
-    if is_load:
-        main_load(gemel, folder, names)
+    if mode:
+        (main_load if mode == "--load" else main_exact)(gemel, folder, names)
         return
     print(f"gemel / ONNX Runtime {ort.__version__}: ratio of median times, {ROUNDS} rounds\n")
     print(f"{'model':<16}{'threads':>8}{'ratio':>8}   least to most   difference   agrees")

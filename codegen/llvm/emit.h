@@ -20,7 +20,10 @@ typedef struct gml_backend {
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
-    unsigned vector_bytes; /* 64, 32 or 16 */
+    unsigned vector_bytes;      /* 64, 32 or 16 */
+    bool has_fma;               /* in hardware; otherwise a product and a sum, rounded twice */
+    bool is_host, is_elsewhere; /* code is for just this machine; for another kind */
+    const char *host_cpu, *host_features;
 } gml_backend;
 
 typedef struct gml_memo {

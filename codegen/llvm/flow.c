@@ -65,6 +65,8 @@ LLVMValueRef gml_ll_fma(gml_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRe
 {
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef args[3] = {a, b, c};
+    if (!e->be->has_fma)
+        return LLVMBuildFAdd(e->b, LLVMBuildFMul(e->b, a, b, ""), c, "");
     return gml_ll_intrinsic(e, "llvm.fma", &type, 1, args, 3);
 }
 

@@ -1,20 +1,10 @@
-/* codegen/llvm/gemm.c - matrix products as packed micro-kernels. */
+/* codegen/llvm/gemm.c - matrix products as packed micro-kernels: the code of a unit. */
 #include "codegen/llvm/gemm.h"
 
 #include "ir/index.h"
 
 #include <string.h>
 
-/* Bytes of A that a unit works through, and of B that stay beside them: a usual L2 has twice as
- * much. */
-#define GML_A_IN_L2        (512 * 1024)
-#define GML_B_IN_L2        (384 * 1024)
-/* More taps than these are cut into parts, unless all of A stays in L2 anyway. */
-#define GML_LONG_TAPS      832
-/* Units that a product is cut into where that costs little, and bytes of positions that a unit
- * copies for itself. */
-#define GML_BANDS          16
-#define GML_BAND_BYTES     (128 * 1024)
 /* A memory of this size is far away: in L3 or beyond. */
 #define GML_FAR_BYTES      (8 * 1024 * 1024)
 /* Memories of an epilogue that are asked for ahead. */
@@ -24,294 +14,6 @@
 #define GML_TAPS_UNROLL    4
 /* Operators of an epilogue that is written out for every row of a tile. */
 #define GML_SHORT_EPILOGUE 14
-
-static const gml_expr *integer(gml_kernel *kernel, int64_t value)
-{
-    return gml_expr_int(kernel, GML_I64, value);
-}
-
-/* ---- preparing ----------------------------------------------------------------------------
- */
-
-/* Dimensions and index of a packed memory: the batch axes that count, then two or three more.
- */
-typedef struct shape {
-    gml_dim dims[GML_MAX_RANK];
-    const gml_expr *index[GML_MAX_RANK];
-    const gml_axis *loops[GML_MAX_RANK]; /* around the statement that fills it */
-    int rank;
-} shape;
-
-static void add_axis(gml_kernel *kernel, shape *s, const gml_axis *axis)
-{
-    s->dims[s->rank] = axis->extent;
-    s->loops[s->rank] = axis;
-    s->index[s->rank++] = gml_expr_axis(kernel, axis);
-}
-
-static shape batch_shape(gml_kernel *kernel, const gml_contraction *c, uint64_t used)
-{
-    shape s = {.rank = 0};
-    for (unsigned i = 0; i < c->n_batch; i++)
-        if (used >> c->batch[i]->number & 1)
-            add_axis(kernel, &s, c->batch[i]);
-    return s;
-}
-
-static gml_stmt *fill(gml_kernel *kernel, const gml_mem *mem, const shape *s, int n_loops,
-                      const gml_expr *value)
-{
-    gml_stmt *stmt = gml_stmt_store(kernel, mem, s->index, value);
-    for (int i = n_loops; i-- > 0;)
-        stmt = gml_stmt_for(kernel, s->loops[i], stmt);
-    return stmt;
-}
-
-/* The bytes of so many floats, or a large number where only a run knows. */
-static int64_t bytes_or(gml_dim count)
-{
-    return gml_dim_is_const(count) ? count * 4 : INT64_C(1) << 40;
-}
-
-static bool read_in_place(gml_kernel *kernel, gml_gemm *g)
-{
-    const gml_expr *a = g->c.a_at;
-    if (a->kind != GML_EXPR_LOAD || a->as.load.pred || a->as.load.mem->dtype != GML_F32)
-        return false;
-    g->n_rows = gml_positions_runs(kernel, a, g->c.rows, g->c.n_rows, g->rows);
-    g->n_taps = gml_positions_runs(kernel, a, g->c.taps, g->c.n_taps, g->taps);
-    /* rows a multiple of a page apart share the sets of L1 */
-    g->a = a;
-    return g->n_rows && g->n_taps && g->taps[g->n_taps - 1].stride == 1 &&
-           g->rows[g->n_rows - 1].stride % 1024 != 0;
-}
-
-static bool read_positions(gml_kernel *kernel, gml_gemm *g, int64_t band)
-{
-    gml_positions positions;
-    if (!gml_positions_find(kernel, &g->c, band, &positions))
-        return false;
-    g->a_mem = positions.mem;
-    g->pack_a = positions.fill;
-    g->a = positions.load;
-    g->band = positions.block;
-    g->a_bytes = positions.bytes;
-    g->n_rows = gml_positions_runs(kernel, g->a, g->c.rows, g->c.n_rows, g->rows);
-    g->n_taps = gml_positions_runs(kernel, g->a, g->c.taps, g->c.n_taps, g->taps);
-    return true;
-}
-
-/* Rows of k, with room for whole tiles at the end. */
-static void read_packed(gml_kernel *kernel, gml_gemm *g)
-{
-    gml_dim_pool *dims = kernel->dims;
-    shape s = batch_shape(kernel, &g->c, g->c.a_batch);
-    add_axis(kernel, &s, g->c.m);
-    add_axis(kernel, &s, g->c.k);
-    gml_dim tiles = gml_dim_ceil_div(dims, g->c.m->extent, g->mr);
-    gml_dim lines = gml_dim_ceil_div(dims, g->c.k->extent, 16);
-    s.dims[s.rank - 2] = gml_dim_mul(dims, tiles, g->mr);
-    s.dims[s.rank - 1] = gml_dim_add(dims, gml_dim_mul(dims, lines, 16), 16);
-    g->a_mem = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "a", GML_F32, s.rank, s.dims);
-    g->pack_a = fill(kernel, g->a_mem, &s, s.rank, g->c.a);
-    g->a = gml_expr_load(kernel, g->a_mem, s.index, NULL);
-    g->rows[0] = (gml_run){g->c.m->extent, s.dims[s.rank - 1]};
-    g->taps[0] = (gml_run){g->c.k->extent, 1};
-    g->n_rows = g->n_taps = 1;
-    g->zero[0] = g->c.m;
-    g->zero[1] = g->c.k;
-    g->n_zero = 2;
-}
-
-static void prepare_a(gml_kernel *kernel, gml_gemm *g)
-{
-    g->a_bytes = bytes_or(gml_dim_mul(kernel->dims, g->c.m->extent, g->c.k->extent));
-    g->b_bytes = bytes_or(gml_dim_mul(kernel->dims, g->c.n->extent, g->c.k->extent));
-    if (!read_in_place(kernel, g) && !read_positions(kernel, g, 0)) {
-        read_packed(kernel, g);
-        return;
-    }
-    for (unsigned i = 0; i < g->c.n_rows; i++)
-        g->zero[g->n_zero++] = g->c.rows[i];
-    for (unsigned i = 0; i < g->c.n_taps; i++)
-        g->zero[g->n_zero++] = g->c.taps[i];
-}
-
-static void choose_parts(gml_kernel *kernel, gml_gemm *g)
-{
-    const gml_contraction *c = &g->c;
-    g->n_parts = 1;
-    if (c->n_batch > 0 || g->n_taps != 1 || !gml_dim_is_const(c->m->extent) ||
-        !gml_dim_is_const(c->k->extent) || !gml_dim_is_const(c->n->extent) ||
-        c->k->extent < GML_LONG_TAPS || g->a_bytes < GML_A_IN_L2)
-        return;
-    g->n_parts = (unsigned)((c->k->extent + GML_LONG_TAPS - 1) / GML_LONG_TAPS);
-    g->a_bytes /= g->n_parts;
-    gml_dim dims[3] = {gml_dim_ceil_div(kernel->dims, c->n->extent, g->nr), c->m->extent,
-                       g->nr};
-    g->sums = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "sums", GML_F32, 3, dims);
-}
-
-/* Cuts the rows into tiles of nearly equal size. */
-static void choose_tiles(gml_kernel *kernel, gml_gemm *g)
-{
-    const gml_run *run = &g->rows[g->n_rows - 1];
-    g->n_line_runs = g->n_rows - 1;
-    g->step_rows = 1;
-    if (g->n_rows > 1 && run->extent * 2 <= g->mr) {
-        g->step_rows = (unsigned)run->extent;
-        g->n_line_runs--;
-        run--;
-    }
-    g->line_steps = run->extent;
-    g->line_stride = run->stride;
-    g->tile_steps = g->mr / g->step_rows;
-    g->line_tiles = gml_dim_ceil_div(kernel->dims, run->extent, g->tile_steps);
-    if (gml_dim_is_const(run->extent) && g->line_tiles > 0) {
-        g->tile_steps = run->extent / g->line_tiles;
-        g->wide_tiles = run->extent % g->line_tiles;
-    }
-    g->tiles = g->line_tiles;
-    for (unsigned i = 0; i < g->n_line_runs; i++)
-        g->tiles = gml_dim_mul(kernel->dims, g->tiles, g->rows[i].extent);
-}
-
-/* Each unit copies the positions that it reads, when there are enough units of that kind. */
-static bool choose_band(gml_kernel *kernel, gml_gemm *g)
-{
-    bool merged = g->c.n_rows != g->n_rows;
-    if (!g->a_mem || merged || g->n_line_runs == 0 || g->b_bytes > GML_B_IN_L2)
-        return false;
-    int64_t lines = g->c.rows[0]->extent;
-    if (lines < GML_BANDS)
-        return false;
-    int64_t band = lines / GML_BANDS;
-    int64_t most = GML_BAND_BYTES / (g->a_bytes / lines + 1);
-    if (band > most)
-        band = most > 1 ? most : 1;
-    if (!read_positions(kernel, g, band))
-        return false;
-    g->block_tiles = gml_dim_mul(kernel->dims, g->line_tiles, band);
-    for (unsigned i = 1; i < g->n_line_runs; i++)
-        g->block_tiles *= g->rows[i].extent;
-    g->line_stride = g->rows[g->n_rows - 1].stride;
-    return true;
-}
-
-/* Blocks of nearly equal size whose rows stay in L2. */
-static void choose_blocks(gml_kernel *kernel, gml_gemm *g)
-{
-    bool known = gml_dim_is_const(g->tiles) && g->tiles > 0;
-    g->panels = gml_dim_ceil_div(kernel->dims, g->c.n->extent, g->nr);
-    g->group = g->b_bytes <= GML_B_IN_L2 ? g->panels : 1;
-    if (!choose_band(kernel, g)) {
-        int64_t tile_bytes = known ? g->a_bytes / g->tiles + 1 : 4096 * g->mr;
-        g->block_tiles = GML_A_IN_L2 / tile_bytes;
-        if (g->block_tiles < 2)
-            g->block_tiles = 2;
-        if (known && g->group != 1 && g->block_tiles > g->tiles / GML_BANDS)
-            g->block_tiles = g->tiles / GML_BANDS + 1;
-        if (known) {
-            int64_t blocks = (g->tiles + g->block_tiles - 1) / g->block_tiles;
-            g->block_tiles = (g->tiles + blocks - 1) / blocks;
-        }
-    }
-    g->blocks = gml_dim_ceil_div(kernel->dims, g->tiles, g->block_tiles);
-    g->groups = gml_dim_ceil_div(kernel->dims, g->panels, g->group);
-    /* whichever is read again and again: all of A for each panel, or all of B for each block */
-    if (gml_dim_is_const(g->blocks) && gml_dim_is_const(g->panels))
-        g->blocks_inside =
-            g->a_bytes <= GML_A_IN_L2 || g->a_bytes * g->panels < g->b_bytes * g->blocks;
-}
-
-/* Whole panels, and a last one whose missing columns repeat the last column: they are computed
- * and never stored. */
-static void prepare_b(gml_kernel *kernel, gml_gemm *g)
-{
-    const gml_axis *n = g->c.n;
-    shape s = batch_shape(kernel, &g->c, g->c.b_batch);
-    int n_batch = s.rank;
-    gml_dim whole = gml_dim_div(kernel->dims, n->extent, g->nr);
-    const gml_axis *panel = gml_kernel_add_axis(kernel, whole);
-    const gml_axis *column = gml_kernel_add_axis(kernel, g->nr);
-    add_axis(kernel, &s, panel);
-    add_axis(kernel, &s, g->c.k);
-    add_axis(kernel, &s, column);
-    s.dims[n_batch] = g->panels;
-    g->b_mem = gml_kernel_add_mem(kernel, g->c.b_constant ? GML_MEM_INPUT : GML_MEM_LOCAL, "b",
-                                  GML_F32, s.rank, s.dims);
-    const gml_expr *at = gml_index_op(
-        kernel, GML_X_ADD,
-        gml_index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, panel), integer(kernel, g->nr)),
-        gml_expr_axis(kernel, column));
-    g->pack_b = NULL;
-    if (whole != 0) {
-        const gml_expr *value = gml_expr_substitute(kernel, g->c.b, &n, &at, 1);
-        gml_stmt_append(&g->pack_b, fill(kernel, g->b_mem, &s, s.rank, value));
-    }
-    if (gml_dim_is_const(n->extent) && n->extent % g->nr == 0)
-        return;
-    /* the last panel: the same without the panel loop */
-    const gml_expr *last = gml_expr_dim(kernel, gml_dim_add(kernel->dims, n->extent, -1));
-    at =
-        gml_index_op(kernel, GML_X_MIN,
-                     gml_index_op(kernel, GML_X_ADD,
-                                  gml_expr_dim(kernel, gml_dim_mul(kernel->dims, whole, g->nr)),
-                                  gml_expr_axis(kernel, column)),
-                     last);
-    for (int i = n_batch; i + 1 < s.rank; i++)
-        s.loops[i] = s.loops[i + 1];
-    s.index[n_batch] = gml_expr_dim(
-        kernel, gml_dim_min(kernel->dims, whole, gml_dim_add(kernel->dims, g->panels, -1)));
-    gml_stmt_append(&g->pack_b, fill(kernel, g->b_mem, &s, s.rank - 1,
-                                     gml_expr_substitute(kernel, g->c.b, &n, &at, 1)));
-}
-
-unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns)
-{
-    unsigned lanes = be->vector_bytes / 4;
-    return gml_dim_is_const(columns) && columns <= lanes ? lanes : 2 * lanes;
-}
-
-void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
-                             const gml_mem *b, gml_gemm *out)
-{
-    *out = (gml_gemm){.c = *c, .b_mem = b};
-    out->nr = gml_gemm_columns(be, c->n->extent);
-    out->vectors = out->nr * 4 / be->vector_bytes;
-    out->mr = (be->vector_bytes == 64 ? 28 : 12) / out->vectors;
-    prepare_a(kernel, out);
-    choose_parts(kernel, out);
-    choose_tiles(kernel, out);
-    choose_blocks(kernel, out);
-}
-
-gml_gemm gml_gemm_part(const gml_gemm *g, unsigned part)
-{
-    gml_gemm out = *g;
-    out.part = part;
-    if (g->n_parts == 1)
-        return out;
-    int64_t depth = (g->c.k->extent + g->n_parts - 1) / g->n_parts;
-    out.first_tap = depth * part;
-    out.taps[0].extent = part + 1 < g->n_parts ? depth : g->c.k->extent - out.first_tap;
-    return out;
-}
-
-void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
-                      gml_gemm *out)
-{
-    gml_gemm_prepare_packed(be, kernel, c, NULL, out);
-    prepare_b(kernel, out);
-}
-
-gml_dim gml_gemm_units(gml_kernel *kernel, const gml_gemm *g)
-{
-    gml_dim units = gml_dim_mul(kernel->dims, g->blocks, g->groups);
-    for (unsigned i = 0; i < g->c.n_batch; i++)
-        units = gml_dim_mul(kernel->dims, units, g->c.batch[i]->extent);
-    return units;
-}
 
 /* ---- the micro-kernel ---------------------------------------------------------------------
  */
@@ -421,6 +123,44 @@ static void run_of_taps(tile *t, LLVMValueRef a_at, LLVMValueRef b_at)
     }
 }
 
+static LLVMTypeRef vector_of(const tile *t)
+{
+    return LLVMVectorType(t->e->be->f32, t->lanes);
+}
+
+static LLVMValueRef room_of(const tile *t, unsigned i)
+{
+    return float_at(t->e, t->room, gml_ll_int(t->e, (int64_t)(i * t->lanes)));
+}
+
+static void clear_sums(tile *t)
+{
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        t->sums[i] = LLVMConstNull(vector_of(t));
+}
+
+/* Adds the sums of a chain to those of the chains before. */
+static void add_sums(tile *t)
+{
+    gml_emit *e = t->e;
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++) {
+        LLVMValueRef so_far = LLVMBuildLoad2(e->b, vector_of(t), room_of(t, i), "");
+        LLVMBuildStore(e->b, LLVMBuildFAdd(e->b, so_far, t->sums[i], ""), room_of(t, i));
+    }
+}
+
+static void sums_to_room(const tile *t)
+{
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        LLVMBuildStore(t->e->b, t->sums[i], room_of(t, i));
+}
+
+static void sums_from_room(tile *t)
+{
+    for (unsigned i = 0; i < t->rows * t->g->vectors; i++)
+        t->sums[i] = LLVMBuildLoad2(t->e->b, vector_of(t), room_of(t, i), "");
+}
+
 /* The runs of taps from `level` on. */
 static void runs_of_taps(tile *t, unsigned level, LLVMValueRef a_at, LLVMValueRef b_at)
 {
@@ -435,13 +175,20 @@ static void runs_of_taps(tile *t, unsigned level, LLVMValueRef a_at, LLVMValueRe
     for (unsigned i = level + 1; i < g->n_taps; i++)
         inside = gml_dim_mul(e->kernel->dims, inside, g->taps[i].extent);
     gml_loop loop;
+    bool chains = g->in_chains && level <= g->chain; /* sums live in `room` */
     gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, g->taps[level].extent), 1,
-                   t->sums, n_sums);
-    memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
+                   t->sums, chains ? 0 : n_sums);
+    if (!chains)
+        memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
+    if (g->in_chains && level == g->chain)
+        clear_sums(t);
     runs_of_taps(t, level + 1, float_at(e, a_at, times(e, loop.counter, g->taps[level].stride)),
                  float_at(e, b_at, times(e, loop.counter, inside)));
-    gml_loop_end(e, &loop, t->sums);
-    memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
+    if (g->in_chains && level == g->chain)
+        add_sums(t);
+    gml_loop_end(e, &loop, chains ? NULL : t->sums);
+    if (!chains)
+        memcpy(t->sums, loop.phis, n_sums * sizeof *t->sums);
 }
 
 /* ---- the epilogue -------------------------------------------------------------------------
@@ -507,9 +254,7 @@ static void finish(const tile *t, LLVMValueRef first, LLVMValueRef column)
     LLVMValueRef end = gml_emit_dim(e, n->extent);
     bool ragged = !gml_dim_is_const(n->extent) || n->extent % g->nr != 0;
     if (!is_written_out(g))
-        for (unsigned i = 0; i < t->rows * g->vectors; i++)
-            LLVMBuildStore(e->b, t->sums[i],
-                           float_at(e, t->room, gml_ll_int(e, (int64_t)(i * t->lanes))));
+        sums_to_room(t);
     for (unsigned j = 0; j < g->vectors; j++) {
         gml_scope_push(e);
         e->axis[n->number] = add(e, column, gml_ll_int(e, (int64_t)(j * t->lanes)));
@@ -636,10 +381,14 @@ static void emit_tile(tile *t, int64_t steps, LLVMValueRef line, LLVMValueRef fi
     if (g->part + 1 == g->n_parts)
         ask_ahead(t, row, times(e, loop.counter, g->nr));
     if (g->first_tap) {
-        a = float_at(e, a, gml_ll_int(e, g->first_tap * g->taps[0].stride));
+        a = float_at(e, a, gml_ll_int(e, g->first_element));
         b = float_at(e, b, gml_ll_int(e, g->first_tap * g->nr));
     }
+    if (g->in_chains)
+        sums_to_room(t);
     runs_of_taps(t, 0, a, b);
+    if (g->in_chains)
+        sums_from_room(t);
     if (g->part + 1 == g->n_parts)
         finish(t, row, times(e, loop.counter, g->nr));
     else

@@ -16,6 +16,9 @@
  * Where k is so long that neither rows nor panel would stay in cache, the product is cut along
  * k into parts, one after the other for all units.
  *
+ * Long sums are sums of shorter ones, of some hundred products each: the error of a sum grows
+ * with its length.
+ *
  * Rows are lines of evenly spaced steps. A step is one row, or a whole run of rows where runs
  * are short: the tiles of a 7 x 7 image take two lines of pixels each. So within a tile the
  * distance from row to row is known when compiling.
@@ -36,6 +39,8 @@ typedef struct gml_gemm {
     unsigned n_zero;
     gml_run rows[GML_MAX_RANK], taps[GML_MAX_RANK]; /* how `a` moves */
     unsigned n_rows, n_taps;
+    bool in_chains; /* each step of taps[chain] sums by itself, and the sums are added up */
+    unsigned chain;
     /* tiles */
     unsigned step_rows;   /* rows of a step */
     gml_dim line_steps;   /* steps of a line */
@@ -55,7 +60,8 @@ typedef struct gml_gemm {
     gml_stmt *pack_a, *pack_b;    /* statements that fill them; a list; NULL: nothing to do */
     /* Of a product cut along k, this part: sums so far are kept in `sums`, [panel][m][nr]. */
     unsigned n_parts, part;
-    int64_t first_tap; /* of the part; taps[0] is cut to it */
+    int64_t first_tap, first_element; /* of the part, and where it is in a row of A; taps[0] is
+                                         cut to the part */
     const gml_mem *sums;
 } gml_gemm;
 

@@ -427,7 +427,7 @@ static void bind_mems(plan *p)
     }
 }
 
-static void begin_function(plan *p, const char *symbol)
+static void begin_function(plan *p, const char *symbol, bool ahead)
 {
     gml_emit *e = p->e;
     gml_backend *be = e->be;
@@ -435,6 +435,8 @@ static void begin_function(plan *p, const char *symbol)
     LLVMTypeRef type = LLVMFunctionType(be->none, params, 5, 0);
     e->function = LLVMAddFunction(be->module, symbol, type);
     gml_backend_mark_function(be, e->function);
+    if (ahead)
+        gml_backend_mark_ahead(be, e->function);
     e->dims = LLVMGetParam(e->function, 1);
     LLVMPositionBuilderAtEnd(e->b,
                              LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
@@ -468,7 +470,7 @@ static gml_dim emit_work(plan *p, const work *w, const char *symbol)
     /* statements after this one are other work */
     gml_stmt alone = *w->stmt;
     alone.next = NULL;
-    begin_function(p, symbol);
+    begin_function(p, symbol, w->ahead);
     gml_loop loop;
     gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1,
                    NULL, 0);

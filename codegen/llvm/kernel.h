@@ -4,6 +4,8 @@
 
 #include "codegen/llvm/emit.h"
 
+#include <llvm-c/TargetMachine.h>
+
 /* Writes the phases of `kernel` as functions symbol_0, symbol_1, …; `out_code` points into the
  * kernel's arena. */
 gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symbol,
@@ -15,5 +17,9 @@ bool gml_emit_transposed(gml_emit *e, const gml_stmt *store, const gml_axis *axi
                          const gml_axis *serial, unsigned lanes);
 /* The attributes that every function gets: vector width, no unwinding. */
 void gml_backend_mark_function(gml_backend *be, LLVMValueRef function);
+/* A function that packs constants runs here, when compiling, whatever the others are for. */
+void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function);
+/* Sets vector_bytes and has_fma to what the machine has; the module knows its target. */
+void gml_backend_probe(gml_backend *be, LLVMTargetMachineRef machine);
 
 #endif

@@ -20,7 +20,7 @@ struct gml_codegen {
     gml_backend be;
     gml_arena arena;
     LLVMTargetMachineRef machine;
-    char *cpu; /* LLVM's */
+    const char *cpu;
     const char *features;
     bool optimised;
     gml_map codes; /* by the kernel's text */
@@ -39,18 +39,17 @@ static void initialise_targets(void)
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+#if LLVM_HAS_AARCH64_TARGET
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+#endif
 }
 
 static gml_loc here(void)
 {
     return (gml_loc){.op = "code generation"};
-}
-
-static bool has_feature(const char *features, const char *name)
-{
-    const char *at = strstr(features, name);
-    size_t len = strlen(name);
-    return at && (at[len] == ',' || at[len] == '\0');
 }
 
 static void set_types(gml_backend *be)
@@ -66,9 +65,39 @@ static void set_types(gml_backend *be)
     be->none = LLVMVoidTypeInContext(be->context);
 }
 
+/* Whether a processor is known, and of the triple's architecture. */
+static gml_status check_cpu(const char *triple, const char *cpu, gml_diags *diags)
+{
+    static const struct {
+        const char *architecture, *name;
+    } known[] = {
+#define X(architecture, name) {architecture, name},
+#include "codegen/llvm/cpus.def"
+#undef X
+    };
+    gml_str names;
+    gml_str_init(&names);
+    bool found = false;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strncmp(triple, known[i].architecture, strlen(known[i].architecture)) != 0)
+            continue;
+        found = found || strcmp(cpu, known[i].name) == 0;
+        gml_str_printf(&names, "%s%s", names.len ? ", " : "", known[i].name);
+    }
+    gml_status status = GML_OK;
+    if (!found)
+        status =
+            gml_fail(diags, GML_E_UNSUPPORTED, here(), "the processor '%s' is not known%s%s",
+                     cpu, names.len ? "; these are: " : " for this kind of machine",
+                     names.len ? names.text : "");
+    gml_str_reset(&names);
+    return status;
+}
+
 static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_diags *diags)
 {
-    char *triple = LLVMGetDefaultTargetTriple();
+    bool own = !target || !target->triple;
+    char *triple = own ? LLVMGetDefaultTargetTriple() : LLVMCreateMessage(target->triple);
     LLVMTargetRef llvm_target = NULL;
     char *error = NULL;
     if (LLVMGetTargetFromTriple(triple, &llvm_target, &error)) {
@@ -78,6 +107,13 @@ static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_
         LLVMDisposeMessage(error);
         LLVMDisposeMessage(triple);
         return status;
+    }
+    if (target && target->cpu) {
+        gml_status status = check_cpu(triple, target->cpu, diags);
+        if (status != GML_OK) {
+            LLVMDisposeMessage(triple);
+            return status;
+        }
     }
     bool fast = target && target->fast_compile;
     cg->machine = LLVMCreateTargetMachine(llvm_target, triple, cg->cpu, cg->features,
@@ -91,6 +127,31 @@ static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_
     return GML_OK;
 }
 
+static char *keep_message(gml_codegen *cg, char *text)
+{
+    if (!text)
+        gml_out_of_memory(1); /* what LLVM answers then */
+    char *kept = gml_arena_text(&cg->arena, text, strlen(text));
+    LLVMDisposeMessage(text);
+    return kept;
+}
+
+/* The names of this machine, and of the one that code is for. */
+static void choose_machine(gml_codegen *cg, const gml_target *target)
+{
+    bool elsewhere = target && target->triple;
+    cg->be.host_cpu = keep_message(cg, LLVMGetHostCPUName());
+    cg->be.host_features = keep_message(cg, LLVMGetHostCPUFeatures());
+    cg->be.is_elsewhere = elsewhere;
+    cg->be.is_host = !elsewhere && (!target || !target->cpu);
+    cg->cpu = elsewhere ? "generic" : cg->be.host_cpu;
+    if (target && target->cpu)
+        cg->cpu = gml_arena_text(&cg->arena, target->cpu, strlen(target->cpu));
+    cg->features = cg->be.is_host ? cg->be.host_features : "";
+    if (target && target->features)
+        cg->features = gml_arena_text(&cg->arena, target->features, strlen(target->features));
+}
+
 gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codegen,
                               gml_diags *diags)
 {
@@ -101,31 +162,18 @@ gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codege
         return gml_fail(diags, GML_E_MEMORY, here(), "no memory for code generation");
     gml_arena_init(&cg->arena);
     gml_map_init(&cg->codes, &cg->arena);
-    bool own = !target || !target->cpu;
-    char *cpu = own ? LLVMGetHostCPUName() : NULL;
-    char *features = own ? LLVMGetHostCPUFeatures() : NULL;
-    if (own && (!cpu || !features))
-        gml_out_of_memory(1); /* what LLVM answers then */
-    const char *name = own ? cpu : target->cpu;
-    const char *given = own ? features : (target->features ? target->features : "");
-    cg->cpu = gml_arena_text(&cg->arena, name, strlen(name));
-    cg->features = gml_arena_text(&cg->arena, given, strlen(given));
-    LLVMDisposeMessage(cpu);
-    LLVMDisposeMessage(features);
+    choose_machine(cg, target);
     cg->be.context = LLVMContextCreate();
     cg->be.module = LLVMModuleCreateWithNameInContext("gemel", cg->be.context);
     set_types(&cg->be);
-    cg->be.vector_bytes = 16;
-    if (has_feature(cg->features, "+avx2"))
-        cg->be.vector_bytes = 32;
-    if (has_feature(cg->features, "+avx512vl") && has_feature(cg->features, "+avx512dq"))
-        cg->be.vector_bytes = 64;
     gml_status status = create_machine(cg, target, diags);
-    if (status != GML_OK)
+    if (status != GML_OK) {
         gml_codegen_destroy(cg);
-    else
-        *out_codegen = cg;
-    return status;
+        return status;
+    }
+    gml_backend_probe(&cg->be, cg->machine);
+    *out_codegen = cg;
+    return GML_OK;
 }
 
 void gml_codegen_destroy(gml_codegen *cg)
@@ -158,6 +206,14 @@ void gml_backend_mark_function(gml_backend *be, LLVMValueRef function)
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(be->context, kind, 0));
+}
+
+void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function)
+{
+    if (be->is_host || be->is_elsewhere)
+        return;
+    add_attribute(be, function, "target-cpu", be->host_cpu);
+    add_attribute(be, function, "target-features", be->host_features);
 }
 
 /* Dims are copied by value; everything else must outlive the kernel's arena. */

@@ -174,12 +174,34 @@ static LLVMValueRef float_intrinsic(gml_emit *e, const char *name, LLVMValueRef 
     return gml_ll_intrinsic(e, name, &type, 1, args, n);
 }
 
+/* A constant that is no NaN, in all lanes. */
+static bool is_number(LLVMValueRef value)
+{
+    LLVMBool loses = 0;
+    if (!LLVMIsConstant(value))
+        return false;
+    if (LLVMGetTypeKind(LLVMTypeOf(value)) == LLVMVectorTypeKind)
+        value = LLVMGetAggregateElement(value, 0);
+    if (!value || !LLVMIsAConstantFP(value))
+        return false;
+    double number = LLVMConstRealGetDouble(value, &loses);
+    return number == number;
+}
+
 /* LLVM would narrow the operation to the halves that the operands were made from, and LLVM 19's
  * expansion of llvm.maximum on vectors of half loses NaN: a fence keeps it at 32 bits. */
 LLVMValueRef gml_emit_extreme(gml_emit *e, bool most, gml_dtype dtype, LLVMValueRef a,
                               LLVMValueRef b)
 {
     LLVMValueRef args[2] = {a, b};
+    /* against a constant one instruction does: where the comparison fails, NaN included, the
+     * other operand is the result */
+    for (int i = 0; i < 2; i++)
+        if (is_number(args[i])) {
+            LLVMRealPredicate better = most ? LLVMRealOGT : LLVMRealOLT;
+            LLVMValueRef wins = LLVMBuildFCmp(e->b, better, args[i], args[1 - i], "");
+            return LLVMBuildSelect(e->b, wins, args[i], args[1 - i], "");
+        }
     for (int i = 0; i < 2 && gml_dtype_size(dtype) < 4; i++)
         args[i] = float_intrinsic(e, "llvm.arithmetic.fence", &args[i], 1);
     return float_intrinsic(e, most ? "llvm.maximum" : "llvm.minimum", args, 2);

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# tests/e2e/json.sh GEMEL MAKE_BAD READ_JSON - `--json` of every verb is JSON, whatever models and files
-# are called.
+# tests/e2e/json.sh GEMEL MAKE_BAD READ_JSON [SANITIZERS] - `--json` of every verb is JSON, whatever models
+# and files are called. SANITIZERS: those that gemel is built with; artifacts are linked with them.
 #
 # The last line is "N passed, N failed, N skipped".
 set -uo pipefail
 
-gemel=$1 make_bad=$2 read_json=$3
+gemel=$1 make_bad=$2 read_json=$3 sanitizers=${4:-}
 passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -35,6 +35,12 @@ json() {
 nasty=$'q"\\\n\x01\xff'
 dims=(--dim=$'"\\\n\x01\x7f\xc3\x28\xff*/ ?/n=2')
 escaped='\"\\\n\u0001' # as each name begins
+if [[ $sanitizers ]]; then
+    mkdir bin
+    printf '#!/bin/sh\nexec %s -fsanitize=%s "$@"\n' "$(command -v cc)" "$sanitizers" >bin/cc
+    chmod +x bin/cc
+    PATH=$work/bin:$PATH
+fi
 mkdir "$nasty"
 cp nasty.onnx "$nasty/m.onnx"
 mkdir "$nasty/test"
