@@ -161,6 +161,8 @@ gml_status gml_infer_set_type(gml_infer *cx, unsigned i, gml_type type)
     if (i >= cx->node->n_results)
         return GML_OK;
     GML_TRY(gml_type_check(&type, cx->diags, cx->node->loc));
+    for (int d = 0; type.kind == GML_TYPE_TENSOR && d < type.rank; d++)
+        (void)gml_infer_exceeds(cx, 0, type.dims[d]); /* constants are checked above */
     cx->node->results[i].type = type;
     return GML_OK;
 }
@@ -224,46 +226,6 @@ static const char *dim_text(gml_infer *cx, gml_dim dim)
     return text;
 }
 
-/* ---- sizes that cannot be compared yet ----------------------------------------------------
- */
-
-static void assume(gml_infer *cx, gml_dim a, gml_dim b, bool broadcasts)
-{
-    gml_assumption assumption = {a, b, broadcasts, cx->node->loc};
-    gml_push(cx->arena, &cx->node->assumptions, assumption);
-}
-
-static bool is_known_pair(gml_dim a, gml_dim b)
-{
-    return gml_dim_is_const(a) && gml_dim_is_const(b);
-}
-
-bool gml_infer_differ(gml_infer *cx, gml_dim a, gml_dim b)
-{
-    if (a != b && !is_known_pair(a, b))
-        assume(cx, a, b, false);
-    return a != b && is_known_pair(a, b);
-}
-
-bool gml_infer_exceeds(gml_infer *cx, gml_dim a, gml_dim limit)
-{
-    if (is_known_pair(a, limit))
-        return a > limit;
-    return gml_infer_differ(cx, gml_dim_max(cx->dims, a, limit), limit);
-}
-
-bool gml_infer_splits(gml_infer *cx, gml_dim a, int64_t b)
-{
-    return gml_infer_differ(cx, gml_dim_mod(cx->dims, a, b), 0);
-}
-
-bool gml_infer_is_empty(gml_infer *cx, gml_dim size, gml_dim count)
-{
-    if (gml_dim_is_const(size))
-        return size == 0 && count != 0;
-    return gml_infer_exceeds(cx, gml_dim_min(cx->dims, count, 1), size);
-}
-
 gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a, int rank_b,
                                     const gml_dim *b, int *out_rank, gml_dim *out_dims)
 {
@@ -273,14 +235,7 @@ gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a,
         gml_dim x = back <= rank_a ? a[rank_a - back] : 1;
         gml_dim y = back <= rank_b ? b[rank_b - back] : 1;
         gml_dim *out = &out_dims[rank - back];
-        if (x == y || y == 1)
-            *out = x;
-        else if (x == 1)
-            *out = y;
-        else if (!is_known_pair(x, y)) {
-            *out = gml_dim_is_const(y) ? y : x;
-            assume(cx, x, y, true);
-        } else
+        if (!gml_infer_broadcast_dim(cx, x, y, out))
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "operands do not broadcast: %s against %s, %d from the end",
                                   dim_text(cx, x), dim_text(cx, y), back);

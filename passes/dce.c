@@ -51,7 +51,7 @@ static void sweep(gml_graph *graph, uint32_t *uses, bool *changed)
             continue;
         }
         forget_uses(node, uses);
-        gml_node_remove(node);
+        gml_node_retire(node);
         *changed = true;
     }
 }

@@ -22,6 +22,11 @@ gml_status gml_expect_rank(gml_infer *cx, unsigned k, int rank)
     return GML_OK;
 }
 
+bool gml_dim_differs(gml_dim a, gml_dim b)
+{
+    return a != b && gml_dim_is_const(a) && gml_dim_is_const(b);
+}
+
 gml_status gml_expect_dim(gml_infer *cx, unsigned k, int axis, gml_dim size)
 {
     const gml_type *type = gml_operand_type(cx->node, k);

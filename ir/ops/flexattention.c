@@ -66,7 +66,7 @@ static gml_status infer(gml_infer *cx)
         gml_infer_differ(cx, k[0], v[0]) || gml_infer_differ(cx, k[1], v[1]) ||
         gml_infer_differ(cx, k[2], v[2]))
         return gml_infer_fail(cx, GML_E_SHAPE, "query, key and value do not fit each other");
-    if (gml_dim_is_const(q[1]) && gml_dim_is_const(k[1]) && (k[1] < 1 || q[1] % k[1] != 0))
+    if (gml_infer_leaves_rest(cx, q[1], k[1]))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld query heads do not share %lld key heads",
                               (long long)q[1], (long long)k[1]);
     gml_dtype dtype = softmax_dtype(cx->node);

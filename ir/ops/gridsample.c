@@ -51,7 +51,7 @@ static gml_status infer(gml_infer *cx)
     gml_dim dims[GML_MAX_RANK] = {data->dims[0], data->dims[1]};
     for (int i = 2; i < data->rank; i++) {
         dims[i] = grid->dims[i - 1];
-        if (data->dims[i] == 0)
+        if (gml_infer_exceeds(cx, 1, data->dims[i]))
             return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has no element to sample", i);
     }
     return gml_infer_set(cx, 0, data->dtype, data->rank, dims);

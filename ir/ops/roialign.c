@@ -39,7 +39,8 @@ static gml_status infer(gml_infer *cx)
     if (gml_infer_differ(cx, rois->dims[0], batch->dims[0]))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld regions, but %lld batch indices",
                               (long long)rois->dims[0], (long long)batch->dims[0]);
-    if (data->dims[0] == 0 || data->dims[2] == 0 || data->dims[3] == 0)
+    if (gml_infer_exceeds(cx, 1, data->dims[0]) || gml_infer_exceeds(cx, 1, data->dims[2]) ||
+        gml_infer_exceeds(cx, 1, data->dims[3]))
         return gml_infer_fail(cx, GML_E_SHAPE, "the data has no element");
     int64_t height = gml_node_int(cx->node, "output_height", 1);
     int64_t width = gml_node_int(cx->node, "output_width", 1);
