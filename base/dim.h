@@ -91,7 +91,7 @@ typedef enum gml_relation {
     GML_BROADCAST, /* equal: a size of 1 is repeated only where it is known when compiling */
     GML_AT_MOST,   /* a <= b */
     GML_MULTIPLE,  /* b > 0 divides a */
-    GML_NOT_EMPTY, /* a > 0, or b = 0: of `a` elements one is read for each of `b` */
+    GML_NOT_EMPTY, /* a > 0, or b = 0: there is something for each of `b` elements */
     GML_RELATION_COUNT,
 } gml_relation;
 

@@ -30,8 +30,7 @@ static gml_status refuse(const gml_instance *instance, const gml_check *check, b
     else if (check->relation == GML_MULTIPLE)
         (void)gml_fail(diags, status, loc, "size %s must be a multiple of %s", a, b);
     else if (check->relation == GML_NOT_EMPTY)
-        (void)gml_fail(diags, status, loc, "an axis of size %s has no element to read for %s",
-                       a, b);
+        (void)gml_fail(diags, status, loc, "size %s has no element where %s are needed", a, b);
     else
         (void)gml_fail(diags, status, loc, "sizes %s and %s must be equal", a, b);
     if (check->relation == GML_BROADCAST && has_one)

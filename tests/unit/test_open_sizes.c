@@ -1,0 +1,399 @@
+/* tests/unit/test_open_sizes.c - programs with open sizes, run with sizes that do not fit.
+ *
+ * Every graph is compiled once for its symbols, and run with every combination of small values
+ * for them. The interpreter, which looks at the sizes of that run, says what is right: a program
+ * may refuse what the interpreter computes only where a size of 1 would have to be repeated, and
+ * never gives anything else than the interpreter. Inputs lie against a page that cannot be read,
+ * once with their end and once with their beginning, because a sanitizer does not see what
+ * generated code does.
+ */
+#define _GNU_SOURCE
+
+#include "api/execute.h"
+#include "api/pipeline.h"
+#include "ir/text.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GML_MAX_SYMBOLS 4
+#define GML_MAX_INPUTS  6
+
+/* "f32[n] f32[m]", named %a, %b, …; the body gives %y. */
+typedef struct open_case {
+    const char *params;
+    const char *body;
+    const int64_t *sizes; /* that symbols take; NULL: the usual ones */
+} open_case;
+
+static const int64_t usual_sizes[] = {1, 2, 3, 4, 0, -1};
+static const int64_t large_sizes[] = {1, 7, 16, 33, -1};
+
+static const open_case cases[] = {
+    /* broadcasting */
+    {"f32[n] f32[m]", "%y = Add(%a, %b)", usual_sizes},
+    {"f32[n] f32[3]", "%y = Mul(%a, %b)", usual_sizes},
+    {"f32[n] f32[m]", "%y = Add(%a, %b)", large_sizes},
+    {"f32[n,k] f32[m]", "%t = Sub(%a, %b)\n%y = Tanh(%t)", usual_sizes},
+    {"f32[n] f32[m] f32[k]", "%s = Add(%a, %b)\n%t = Add(%s, %c)\n%y = Relu(%t)", usual_sizes},
+    {"bool[n] f32[m] f32[k]", "%y = Where(%a, %b, %c)", usual_sizes},
+    {"f32[n] f32[m] f32[k]", "%y = Max(%a, %b, %c)", usual_sizes},
+    {"f32[n] f32[m]", "%y = Less(%a, %b)", usual_sizes},
+    {"f32[2,n,3] f32[m,1]", "%y = PRelu(%a, %b)", usual_sizes},
+    {"f32[n] f32[m]", "%s = Shape(%b)\n%y = Expand(%a, %s)", usual_sizes},
+    {"f32[n,1] f32[1,m]", "%y = Mul(%a, %b)", usual_sizes},
+    /* joining, splitting, moving */
+    {"f32[n,2] f32[m,2]", "%y = Concat(%a, %b) {axis = 1}", usual_sizes},
+    {"f32[n,k] f32[m,k]", "%y = Concat(%a, %b) {axis = 0}", usual_sizes},
+    {"f32[n] f32[m]", "%y, %z = Split(%a) {num_outputs = 2}", usual_sizes},
+    {"f32[n]", "%s = Constant {value = [2, 1]} : i64[2]\n%y, %z = Split(%a, %s)", usual_sizes},
+    {"f32[n]", "%s = Constant {value = [-1, 2]} : i64[2]\n%y = Reshape(%a, %s)", usual_sizes},
+    {"f32[n,2]", "%s = Constant {value = [2, 3]} : i64[2]\n%y = Reshape(%a, %s)", usual_sizes},
+    {"f32[n,3] f32[m]", "%s = Shape(%b)\n%y = Reshape(%a, %s)", usual_sizes},
+    {"f32[n,m] f32[k,j]", "%s = Shape(%b)\n%y = Reshape(%a, %s)", usual_sizes},
+    {"f32[n,3]", "%x = Constant {value = [0]} : i64[1]\n%y = Squeeze(%a, %x)", usual_sizes},
+    {"f32[n,2] i64[m]", "%y = Gather(%a, %b)", usual_sizes},
+    {"f32[n,2] i64[m,k]", "%y = GatherElements(%a, %b)", usual_sizes},
+    {"f32[n,2] i64[m,k]", "%y = GatherElements(%a, %b) {axis = 1}", usual_sizes},
+    {"f32[n,2] i64[m,1,1]", "%y = GatherND(%a, %b) {batch_dims = 1}", usual_sizes},
+    {"f32[n,2] i64[m,2] f32[k,2]", "%y = ScatterElements(%a, %b, %c)", usual_sizes},
+    {"f32[n,2] i64[m,1] f32[k,2]", "%y = ScatterND(%a, %b, %c)", usual_sizes},
+    {"f32[2,n] i64[m]", "%y = ReverseSequence(%a, %b) {batch_axis = 1, time_axis = 0}",
+     usual_sizes},
+    {"f32[n]", "%s = Constant {value = [1]} : i64[1]\n%e = Constant {value = [3]} : i64[1]\n"
+               "%y = Slice(%a, %s, %e)",
+     usual_sizes},
+    {"f32[n]", "%p = Constant {value = [-2, 0]} : i64[2]\n%y = Pad(%a, %p)", usual_sizes},
+    {"f32[n]", "%p = Constant {value = [1, 2]} : i64[2]\n%y = Pad(%a, %p) {mode = \"edge\"}",
+     usual_sizes},
+    {"f32[n]", "%p = Constant {value = [1, 2]} : i64[2]\n%y = Pad(%a, %p) {mode = \"wrap\"}",
+     usual_sizes},
+    {"f32[n] f32[m]", "%s = Shape(%b)\n%y = CenterCropPad(%a, %s)", usual_sizes},
+    {"f32[1,n,2,2]", "%y = DepthToSpace(%a) {blocksize = 2}", usual_sizes},
+    {"f32[1,1,n,2]", "%y = SpaceToDepth(%a) {blocksize = 2}", usual_sizes},
+    {"f32[n] f32[m]", "%r = Reshape(%a, %s)\n%y = Add(%r, %b)", NULL},
+    /* products */
+    {"f32[2,n] f32[m,3]", "%y = MatMul(%a, %b)", usual_sizes},
+    {"f32[n,k] f32[m,j]", "%y = MatMul(%a, %b)", large_sizes},
+    {"f32[n,2,3] f32[m,3,2]", "%y = MatMul(%a, %b)", usual_sizes},
+    {"f32[n] f32[m]", "%y = MatMul(%a, %b)", usual_sizes},
+    {"f32[2,n] f32[m,3] f32[k]", "%y = Gemm(%a, %b, %c)", usual_sizes},
+    {"f32[n,2] f32[m,3] f32[k,j]", "%y = Gemm(%a, %b, %c) {transA = 1}", usual_sizes},
+    {"f32[n,k] f32[m,j]", "%y = Einsum(%a, %b) {equation = \"ij,jk->ik\"}", usual_sizes},
+    {"f32[n,m]", "%y = Einsum(%a) {equation = \"ii->i\"}", usual_sizes},
+    {"i8[2,n] i8[m,3]", "%y = MatMulInteger(%a, %b)", usual_sizes},
+    /* windows */
+    {"f32[1,n,5] f32[2,m,3] f32[k]", "%y = Conv(%a, %b, %c)", usual_sizes},
+    {"f32[1,2,n] f32[2,2,m]", "%y = Conv(%a, %b)", usual_sizes},
+    {"f32[1,2,5] f32[2,2,m]", "%y = Conv(%a, %b) {kernel_shape = [3]}", usual_sizes},
+    {"f32[1,n,4] f32[m,1,3]", "%y = Conv(%a, %b) {group = 2}", usual_sizes},
+    {"f32[1,n,3] f32[m,2,2] f32[k]", "%y = ConvTranspose(%a, %b, %c)", usual_sizes},
+    {"f32[1,1,n]", "%y = MaxPool(%a) {kernel_shape = [3]}", usual_sizes},
+    {"f32[1,1,n]", "%y = AveragePool(%a) {kernel_shape = [2], strides = [2]}", usual_sizes},
+    /* normalisations, losses, attention */
+    {"f32[2,n] f32[m] f32[k]", "%y = LayerNormalization(%a, %b, %c)", usual_sizes},
+    {"f32[2,n,2] f32[m] f32[k]", "%y = InstanceNormalization(%a, %b, %c)", usual_sizes},
+    {"f32[1,n,2] f32[m] f32[k]", "%y = GroupNormalization(%a, %b, %c) {num_groups = 2}",
+     usual_sizes},
+    {"f32[2,n,2] f32[m] f32[k] f32[j] f32[2]",
+     "%y = BatchNormalization(%a, %b, %c, %d, %e)", usual_sizes},
+    {"f32[n,3] i64[m]", "%y = SoftmaxCrossEntropyLoss(%a, %b) {reduction = \"none\"}",
+     usual_sizes},
+    {"f32[n,3] i64[m] f32[k]",
+     "%y = NegativeLogLikelihoodLoss(%a, %b, %c) {reduction = \"none\"}", usual_sizes},
+    {"f32[1,2,2,n] f32[1,2,m,n] f32[1,2,k,n]", "%y = Attention(%a, %b, %c)", usual_sizes},
+    {"f32[1,2,n] f32[1,m,k] f32[1,m,n]",
+     "%y = Attention(%a, %b, %c) {q_num_heads = 2, kv_num_heads = 2}", usual_sizes},
+    {"f32[1,2,2,4] f32[1,2,n,4] f32[1,2,n,4] f32[2,m]", "%y = Attention(%a, %b, %c, %d)",
+     usual_sizes},
+    {"f32[n,1,2] f32[1,m,2] f32[1,2,2]", "%y = RNN(%a, %b, %c) {hidden_size = 2}", usual_sizes},
+    {"f32[n,3] f32[m]", "%z = Constant {value = [3]} : u8[]\n%y = QuantizeLinear(%a, %b, %z) "
+                        "{axis = 0}",
+     usual_sizes},
+    {"f32[n,1,2,2] f32[m,2,2,2]", "%y = GridSample(%a, %b)", usual_sizes},
+    {"f32[1,1,n,m] f32[1,2,2,2]", "%y = GridSample(%a, %b) {padding_mode = \"border\"}",
+     usual_sizes},
+    /* sizes that only the run knows */
+    {"f32[n] f32[m]", "%i = NonZero(%a)\n%j = NonZero(%b)\n%y = Add(%i, %j)", usual_sizes},
+    {"f32[n] f32[2,m]", "%i = NonZero(%a)\n%z = Cast(%i) {to = 1}\n%y = MatMul(%b, %z)",
+     NULL},
+    {"f32[n] i64[m]", "%i = NonZero(%a)\n%y = Concat(%i, %i) {axis = 0}", usual_sizes},
+    {"f32[n] i64[1,m]", "%i = NonZero(%a)\n%y = Mul(%i, %b)", usual_sizes},
+    {"f32[n] bool[m]", "%i = Compress(%a, %b)\n%t = Exp(%i)\n%y = Mul(%t, %a)", usual_sizes},
+    {"f32[n]",
+     "%i = NonZero(%a)\n%s = Constant {value = [-1, 2]} : i64[2]\n%y = Reshape(%i, %s)",
+     usual_sizes},
+    /* bodies: what a branch needs is needed when it runs */
+    {"bool[] f32[n] f32[m]",
+     "%y = If(%a) {\n then_branch = graph @t() {\n %s = Add(%b, %c)\n return %s\n },\n"
+     " else_branch = graph @e() {\n %s = Neg(%b)\n return %s\n }\n}",
+     usual_sizes},
+    {"bool[] f32[n] f32[m]",
+     "%y = If(%a) {\n then_branch = graph @t() {\n %i = NonZero(%b)\n"
+     " %z = Cast(%i) {to = 1}\n %s = Add(%z, %c)\n return %s\n },\n"
+     " else_branch = graph @e() {\n %s = Concat(%b, %c) {axis = 0}\n return %s\n }\n}",
+     usual_sizes},
+    {"f32[n] f32[m]",
+     "%t = Constant {value = [3]} : i64[]\n%g = Constant {value = [true]} : bool[]\n"
+     "%y = Loop(%t, %g, %a) {\n body = graph @b(%i: i64[], %d: bool[], %v: f32[?]) {\n"
+     " %s = Add(%v, %b)\n %e = Identity(%d)\n return %e, %s\n }\n}",
+     usual_sizes},
+    {"f32[n] f32[k,m]",
+     "%y, %z = Scan(%a, %b) {\n body = graph @b(%v: f32[?], %r: f32[?]) {\n"
+     " %s = Add(%v, %r)\n %e = Mul(%s, %r)\n return %s, %e\n },\n num_scan_inputs = 1\n}",
+     usual_sizes},
+};
+
+/* ---- inputs ----------------------------------------------------------------------------- */
+
+/* Pages of which the first and the last cannot be touched. */
+typedef struct guarded {
+    char *pages;
+    size_t page;
+} guarded;
+
+static guarded create_guarded(void)
+{
+    guarded g = {.page = (size_t)sysconf(_SC_PAGESIZE)};
+    g.pages =
+        mmap(NULL, 6 * g.page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(g.pages, MAP_FAILED);
+    assert_int_equal(mprotect(g.pages, g.page, PROT_NONE), 0);
+    assert_int_equal(mprotect(g.pages + 5 * g.page, g.page, PROT_NONE), 0);
+    return g;
+}
+
+static void fill(const gml_tensor *tensor, int seed)
+{
+    int64_t n = gml_tensor_numel(tensor);
+    size_t size = gml_dtype_size(tensor->dtype);
+    for (int64_t i = 0; i < n; i++) {
+        char *at = (char *)tensor->data + (size_t)i * size;
+        int number = (int)(i * 2 + seed) % 3;
+        float f = (float)number;
+        int64_t index = 0;
+        if (tensor->dtype == GML_F32)
+            memcpy(at, &f, size);
+        else if (tensor->dtype == GML_I64)
+            memcpy(at, &index, size);
+        else
+            *at = (char)(tensor->dtype == GML_BOOL ? (i + seed) % 2 == 0 : number);
+    }
+}
+
+/* A run: the values of the symbols, and inputs of those sizes. */
+typedef struct run {
+    const open_case *c;
+    const int64_t *values; /* by number in the module's pool */
+    guarded *room;         /* one an input */
+    gml_rvalue inputs[GML_MAX_INPUTS];
+    size_t n_inputs;
+    bool has_one; /* some size is 1 */
+} run;
+
+static void make_inputs(run *r, const gml_module *module, int seed)
+{
+    const gml_graph *graph = module->main;
+    r->n_inputs = graph->n_params;
+    r->has_one = false;
+    for (uint32_t i = 0; i < graph->n_params; i++) {
+        const gml_type *type = &graph->params[i]->type;
+        size_t bytes = 0;
+        gml_tensor tensor = {.dtype = type->dtype, .rank = type->rank};
+        for (int d = 0; d < type->rank; d++) {
+            assert_true(
+                gml_dim_eval(&module->dims, type->dims[d], r->values, &tensor.dims[d]));
+            r->has_one |= tensor.dims[d] == 1 && !gml_dim_is_const(type->dims[d]);
+        }
+        assert_true(gml_tensor_bytes(&tensor, &bytes));
+        assert_true(bytes <= 4 * r->room[i].page);
+        tensor.data = seed % 2 == 0 ? r->room[i].pages + 5 * r->room[i].page - bytes
+                                    : r->room[i].pages + r->room[i].page;
+        fill(&tensor, seed);
+        r->inputs[i] = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = tensor};
+    }
+}
+
+/* ---- modules ---------------------------------------------------------------------------- */
+
+static gml_module *parse(const open_case *c, gml_diags *diags)
+{
+    gml_module *module = NULL;
+    gml_str text;
+    gml_str_init(&text);
+    gml_str_puts(&text, "graph @f(");
+    unsigned i = 0;
+    for (const char *at = c->params; *at != '\0'; i++) {
+        size_t len = strcspn(at, " ");
+        gml_str_printf(&text, "%s%%%c: %.*s", i > 0 ? ", " : "", (char)('a' + i), (int)len, at);
+        at += len + (at[len] == ' ');
+    }
+    gml_str_printf(&text, ") {\n%s\nreturn %%y\n}\n", c->body);
+    gml_status status = gml_text_parse(text.text, text.len, "open.gir", diags, &module);
+    if (status != GML_OK)
+        print_error("%s\n%s\n", text.text, gml_diags_print(diags));
+    gml_str_reset(&text);
+    assert_int_equal(status, GML_OK);
+    return module;
+}
+
+/* What the interpreter says of sizes that all are known. */
+static gml_status interpret(const run *r, gml_rvalue *out, gml_diags *diags)
+{
+    gml_execute_options options = {.device = GML_DEVICE_REF};
+    gml_diags ignored;
+    gml_diags_init(&ignored, diags->arena);
+    gml_module *module = parse(r->c, &ignored);
+    return gml_execute(module, r->inputs, out, &options, diags);
+}
+
+static bool near(const gml_tensor *a, const gml_tensor *b)
+{
+    int64_t n = gml_tensor_numel(a);
+    if (a->dtype != b->dtype || a->rank != b->rank)
+        return false;
+    for (int d = 0; d < a->rank; d++)
+        if (a->dims[d] != b->dims[d])
+            return false;
+    if (a->dtype != GML_F32)
+        return n == 0 || memcmp(a->data, b->data, (size_t)n * gml_dtype_size(a->dtype)) == 0;
+    for (int64_t i = 0; i < n; i++) {
+        float x = ((const float *)a->data)[i];
+        float y = ((const float *)b->data)[i];
+        if (!(fabsf(x - y) <= 1e-5F * (1 + fabsf(y))) && !(isnan(x) && isnan(y)))
+            return false;
+    }
+    return true;
+}
+
+static void describe(const run *r, const char *what, const char *message)
+{
+    print_error("%s of %s with", what, r->c->body);
+    for (size_t i = 0; i < r->n_inputs; i++) {
+        print_error(" [");
+        for (int d = 0; d < r->inputs[i].tensor.rank; d++)
+            print_error(" %lld", (long long)r->inputs[i].tensor.dims[d]);
+        print_error(" ]");
+    }
+    print_error(": %s\n", message);
+    fail();
+}
+
+/* Counts runs that both refuse. */
+static unsigned compare(run *r, gml_instance *instance)
+{
+    gml_arena arena;
+    gml_diags diags;
+    gml_diags wrong;
+    gml_rvalue ours = {0};
+    gml_rvalue theirs = {0};
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    gml_diags_init(&wrong, &arena);
+    gml_status status =
+        gml_instance_run(instance, r->inputs, r->n_inputs, &ours, 1, &diags);
+    gml_status right = interpret(r, &theirs, &wrong);
+    if (status == GML_OK && right != GML_OK)
+        describe(r, "a run", gml_diags_print(&wrong));
+    if (status == GML_OK && !near(&ours.tensor, &theirs.tensor))
+        describe(r, "another result", "");
+    if (status != GML_OK && right == GML_OK && !r->has_one)
+        describe(r, "a refusal", gml_diags_print(&diags));
+    assert_int_not_equal(status, GML_E_INTERNAL);
+    gml_rvalue_reset(&ours);
+    gml_rvalue_reset(&theirs);
+    gml_arena_reset(&arena);
+    return status != GML_OK;
+}
+
+/* ---- tests ------------------------------------------------------------------------------ */
+
+/* The next combination of sizes; false after the last. */
+static bool advance(const int64_t *sizes, size_t *places, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (sizes[++places[i]] >= 0)
+            return true;
+        places[i] = 0;
+    }
+    return false;
+}
+
+static void run_case(const open_case *c, guarded *room)
+{
+    gml_arena arena;
+    gml_diags diags;
+    gml_program *program = NULL;
+    gml_instance *instance = NULL;
+    size_t symbols[GML_MAX_SYMBOLS];
+    size_t places[GML_MAX_SYMBOLS] = {0};
+    size_t n_symbols = 0;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    gml_module *described = parse(c, &diags);
+    const gml_graph *graph = described->main;
+    for (uint32_t i = 0; i < graph->n_params; i++)
+        for (int d = 0; d < graph->params[i]->type.rank; d++) {
+            gml_dim dim = graph->params[i]->type.dims[d];
+            bool is_new = !gml_dim_is_const(dim);
+            for (size_t s = 0; s < n_symbols; s++)
+                is_new = is_new && symbols[s] != gml_dim_index(dim);
+            if (is_new) {
+                assert_true(n_symbols < GML_MAX_SYMBOLS);
+                symbols[n_symbols++] = gml_dim_index(dim);
+            }
+        }
+    gml_compile_options options = {.target.fast_compile = true};
+    gml_status status = gml_compile(parse(c, &diags), &options, &program, &diags);
+    if (status != GML_OK)
+        print_error("%s: %s\n", c->body, gml_diags_print(&diags));
+    assert_int_equal(status, GML_OK);
+    assert_int_equal(gml_instance_create(program, NULL, &instance, &diags), GML_OK);
+    int64_t *values = gml_new_array(&arena, int64_t, described->dims.exprs.count + 1);
+    run r = {.c = c, .values = values, .room = room};
+    unsigned n_refused = 0;
+    unsigned n_runs = 0;
+    do {
+        for (size_t s = 0; s < n_symbols; s++)
+            values[symbols[s]] = c->sizes[places[s]];
+        for (int seed = 0; seed < 2; seed++, n_runs++) {
+            make_inputs(&r, described, seed);
+            n_refused += compare(&r, instance);
+        }
+    } while (advance(c->sizes, places, n_symbols));
+    assert_true(n_refused < n_runs); /* what fits runs */
+    gml_instance_destroy(instance);
+    gml_program_release(program);
+    gml_module_destroy(described);
+    gml_arena_reset(&arena);
+}
+
+static void sizes_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+    guarded room[GML_MAX_INPUTS];
+    for (size_t i = 0; i < GML_MAX_INPUTS; i++)
+        room[i] = create_guarded();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (cases[i].sizes != NULL)
+            run_case(&cases[i], room);
+    for (size_t i = 0; i < GML_MAX_INPUTS; i++)
+        munmap(room[i].pages, 6 * room[i].page);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_that_do_not_fit_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
