@@ -23,9 +23,9 @@ static const char *keep_text(gml_checks *checks, const char *text)
 static void add_check(gml_checks *checks, const gml_assumption *assumption, uint32_t step)
 {
     gml_program *program = checks->program;
-    const char *key = gml_arena_printf(checks->scratch, "%d %lld %lld",
-                                       (int)assumption->relation, (long long)assumption->a,
-                                       (long long)assumption->b);
+    const char *key =
+        gml_arena_printf(checks->scratch, "%d %lld %lld", (int)assumption->relation,
+                         (long long)assumption->a, (long long)assumption->b);
     if (gml_map_has(&checks->seen, key))
         return;
     gml_map_set(&checks->seen, key, checks);

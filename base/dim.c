@@ -229,9 +229,8 @@ bool gml_relation_holds(gml_relation relation, int64_t a, int64_t b)
 const char *gml_relation_name(gml_relation relation)
 {
     static const char *const names[GML_RELATION_COUNT] = {
-        [GML_EQUAL] = "equal",       [GML_BROADCAST] = "broadcast",
-        [GML_AT_MOST] = "at_most",   [GML_MULTIPLE] = "multiple",
-        [GML_NOT_EMPTY] = "not_empty",
+        [GML_EQUAL] = "equal",       [GML_BROADCAST] = "broadcast", [GML_AT_MOST] = "at_most",
+        [GML_MULTIPLE] = "multiple", [GML_NOT_EMPTY] = "not_empty",
     };
     return names[relation];
 }

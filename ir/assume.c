@@ -1,8 +1,8 @@
 /* ir/assume.c - what inference takes two sizes to be to each other.
  *
- * Where both are known the answer is final. Where it follows from what they are made of there is
- * nothing to note. Otherwise it is noted on the node, and the program compares them as soon as it
- * knows them, before a kernel that relies on it runs. */
+ * Where both are known the answer is final. Where it follows from what they are made of there
+ * is nothing to note. Otherwise it is noted on the node, and the program compares them as soon
+ * as it knows them, before a kernel that relies on it runs. */
 #include "ir/op.h"
 
 static bool is_known_pair(gml_dim a, gml_dim b)

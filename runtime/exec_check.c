@@ -68,10 +68,9 @@ gml_status gml_instance_check_step(gml_instance *instance, uint32_t step, gml_di
         bool has_a = gml_instance_dim(instance, check->a, &value);
         if (has_a && gml_instance_dim(instance, check->b, &value))
             continue;
-        return gml_fail(
-            diags, GML_E_SHAPE, (gml_loc){.node = check->node, .op = check->op},
-            "size %s has no value: one overflows, or nothing decides it",
-            gml_instance_dim_text(instance, has_a ? check->b : check->a, diags));
+        return gml_fail(diags, GML_E_SHAPE, (gml_loc){.node = check->node, .op = check->op},
+                        "size %s has no value: one overflows, or nothing decides it",
+                        gml_instance_dim_text(instance, has_a ? check->b : check->a, diags));
     }
     return GML_OK;
 }

@@ -67,9 +67,9 @@ struct gml_instance {
     uint32_t *first_region; /* by step, into `regions` */
     /* by size */
     int64_t *dims;
-    uint8_t *known; /* gml_known */
-    bool has_found; /* some size is GML_FOUND */
-    bool has_open;  /* some check cannot be decided by the inputs alone */
+    uint8_t *known;      /* gml_known */
+    bool has_found;      /* some size is GML_FOUND */
+    bool has_open;       /* some check cannot be decided by the inputs alone */
     uint32_t next_check; /* of the steps still to run */
     gml_inherited *inherited;
     size_t n_inherited;

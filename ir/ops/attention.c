@@ -93,8 +93,8 @@ static gml_status check(gml_infer *cx, const gml_dim *q, const gml_dim *k, const
     return GML_OK;
 }
 
-/* The mask broadcasts to (B, Hq, S, T), but may end early along T. Sizes that are not known are
- * left to the addition of the mask. */
+/* The mask broadcasts to (B, Hq, S, T), but may end early along T. Sizes that are not known and
+ * must broadcast are left to the operators that apply the mask. */
 static gml_status check_mask(gml_infer *cx, const gml_dim *scores)
 {
     if (!gml_has_operand(cx->node, GML_MASK))
@@ -111,6 +111,8 @@ static gml_status check_mask(gml_infer *cx, const gml_dim *scores)
         if (gml_dim_differs(size, wanted) && size != 1 && !(last && size < wanted))
             return gml_infer_fail(cx, GML_E_SHAPE, "dimension %d of the mask is %lld, not %lld",
                                   d, (long long)size, (long long)wanted);
+        if (last && size != 1)
+            (void)gml_infer_exceeds(cx, size, wanted);
     }
     return GML_OK;
 }
@@ -150,12 +152,12 @@ static gml_value *padded_mask(gml_build *b, gml_value *mask, gml_dim total)
     int rank = mask->type.rank;
     gml_dim missing =
         gml_dim_sub(&b->graph->module->dims, total, gml_value_dim(mask, rank - 1));
-    if (!gml_dim_is_const(missing) || missing <= 0)
+    if (gml_dim_is_const(missing) && missing <= 0)
         return mask;
-    int64_t pads[8] = {0};
+    gml_dim pads[8] = {0};
     pads[2 * rank - 1] = missing;
     double value = mask->type.dtype == GML_BOOL ? 0 : -INFINITY;
-    gml_value *operands[] = {mask, gml_build_ints(b, pads, 2 * (size_t)rank),
+    gml_value *operands[] = {mask, gml_build_dims(b, pads, 2 * (size_t)rank),
                              gml_build_scalar(b, mask->type.dtype, value)};
     return gml_build_op(b, &gml_op_pad, operands, 3, NULL, 0);
 }

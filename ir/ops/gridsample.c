@@ -48,6 +48,9 @@ static gml_status infer(gml_infer *cx)
     if (gml_infer_differ(cx, length, data->rank - 2))
         return gml_infer_fail(cx, GML_E_SHAPE, "positions have %lld coordinates for %d axes",
                               (long long)length, data->rank - 2);
+    if (gml_infer_differ(cx, data->dims[0], grid->dims[0]))
+        return gml_infer_fail(cx, GML_E_SHAPE, "a batch of %lld, but %lld grids",
+                              (long long)data->dims[0], (long long)grid->dims[0]);
     gml_dim dims[GML_MAX_RANK] = {data->dims[0], data->dims[1]};
     for (int i = 2; i < data->rank; i++) {
         dims[i] = grid->dims[i - 1];

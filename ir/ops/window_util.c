@@ -193,8 +193,10 @@ const char *gml_window_read_transposed(gml_window *window, gml_dim_pool *pool,
 
 void gml_window_assume(gml_infer *cx, const gml_dim *kernel, const gml_window *window)
 {
-    for (int d = 0; kernel && d < window->rank; d++)
+    for (int d = 0; kernel && d < window->rank; d++) {
         (void)gml_infer_differ(cx, kernel[d], window->kernel[d]);
+        (void)gml_infer_exceeds(cx, 1, window->kernel[d]);
+    }
 }
 
 gml_status gml_window_infer(gml_infer *cx, const gml_dim *kernel, gml_window *out_window)
