@@ -490,6 +490,19 @@ static void put_node(gml_str *out, uint64_t *state, unsigned n)
     gml_str_putc(out, '\n');
 }
 
+/* Every node counts: the last one and the sums of all. */
+static void put_result(gml_str *out, unsigned n_nodes)
+{
+    gml_str_printf(out, "%%axes = Constant {value = [0, 1]} : i64[2]\n%%y0 = Neg(%%t%u)\n",
+                   n_nodes - 1);
+    for (unsigned n = 0; n < n_nodes; n++)
+        gml_str_printf(out,
+                       "%%s%u = ReduceSum(%%t%u, %%axes) {keepdims = 1}\n"
+                       "%%y%u = Add(%%y%u, %%s%u)\n",
+                       n, n, n + 1, n, n);
+    gml_str_printf(out, "%%y = Identity(%%y%u)", n_nodes);
+}
+
 static void put_params(gml_str *out, uint64_t *state)
 {
     static const char *const sizes[] = {"n", "m", "n", "m", "2", "3", "1"};
@@ -515,7 +528,7 @@ static void graphs_by_chance_stay_inside(void **state)
         put_params(&params, &chance);
         for (unsigned n = 0; n < n_nodes; n++)
             put_node(&body, &chance, n);
-        gml_str_printf(&body, "%%y = Neg(%%t%u)", n_nodes - 1);
+        put_result(&body, n_nodes);
         open_case c = {params.text, body.text, usual_sizes};
         n_faults += run_case(&c, rooms, &n_graphs);
         gml_str_reset(&params);
