@@ -496,7 +496,7 @@ static void sizes_are_compared_once_they_are_known(void **state)
     gml_instance_destroy(instance);
     gml_program_release(p);
     p = create_hosted();
-    add_check(p, GML_EQUAL, gml_dim_symbol(&p->dims, "nobody"), 1, 4);
+    add_check(p, GML_EQUAL, gml_dim_symbol(&p->dims, "nobody"), 1, 5);
     assert_ok(&b, gml_instance_create(p, NULL, &instance, &b.diags));
     expect(&b, instance, 4, "node (Op): size nobody has no value: one overflows, or nothing");
     gml_instance_destroy(instance);
