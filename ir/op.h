@@ -131,9 +131,9 @@ gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a,
 /* One dimension of it; false when the sizes are known not to broadcast. */
 bool gml_infer_broadcast_dim(gml_infer *cx, gml_dim a, gml_dim b, gml_dim *out_dim);
 
-/* Whether `a` and `b`, which must be equal, are known to differ. Where that is not known the node
- * notes that it takes them to be equal, and the program compares them when it runs. Whatever
- * `infer` takes for granted of two sizes goes through these (ir/assume.c). */
+/* Whether `a` and `b`, which must be equal, are known to differ. Where that is not known the
+ * node notes that it takes them to be equal, and the program compares them when it runs.
+ * Whatever `infer` takes for granted of two sizes goes through these (ir/assume.c). */
 bool gml_infer_differ(gml_infer *cx, gml_dim a, gml_dim b);
 /* The same for `a`, which may not be above `limit`. */
 bool gml_infer_exceeds(gml_infer *cx, gml_dim a, gml_dim limit);

@@ -106,7 +106,7 @@ typedef struct gml_program {
     gml_vec(gml_slot) slots;
     gml_vec(gml_step) steps;
     gml_vec(gml_check) checks; /* in the order of their steps */
-    uint32_t *inputs; /* slot numbers, in the graph's order */
+    uint32_t *inputs;          /* slot numbers, in the graph's order */
     uint32_t n_inputs;
     uint32_t *outputs;
     uint32_t n_outputs;

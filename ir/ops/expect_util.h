@@ -24,8 +24,8 @@ gml_status gml_expect_size(gml_infer *cx, unsigned k, gml_dim *out_size);
  * so that arithmetic on it stays within sizes. */
 gml_status gml_expect_count(gml_infer *cx, const char *name, int64_t *out_count);
 
-/* True when both sizes are constants and differ. For what reads a node in `infer` and when it is
- * lowered; `infer` notes with gml_infer_differ what is not known. */
+/* True when both sizes are constants and differ. For what reads a node in `infer` and when it
+ * is lowered; `infer` notes with gml_infer_differ what is not known. */
 bool gml_dim_differs(gml_dim a, gml_dim b);
 
 /* `infer`'s context in an `expand`, so that both read operands the same way. */
