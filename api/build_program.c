@@ -1,6 +1,7 @@
 /* api/build_program.c - from an optimised graph to a program without addresses. */
 #include "api/build_program.h"
 
+#include "api/build_checks.h"
 #include "ir/op.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@ typedef struct frame {
     uint32_t *slots; /* by value id: slot + 1 */
     gml_value *const *captures;
     uint32_t n_captures;
+    gml_checks checks;
 } frame;
 
 /* ---- slots --------------------------------------------------------------------------------
@@ -313,6 +315,7 @@ static gml_status add_node(frame *f, const gml_node *node)
 {
     gml_arena *arena = &f->program->arena;
     gml_step step = {0};
+    gml_checks_add(&f->checks, node, !node->op->host && !is_constant(node));
     if (is_constant(node))
         return GML_OK;
     const char *name = node->loc.node ? node->loc.node : "";
@@ -384,8 +387,10 @@ gml_status gml_build_program(gml_program_builder *builder, const gml_graph *grap
                .n_captures = n_captures};
     f.slots = gml_new_array(builder->scratch, uint32_t, builder->module->n_values + 1);
     add_inputs(&f);
+    gml_checks_begin(&f.checks, program, builder->scratch);
     for (const gml_node *node = graph->first; node; node = node->next)
         GML_TRY(add_node(&f, node));
+    gml_checks_end(&f.checks, graph);
     return add_interface(&f);
 }
 

@@ -186,7 +186,7 @@ static gml_status run_expanded(gml_node *node, const gml_rvalue *operands, gml_r
     for (uint32_t r = 0; r < node->n_results; r++)
         if (values[r])
             gml_graph_add_result(graph, values[r], NULL);
-    gml_node_remove(node);
+    gml_node_remove(node); /* every size is a number: nothing is assumed */
     gml_rvalue *outputs = gml_new_array(&module->arena, gml_rvalue, node->n_results + 1);
     GML_TRY(run_graph(graph, inputs, graph->n_params, outputs, s));
     uint32_t next = 0;

@@ -210,3 +210,27 @@ bool gml_dim_eval(const gml_dim_pool *pool, gml_dim dim, const int64_t *values,
     return gml_dim_eval(pool, expr->a, values, &a) && gml_dim_eval(pool, expr->b, values, &b) &&
            gml_dim_apply(expr->op, a, b, out_value);
 }
+
+/* ---- Relations -------------------------------------------------------------------------- */
+
+bool gml_relation_holds(gml_relation relation, int64_t a, int64_t b)
+{
+    switch (relation) {
+    case GML_EQUAL:
+    case GML_BROADCAST: return a == b;
+    case GML_AT_MOST: return a <= b;
+    case GML_MULTIPLE: return b > 0 && a % b == 0;
+    case GML_NOT_EMPTY: return a > 0 || b == 0;
+    case GML_RELATION_COUNT: break;
+    }
+    return false;
+}
+
+const char *gml_relation_name(gml_relation relation)
+{
+    static const char *const names[GML_RELATION_COUNT] = {
+        [GML_EQUAL] = "equal",       [GML_BROADCAST] = "broadcast", [GML_AT_MOST] = "at_most",
+        [GML_MULTIPLE] = "multiple", [GML_NOT_EMPTY] = "not_empty",
+    };
+    return names[relation];
+}

@@ -85,6 +85,20 @@ bool gml_dim_eval(const gml_dim_pool *pool, gml_dim dim, const int64_t *values,
 /* One operator other than SYMBOL, on values. False on overflow or division by zero. */
 bool gml_dim_apply(gml_dim_op op, int64_t a, int64_t b, int64_t *out_value);
 
+/* What two sizes must be to each other. */
+typedef enum gml_relation {
+    GML_EQUAL,
+    GML_BROADCAST, /* equal: a size of 1 is repeated only where it is known when compiling */
+    GML_AT_MOST,   /* a <= b */
+    GML_MULTIPLE,  /* b > 0 divides a */
+    GML_NOT_EMPTY, /* a > 0, or b = 0: there is something for each of `b` elements */
+    GML_RELATION_COUNT,
+} gml_relation;
+
+bool gml_relation_holds(gml_relation relation, int64_t a, int64_t b);
+/* "equal", "broadcast", … */
+const char *gml_relation_name(gml_relation relation);
+
 void gml_dim_print(const gml_dim_pool *pool, gml_dim dim, gml_str *out);
 /* Parses a constant, a name, or a parenthesised expression as printed; `?` is a fresh symbol.
  * Advances `*text`, which is NUL-terminated; false, with `*text` where it stopped, when it

@@ -379,6 +379,9 @@ static gml_status export_graph(exporter *x, const gml_graph *graph,
                                Onnx__GraphProto **out_proto)
 {
     gml_arena *arena = &x->scratch;
+    if (graph->assumptions.count > 0)
+        return gml_fail(x->diags, GML_E_UNSUPPORTED, graph->assumptions.items[0].loc,
+                        "ONNX has no words for what a graph requires of sizes");
     Onnx__GraphProto *proto = gml_new(arena, Onnx__GraphProto);
     onnx__graph_proto__init(proto);
     bool is_named = graph->name != NULL && *graph->name != '\0';

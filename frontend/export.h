@@ -8,7 +8,8 @@
  * as their text.
  *
  * Nothing is copied but what must be packed. Failures: GML_E_INVALID when a type that ONNX
- * demands is unknown, GML_E_UNSUPPORTED when the model exceeds protobuf's 2 GB, GML_E_IO.
+ * demands is unknown, GML_E_UNSUPPORTED when the model exceeds protobuf's 2 GB or a graph
+ * requires something of sizes (docs/ir.md), which passes make it do, GML_E_IO.
  */
 #ifndef GML_FRONTEND_EXPORT_H
 #define GML_FRONTEND_EXPORT_H

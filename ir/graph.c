@@ -167,6 +167,36 @@ void gml_node_remove(gml_node *node)
     unlink_node(node);
 }
 
+static bool has_assumption(const gml_assumptions *list, const gml_assumption *wanted)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const gml_assumption *known = &list->items[i];
+        if (known->relation == wanted->relation && known->a == wanted->a &&
+            known->b == wanted->b)
+            return true;
+    }
+    return false;
+}
+
+void gml_assumptions_add(gml_arena *arena, gml_assumptions *list, const gml_assumption *more,
+                         size_t n_more)
+{
+    for (size_t i = 0; i < n_more; i++)
+        if (!has_assumption(list, &more[i]))
+            gml_push(arena, list, more[i]);
+}
+
+static void keep_assumptions(gml_graph *graph, const gml_assumptions *from)
+{
+    gml_assumptions_add(&graph->module->arena, &graph->assumptions, from->items, from->count);
+}
+
+void gml_node_retire(gml_node *node)
+{
+    keep_assumptions(node->graph, &node->assumptions);
+    gml_node_remove(node);
+}
+
 void gml_node_move(gml_node *node, gml_node *before)
 {
     if (node == before)
@@ -186,6 +216,7 @@ void gml_node_transfer(gml_node *node, gml_graph *graph)
 
 void gml_graph_splice(gml_graph *region, gml_node *before)
 {
+    keep_assumptions(before->graph, &region->assumptions);
     while (region->first) {
         gml_node *node = region->first;
         gml_node_transfer(node, before->graph);

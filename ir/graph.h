@@ -54,6 +54,15 @@ struct gml_value {
     bool channels_last; /* it is the value of its name with dimension 1 behind all others */
 };
 
+/* What a node needs of two sizes and inference cannot decide: the program does when it runs. */
+typedef struct gml_assumption {
+    gml_relation relation;
+    gml_dim a, b;
+    gml_loc loc;
+} gml_assumption;
+
+typedef gml_vec(gml_assumption) gml_assumptions;
+
 struct gml_node {
     const gml_op_info *op;
     gml_loc loc;
@@ -64,6 +73,7 @@ struct gml_node {
     gml_attr *attrs; /* those given, in the order of the operator's table */
     gml_value *results; /* an array; a result nobody wants has name "" and no uses */
     uint32_t n_operands, n_attrs, n_results;
+    gml_assumptions assumptions; /* of its last inference */
 };
 
 struct gml_graph {
@@ -76,6 +86,7 @@ struct gml_graph {
         *result_names; /* the graph's output names; NULL entries take the value's name */
     gml_node *first, *last;
     uint32_t n_params, n_results;
+    gml_assumptions assumptions; /* of nodes that are gone */
 };
 
 /* A new, empty module. Free with gml_module_destroy, which frees every graph in it. */
@@ -103,6 +114,12 @@ gml_node *gml_node_create(gml_graph *graph, gml_node *before, const gml_op_info 
                           gml_loc loc);
 /* Unlinks `node`; its results must have no users left. */
 void gml_node_remove(gml_node *node);
+/* The same for a node that was part of what was asked for: other nodes do its work now, or only
+ * the sizes of its results were wanted, so what it assumed must hold still. */
+void gml_node_retire(gml_node *node);
+/* Adds what is not there already. */
+void gml_assumptions_add(gml_arena *arena, gml_assumptions *list, const gml_assumption *more,
+                         size_t n_more);
 /* Moves `node` before `before` in the same graph (to the end when NULL). */
 void gml_node_move(gml_node *node, gml_node *before);
 /* Moves `node` into another graph, to its end; operands stay what they are. */

@@ -172,6 +172,8 @@ gml_status gml_infer_set_type(gml_infer *cx, unsigned i, gml_type type)
     if (i >= cx->node->n_results)
         return GML_OK;
     GML_TRY(gml_type_check(&type, cx->diags, cx->node->loc));
+    for (int d = 0; type.kind == GML_TYPE_TENSOR && d < type.rank; d++)
+        (void)gml_infer_exceeds(cx, 0, type.dims[d]); /* constants are checked above */
     cx->node->results[i].type = type;
     return GML_OK;
 }
@@ -244,13 +246,7 @@ gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a,
         gml_dim x = back <= rank_a ? a[rank_a - back] : 1;
         gml_dim y = back <= rank_b ? b[rank_b - back] : 1;
         gml_dim *out = &out_dims[rank - back];
-        if (x == y || y == 1)
-            *out = x;
-        else if (x == 1)
-            *out = y;
-        else if (!gml_dim_is_const(x) || !gml_dim_is_const(y))
-            *out = gml_dim_is_const(y) ? y : x;
-        else
+        if (!gml_infer_broadcast_dim(cx, x, y, out))
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "operands do not broadcast: %s against %s, %d from the end",
                                   dim_text(cx, x), dim_text(cx, y), back);
@@ -516,6 +512,7 @@ gml_status gml_node_infer(gml_node *node, gml_diags *diags)
         if (!node->operands[k])
             return gml_fail(diags, GML_E_INVALID, node->loc, "operand %u is missing", k);
     gml_infer cx = {node, module, &module->arena, &module->dims, diags};
+    node->assumptions.count = 0;
     GML_TRY(node->op->infer(&cx));
     if (node->op->traits & GML_FORWARDS) {
         node->results[0].constant = node->operands[0]->constant;

@@ -133,9 +133,24 @@ gml_status gml_infer_broadcast(gml_infer *cx);
 /* The same with result type bool. */
 gml_status gml_infer_compare(gml_infer *cx);
 /* The broadcast of two shapes; `out_dims` has GML_MAX_RANK entries. Unknown against unknown
- * takes the first's symbol, unknown against a constant other than 1 takes the constant. */
+ * takes the first's symbol, unknown against a constant other than 1 takes the constant; the
+ * program compares them when it runs. */
 gml_status gml_infer_broadcast_dims(gml_infer *cx, int rank_a, const gml_dim *a, int rank_b,
                                     const gml_dim *b, int *out_rank, gml_dim *out_dims);
+/* One dimension of it; false when the sizes are known not to broadcast. */
+bool gml_infer_broadcast_dim(gml_infer *cx, gml_dim a, gml_dim b, gml_dim *out_dim);
+
+/* Whether `a` and `b`, which must be equal, are known to differ. Where that is not known the
+ * node notes that it takes them to be equal, and the program compares them when it runs.
+ * Whatever `infer` takes for granted of two sizes goes through these (ir/assume.c). */
+bool gml_infer_differ(gml_infer *cx, gml_dim a, gml_dim b);
+/* The same for `a`, which may not be above `limit`. */
+bool gml_infer_exceeds(gml_infer *cx, gml_dim a, gml_dim limit);
+/* The same for `a`, which must be a multiple of `b` > 0. */
+bool gml_infer_leaves_rest(gml_infer *cx, gml_dim a, gml_dim b);
+/* The same for the size of an axis of which some element is read for each of `count`: it may be
+ * 0 only when `count` is. */
+bool gml_infer_is_empty(gml_infer *cx, gml_dim size, gml_dim count);
 /* The elements of integer operand `k` as sizes, in the module's arena. Fails, naming the
  * operand, when they are not known. An absent operand gives *out_count = 0 and *out_elements =
  * NULL. */

@@ -427,9 +427,32 @@ static gml_status parse_return(gml_parser *p, gml_graph *graph)
     return GML_OK;
 }
 
+/* What follows the word "require". */
+static gml_status parse_requirement(gml_parser *p, gml_graph *graph)
+{
+    gml_assumption assumption = {.loc = gml_parser_loc(p)};
+    unsigned relation = 0;
+    while (relation < GML_RELATION_COUNT &&
+           !gml_parser_accept(p, gml_relation_name((gml_relation)relation)))
+        relation++;
+    if (relation == GML_RELATION_COUNT)
+        return gml_parser_expected(p, "a relation of sizes");
+    assumption.relation = (gml_relation)relation;
+    for (int i = 0; i < 2; i++) {
+        GML_TRY(gml_parser_expect(p, i == 0 ? "(" : ","));
+        gml_parser_skip(p);
+        if (!gml_dim_parse(&p->module->dims, &p->at, i == 0 ? &assumption.a : &assumption.b))
+            return gml_parser_expected(p, "a size");
+    }
+    gml_assumptions_add(arena_of(p), &graph->assumptions, &assumption, 1);
+    return gml_parser_expect(p, ")");
+}
+
 static gml_status parse_body(gml_parser *p, gml_graph *graph, labels *defined)
 {
     GML_TRY(gml_parser_expect(p, "{"));
+    while (gml_parser_accept(p, "require"))
+        GML_TRY(parse_requirement(p, graph));
     while (!gml_parser_accept(p, "return"))
         GML_TRY(parse_node(p, graph, defined));
     GML_TRY(parse_return(p, graph));

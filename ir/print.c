@@ -294,6 +294,20 @@ static void print_return(printer *p, const gml_graph *graph, int depth)
     gml_str_putc(p->out, '\n');
 }
 
+/* What nodes that are gone needed of sizes. */
+static void print_requirements(printer *p, const gml_graph *graph, int depth)
+{
+    for (size_t i = 0; i < graph->assumptions.count; i++) {
+        const gml_assumption *assumption = &graph->assumptions.items[i];
+        indent(p, depth);
+        gml_str_printf(p->out, "require %s(", gml_relation_name(assumption->relation));
+        gml_dim_print(&p->module->dims, assumption->a, p->out);
+        gml_str_puts(p->out, ", ");
+        gml_dim_print(&p->module->dims, assumption->b, p->out);
+        gml_str_puts(p->out, ")\n");
+    }
+}
+
 /* Prints from "graph" to the closing brace. */
 static void print_graph(printer *p, const gml_graph *graph, int depth)
 {
@@ -310,6 +324,7 @@ static void print_graph(printer *p, const gml_graph *graph, int depth)
         gml_type_print(&p->module->dims, &graph->params[i]->type, p->out);
     }
     gml_str_puts(p->out, ") {\n");
+    print_requirements(p, graph, depth + 1);
     gml_for_each_node(node, graph)
         print_node(p, node, depth + 1);
     print_return(p, graph, depth + 1);

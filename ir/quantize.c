@@ -11,9 +11,13 @@ static bool has_one_element(const gml_type *type)
     return true;
 }
 
-static bool differ(gml_dim a, gml_dim b)
+/* A vector of one element would be a scale for all. */
+static bool has_other_size(gml_infer *cx, gml_dim size, gml_dim wanted, bool is_vector)
 {
-    return a != b && gml_dim_is_const(a) && gml_dim_is_const(b);
+    gml_dim same;
+    if (!is_vector || wanted == 1)
+        return gml_infer_differ(cx, size, wanted);
+    return !gml_infer_broadcast_dim(cx, size, wanted, &same);
 }
 
 gml_status gml_infer_scale(gml_infer *cx, unsigned k)
@@ -40,7 +44,7 @@ gml_status gml_infer_scale(gml_infer *cx, unsigned k)
         gml_dim wanted = data->dims[i];
         if (block && i == axis)
             wanted = gml_dim_ceil_div(cx->dims, wanted, block);
-        if (differ(scale->dims[block ? i : 0], wanted))
+        if (has_other_size(cx, scale->dims[block ? i : 0], wanted, block == 0))
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "operand %u has %lld elements for axis %d, not %lld", k,
                                   (long long)scale->dims[block ? i : 0], i, (long long)wanted);
@@ -87,6 +91,7 @@ gml_status gml_infer_as(gml_infer *cx, const gml_op_info *op, unsigned a, unsign
     gml_infer as = *cx;
     as.node = &node;
     GML_TRY(op->infer(&as));
+    cx->node->assumptions = node.assumptions;
     *out_type = result.type;
     return GML_OK;
 }

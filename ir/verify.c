@@ -53,6 +53,17 @@ static bool dims_are_sizes(const verifier *v, const gml_type *type)
     return true;
 }
 
+static void check_requirements(verifier *v, const gml_graph *graph)
+{
+    for (size_t i = 0; i < graph->assumptions.count; i++) {
+        const gml_assumption *assumption = &graph->assumptions.items[i];
+        const gml_dim both[] = {assumption->a, assumption->b};
+        gml_type type = {.rank = 2, .dims = both};
+        if ((unsigned)assumption->relation >= GML_RELATION_COUNT || !dims_are_sizes(v, &type))
+            complain(v, "requirement %zu is damaged", i);
+    }
+}
+
 static void check_type(verifier *v, const gml_type *type, const char *what, uint32_t index)
 {
     while (type->kind != GML_TYPE_TENSOR && type->kind != GML_TYPE_UNKNOWN &&
@@ -292,6 +303,7 @@ static void check_graph(verifier *v, const gml_graph *graph, const gml_node *own
     }
     if (!links_are_good(v, graph))
         return;
+    check_requirements(v, graph);
     for (uint32_t i = 0; i < graph->n_params; i++)
         define(v, graph, graph->params[i], NULL, i);
     gml_for_each_node(node, graph)

@@ -228,7 +228,7 @@ static void replace(table *t, gml_node *node, gml_node *first)
         gml_str_printf(t->cx->explain, "cse: %s (%s) is %s\n",
                        node->loc.node ? node->loc.node : "?", node->op->name,
                        first->loc.node ? first->loc.node : "?");
-    gml_node_remove(node);
+    gml_node_retire(node);
     t->changed = true;
 }
 

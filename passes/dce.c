@@ -4,7 +4,8 @@
  * already if they were dead. A use inside a region counts as long as the region's node lives,
  * so a node that goes takes the uses of its regions along. Nodes with an effect stay. Results
  * that became constants are used through their value, not through their node, and keep nothing
- * alive. */
+ * alive. What a node took sizes to be to each other is kept in the graph: shapes that live on
+ * may have been inferred from it. */
 #include "ir/op.h"
 #include "passes/pass.h"
 
@@ -51,7 +52,7 @@ static void sweep(gml_graph *graph, uint32_t *uses, bool *changed)
             continue;
         }
         forget_uses(node, uses);
-        gml_node_remove(node);
+        gml_node_retire(node);
         *changed = true;
     }
 }

@@ -34,7 +34,7 @@ gml_status gml_expand_node(gml_node *node, gml_pass_cx *cx)
             results[r]->name = name;
         gml_value_replace(&node->results[r], results[r]);
     }
-    gml_node_remove(node);
+    gml_node_retire(node);
     return GML_OK;
 }
 

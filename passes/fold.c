@@ -62,7 +62,7 @@ static void become(gml_node *node, const gml_tensor *tensor)
     gml_value *constant = gml_graph_constant(node->graph, node, tensor, node->loc);
     constant->name = node->results[0].name;
     gml_value_replace(&node->results[0], constant);
-    gml_node_remove(node);
+    gml_node_retire(node);
 }
 
 static void fold(gml_node *node, int64_t bytes, gml_pass_cx *cx, bool *out_changed)

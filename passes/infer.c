@@ -23,7 +23,7 @@ static void splice(gml_node *node, gml_graph *branch)
     gml_graph_splice(branch, node);
     for (uint32_t r = 0; r < node->n_results && r < branch->n_results; r++)
         gml_value_replace(&node->results[r], branch->results[r]);
-    gml_node_remove(node);
+    gml_node_retire(node);
 }
 
 /* Shape arithmetic in composites (CastLike, Clip, …) is only known once they are expanded. */
@@ -58,7 +58,7 @@ static gml_node *infer_node(gml_node *node, gml_pass_cx *cx, gml_status *status,
         return next;
     if (node->op->traits & GML_FORWARDS) {
         gml_value_replace(&node->results[0], node->operands[0]);
-        gml_node_remove(node);
+        gml_node_retire(node);
         *out_changed = true;
     } else if (decides_shapes(node)) {
         *status = gml_expand_node(node, cx);

@@ -140,7 +140,7 @@ static void drop(rewriter *r, gml_node *node)
             return;
     if (node->op->traits & GML_EFFECT)
         return;
-    gml_node_remove(node);
+    gml_node_retire(node);
     for (uint32_t k = 0; k < node->n_operands; k++) {
         gml_value *operand = node->operands[k];
         if (operand && --r->uses.items[operand->id] == 0 && operand->def &&

@@ -177,6 +177,20 @@ static uint32_t *read_list(gml_reader *r, uint32_t *out_count, const char ***out
     return gml_arena_copy(r->arena, numbers, *out_count * sizeof *numbers);
 }
 
+/* gml_program_check looks at the rest. */
+static void read_check(gml_reader *r, gml_check *check)
+{
+    uint32_t relation = gml_read_u32(r);
+    if (relation >= GML_RELATION_COUNT)
+        gml_reader_refuse(r, "a check of sizes");
+    check->relation = (gml_relation)relation;
+    check->a = gml_read_i64(r);
+    check->b = gml_read_i64(r);
+    check->node = gml_read_text(r);
+    check->op = gml_read_text(r);
+    check->step = gml_read_u32(r);
+}
+
 static void fill_program(gml_reader *r, gml_program *program, int depth)
 {
     read_dims(r, &program->dims);
@@ -192,6 +206,12 @@ static void fill_program(gml_reader *r, gml_program *program, int depth)
     for (uint32_t i = 0; i < n_steps && r->status == GML_OK; i++) {
         gml_push(r->arena, &program->steps, (gml_step){0});
         read_step(r, &program->steps.items[i], depth);
+    }
+    uint32_t n_checks = gml_read_count(r, 32);
+    for (uint32_t i = 0; i < n_checks && r->status == GML_OK; i++) {
+        gml_check check = {0};
+        read_check(r, &check);
+        gml_push(r->arena, &program->checks, check);
     }
 }
 

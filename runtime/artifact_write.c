@@ -261,6 +261,16 @@ static void put_names(writer *w, const char *const *names, uint32_t count)
         put_text(w, names[i]);
 }
 
+static void put_check(writer *w, const gml_check *check)
+{
+    put_u32(w, (uint32_t)check->relation);
+    put_i64(w, check->a);
+    put_i64(w, check->b);
+    put_text(w, check->node);
+    put_text(w, check->op);
+    put_u32(w, check->step);
+}
+
 static gml_status put_program(writer *w, const gml_program *program)
 {
     put_dims(w, &program->dims);
@@ -274,6 +284,9 @@ static gml_status put_program(writer *w, const gml_program *program)
     put_u32(w, (uint32_t)program->steps.count);
     for (size_t i = 0; i < program->steps.count; i++)
         GML_TRY(put_step(w, &program->steps.items[i]));
+    put_u32(w, (uint32_t)program->checks.count);
+    for (size_t i = 0; i < program->checks.count; i++)
+        put_check(w, &program->checks.items[i]);
     return GML_OK;
 }
 

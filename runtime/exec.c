@@ -361,6 +361,8 @@ static gml_status run_step(gml_instance *instance, uint32_t number, gml_diags *d
 {
     const gml_step *step = &instance->program->steps.items[number];
     uint64_t start = instance->watch != NULL ? now_ns() : 0;
+    if (step->kind == GML_STEP_KERNEL && instance->has_open)
+        GML_TRY(gml_instance_check_step(instance, number, diags));
     if (step->kind == GML_STEP_KERNEL)
         GML_TRY(run_kernel(instance, step, diags));
     else
@@ -385,6 +387,7 @@ static gml_status run_all(gml_instance *instance, const gml_rvalue *inputs, size
         GML_TRY(status);
     }
     gml_instance_direct(instance, outputs);
+    instance->next_check = 0;
     for (uint32_t s = 0; s < program->steps.count; s++)
         GML_TRY(run_step(instance, s, diags));
     return gml_instance_finish(instance, outputs, diags);

@@ -119,7 +119,7 @@ static void match_dims(gml_instance *instance, const gml_slot *slot, const gml_t
     }
 }
 
-static const char *dim_text(const gml_instance *instance, gml_dim dim, gml_diags *diags)
+const char *gml_instance_dim_text(const gml_instance *instance, gml_dim dim, gml_diags *diags)
 {
     gml_str text;
     gml_str_init(&text);
@@ -138,7 +138,7 @@ static gml_status check_dims(const gml_instance *instance, const gml_slot *slot,
         bool known = gml_instance_dim(instance, slot->dims[i], &expected);
         if (known && expected == tensor->dims[i])
             continue;
-        const char *text = dim_text(instance, slot->dims[i], diags);
+        const char *text = gml_instance_dim_text(instance, slot->dims[i], diags);
         if (!known)
             return gml_fail(diags, GML_E_SHAPE, loc,
                             "%s: dimension %d is %" PRId64 ", which %s cannot be", what, i,
@@ -277,6 +277,8 @@ gml_status gml_instance_bind(gml_instance *instance, const gml_rvalue *inputs, s
             GML_TRY(check_dims(instance, slot, &inputs[i].tensor,
                                input_name(program, i, what, sizeof what), (gml_loc){0}, diags));
     }
+    instance->has_open = false;
+    GML_TRY(gml_instance_check(instance, diags));
     instance->is_bound = true;
     return GML_OK;
 }

@@ -137,7 +137,7 @@ static gml_status keep_outputs(gml_instance *instance, const gml_step *step,
         outputs[i] = (gml_rvalue){0};
         GML_TRY(gml_instance_match(instance, step, i, diags));
     }
-    return GML_OK;
+    return instance->has_open ? gml_instance_check(instance, diags) : GML_OK;
 }
 
 static gml_status call_host(gml_instance *instance, uint32_t number, gml_rvalue *outputs,

@@ -2,6 +2,7 @@
  *
  * exec.c        life of an instance, kernel steps, a run from start to end
  * exec_bind.c   sizes: symbols from the shapes of inputs and of what host operators made
+ * exec_check.c  what sizes must be to each other
  * exec_memory.c where slots lie, and the steps' workspace
  * exec_host.c   host steps and their regions
  * exec_output.c what the caller gets
@@ -66,8 +67,10 @@ struct gml_instance {
     uint32_t *first_region; /* by step, into `regions` */
     /* by size */
     int64_t *dims;
-    uint8_t *known; /* gml_known */
-    bool has_found; /* some size is GML_FOUND */
+    uint8_t *known;      /* gml_known */
+    bool has_found;      /* some size is GML_FOUND */
+    bool has_open;       /* some check cannot be decided by the inputs alone */
+    uint32_t next_check; /* of the steps still to run */
     gml_inherited *inherited;
     size_t n_inherited;
 
@@ -120,6 +123,17 @@ gml_status gml_instance_bind(gml_instance *instance, const gml_rvalue *inputs, s
 /* The same for output `number` of a host step, in values[slot]. */
 gml_status gml_instance_match(gml_instance *instance, const gml_step *step, uint32_t number,
                               gml_diags *diags);
+
+/* `dim` as text, in the arena of `diags`. */
+const char *gml_instance_dim_text(const gml_instance *instance, gml_dim dim, gml_diags *diags);
+
+/* ---- exec_check.c ----------------------------------------------------------------------- */
+
+/* Every check whose sizes are known; notes in `has_open` whether there are others. */
+gml_status gml_instance_check(gml_instance *instance, gml_diags *diags);
+/* Before kernel `step` runs: fails when one of its own checks is still open. Called for rising
+ * steps. */
+gml_status gml_instance_check_step(gml_instance *instance, uint32_t step, gml_diags *diags);
 
 /* ---- exec_memory.c ---------------------------------------------------------------------- */
 

@@ -159,6 +159,23 @@ static gml_status check_step(checker *c, const gml_step *step)
     return GML_OK;
 }
 
+static gml_status check_checks(checker *c)
+{
+    const gml_program *program = c->program;
+    uint32_t last = 0;
+    for (size_t i = 0; i < program->checks.count; i++) {
+        const gml_check *check = &program->checks.items[i];
+        if ((unsigned)check->relation >= GML_RELATION_COUNT || !is_dim(c, check->a) ||
+            !is_dim(c, check->b))
+            return refuse(c, "a check of sizes", i);
+        if (check->step < last ||
+            (check->step != GML_NO_STEP && check->step >= program->steps.count))
+            return refuse(c, "the step of a check", i);
+        last = check->step;
+    }
+    return GML_OK;
+}
+
 static gml_status check_all(checker *c)
 {
     const gml_program *program = c->program;
@@ -174,6 +191,7 @@ static gml_status check_all(checker *c)
     for (size_t i = 0; i < program->steps.count; i++)
         GML_TRY(check_step(c, &program->steps.items[i]));
     c->loc = (gml_loc){0};
+    GML_TRY(check_checks(c));
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         if (!is_set(c, program->outputs[i]))
             return refuse(c, "slot of an output", program->outputs[i]);

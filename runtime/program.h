@@ -88,12 +88,25 @@ typedef struct gml_region {
     uint32_t n_captures;
 } gml_region;
 
+/* What kernels take two sizes to be to each other. Checked as soon as both are known: when
+ * inputs are bound (also those of a region, each time it is entered), else after the host
+ * operator that decides a size. A kernel does not run while one of its own is open. */
+typedef struct gml_check {
+    gml_relation relation;
+    gml_dim a, b;
+    const char *node, *op; /* that needs it */
+    uint32_t step;         /* the first kernel that relies on it; GML_NO_STEP: none by itself */
+} gml_check;
+
+#define GML_NO_STEP UINT32_MAX
+
 typedef struct gml_program {
     gml_arena arena;
     gml_dim_pool dims;
     gml_vec(gml_slot) slots;
     gml_vec(gml_step) steps;
-    uint32_t *inputs; /* slot numbers, in the graph's order */
+    gml_vec(gml_check) checks; /* in the order of their steps */
+    uint32_t *inputs;          /* slot numbers, in the graph's order */
     uint32_t n_inputs;
     uint32_t *outputs;
     uint32_t n_outputs;
@@ -160,7 +173,8 @@ void gml_instance_watch(gml_instance *instance, gml_step_watch watch, gml_value_
 
 /* Binds and runs. Inputs are borrowed for the call: dtype, rank and dimensions are checked
  * against the program's slots (GML_E_TYPE, GML_E_SHAPE, naming the input), and their symbols
- * get values; alignment is any. Outputs must be initialised: an entry that comes in with kind
+ * get values, which must pass the program's checks (GML_E_SHAPE, naming the node and both
+ * sizes); alignment is any. Outputs must be initialised: an entry that comes in with kind
  * TENSOR and enough room of the right type and shape is written in place, any other is reset
  * and then set to a value that views the instance's memory until its next run (copy to keep; do
  * not hand such a view in again after a run of other shapes), or owns what a host operator

@@ -24,8 +24,7 @@ static gml_status infer(gml_infer *cx)
     if (theta->rank != 3 || theta->dims[1] != axes || theta->dims[2] != axes + 1)
         return gml_infer_fail(cx, GML_E_SHAPE, "theta is not of shape N, %lld, %lld",
                               (long long)axes, (long long)axes + 1);
-    if (gml_dim_is_const(theta->dims[0]) && gml_dim_is_const(size[0]) &&
-        theta->dims[0] != size[0])
+    if (gml_infer_differ(cx, theta->dims[0], size[0]))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld matrices for a batch of %lld",
                               (long long)theta->dims[0], (long long)size[0]);
     gml_dim dims[5] = {theta->dims[0]};

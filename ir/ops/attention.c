@@ -48,7 +48,7 @@ static gml_status shape_of(gml_infer *cx, unsigned k, const char *heads, gml_dim
                               type->rank);
     int64_t n_heads = 1;
     GML_TRY(gml_expect_count(cx, heads, &n_heads));
-    if (gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)
+    if (gml_infer_leaves_rest(cx, type->dims[2], n_heads))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld elements do not divide by %lld heads",
                               (long long)type->dims[2], (long long)n_heads);
     out_dims[0] = type->dims[0];
@@ -60,11 +60,11 @@ static gml_status shape_of(gml_infer *cx, unsigned k, const char *heads, gml_dim
 
 static gml_status check(gml_infer *cx, const gml_dim *q, const gml_dim *k, const gml_dim *v)
 {
-    if (gml_dim_differs(q[3], k[3]) || gml_dim_differs(k[2], v[2]) ||
-        gml_dim_differs(k[1], v[1]) || gml_dim_differs(q[0], k[0]) ||
-        gml_dim_differs(q[0], v[0]))
+    if (gml_infer_differ(cx, q[3], k[3]) || gml_infer_differ(cx, k[2], v[2]) ||
+        gml_infer_differ(cx, k[1], v[1]) || gml_infer_differ(cx, q[0], k[0]) ||
+        gml_infer_differ(cx, q[0], v[0]))
         return gml_infer_fail(cx, GML_E_SHAPE, "query, key and value do not fit each other");
-    if (gml_dim_is_const(q[1]) && gml_dim_is_const(k[1]) && (k[1] < 1 || q[1] % k[1] != 0))
+    if (gml_infer_leaves_rest(cx, q[1], k[1]))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld query heads do not share %lld key heads",
                               (long long)q[1], (long long)k[1]);
     GML_TRY(gml_expect_dtype(cx, GML_K, gml_operand_type(cx->node, GML_Q)->dtype));
@@ -93,7 +93,8 @@ static gml_status check(gml_infer *cx, const gml_dim *q, const gml_dim *k, const
     return GML_OK;
 }
 
-/* The mask broadcasts to (B, Hq, S, T), but may end early along T. */
+/* The mask broadcasts to (B, Hq, S, T), but may end early along T. Sizes that are not known and
+ * must broadcast are left to the operators that apply the mask. */
 static gml_status check_mask(gml_infer *cx, const gml_dim *scores)
 {
     if (!gml_has_operand(cx->node, GML_MASK))
@@ -110,6 +111,8 @@ static gml_status check_mask(gml_infer *cx, const gml_dim *scores)
         if (gml_dim_differs(size, wanted) && size != 1 && !(last && size < wanted))
             return gml_infer_fail(cx, GML_E_SHAPE, "dimension %d of the mask is %lld, not %lld",
                                   d, (long long)size, (long long)wanted);
+        if (last && size != 1)
+            (void)gml_infer_exceeds(cx, size, wanted);
     }
     return GML_OK;
 }
@@ -149,12 +152,12 @@ static gml_value *padded_mask(gml_build *b, gml_value *mask, gml_dim total)
     int rank = mask->type.rank;
     gml_dim missing =
         gml_dim_sub(&b->graph->module->dims, total, gml_value_dim(mask, rank - 1));
-    if (!gml_dim_is_const(missing) || missing <= 0)
+    if (gml_dim_is_const(missing) && missing <= 0)
         return mask;
-    int64_t pads[8] = {0};
+    gml_dim pads[8] = {0};
     pads[2 * rank - 1] = missing;
     double value = mask->type.dtype == GML_BOOL ? 0 : -INFINITY;
-    gml_value *operands[] = {mask, gml_build_ints(b, pads, 2 * (size_t)rank),
+    gml_value *operands[] = {mask, gml_build_dims(b, pads, 2 * (size_t)rank),
                              gml_build_scalar(b, mask->type.dtype, value)};
     return gml_build_op(b, &gml_op_pad, operands, 3, NULL, 0);
 }

@@ -73,11 +73,10 @@ static gml_status infer(gml_infer *cx)
         gml_dim along = count_blocks(cx->dims, cx->node, image[i], block[i], (int)i, (int)n);
         blocks = gml_dim_mul(cx->dims, blocks, along);
     }
-    bool known = gml_dim_is_const(data->dims[1]) && gml_dim_is_const(size);
-    if (known && (size < 1 || data->dims[1] % size != 0))
+    if (gml_infer_leaves_rest(cx, data->dims[1], size))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld rows do not fill blocks of %lld pixels",
                               (long long)data->dims[1], (long long)size);
-    if (blocks != data->dims[2] && gml_dim_is_const(blocks) && gml_dim_is_const(data->dims[2]))
+    if (gml_infer_differ(cx, blocks, data->dims[2]))
         return gml_infer_fail(cx, GML_E_SHAPE, "the image has %lld blocks, the data %lld",
                               (long long)blocks, (long long)data->dims[2]);
     dims[1] = gml_dim_div(cx->dims, data->dims[1], size);

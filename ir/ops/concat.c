@@ -24,12 +24,12 @@ static gml_status join(gml_infer *cx, unsigned k, int axis, gml_dim *dims)
     for (int i = 0; i < type->rank; i++) {
         if (i == axis) {
             dims[i] = gml_dim_add(cx->dims, dims[i], type->dims[i]);
-        } else if (!gml_dim_is_const(dims[i])) {
-            dims[i] = gml_dim_is_const(type->dims[i]) ? type->dims[i] : dims[i];
-        } else if (dims[i] != type->dims[i] && gml_dim_is_const(type->dims[i])) {
+        } else if (gml_infer_differ(cx, dims[i], type->dims[i])) {
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "operand %u has size %lld along axis %d, not %lld", k,
                                   (long long)type->dims[i], i, (long long)dims[i]);
+        } else if (!gml_dim_is_const(dims[i]) && gml_dim_is_const(type->dims[i])) {
+            dims[i] = type->dims[i];
         }
     }
     return GML_OK;

@@ -33,7 +33,7 @@ static gml_status infer(gml_infer *cx)
     int64_t group = 1;
     GML_TRY(gml_expect_count(cx, "group", &group));
     GML_TRY(gml_expect_dim(cx, 0, 1, gml_dim_mul(cx->dims, weight->dims[1], group)));
-    if (gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0)
+    if (gml_infer_leaves_rest(cx, weight->dims[0], group))
         return gml_infer_fail(cx, GML_E_SHAPE,
                               "%lld output channels do not divide by %lld groups",
                               (long long)weight->dims[0], (long long)group);

@@ -35,7 +35,7 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_expect_dim(cx, 1, 0, input->dims[1]));
     int64_t group = 1;
     GML_TRY(gml_expect_count(cx, "group", &group));
-    if (gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0)
+    if (gml_infer_leaves_rest(cx, weight->dims[0], group))
         return gml_infer_fail(cx, GML_E_SHAPE,
                               "%lld input channels do not divide by %lld groups",
                               (long long)weight->dims[0], (long long)group);
@@ -46,6 +46,7 @@ static gml_status infer(gml_infer *cx)
         gml_window_read_transposed(&window, cx->dims, cx->node, weight->dims + 2);
     if (fault)
         return gml_infer_fail(cx, GML_E_SHAPE, "%s", fault);
+    gml_window_assume(cx, weight->dims + 2, &window);
     gml_dim dims[GML_MAX_RANK] = {input->dims[0], channels};
     for (int d = 0; d < window.rank; d++)
         dims[d + 2] = window.out[d];

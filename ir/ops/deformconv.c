@@ -27,8 +27,8 @@ static gml_status infer_channels(gml_infer *cx, const gml_type *input, const gml
     GML_TRY(gml_expect_count(cx, "group", &group));
     GML_TRY(gml_expect_count(cx, "offset_group", &offset_group));
     GML_TRY(gml_expect_dim(cx, 0, 1, gml_dim_mul(cx->dims, weight->dims[1], group)));
-    if ((gml_dim_is_const(weight->dims[0]) && weight->dims[0] % group != 0) ||
-        (gml_dim_is_const(input->dims[1]) && input->dims[1] % offset_group != 0))
+    if (gml_infer_leaves_rest(cx, weight->dims[0], group) ||
+        gml_infer_leaves_rest(cx, input->dims[1], offset_group))
         return gml_infer_fail(cx, GML_E_SHAPE, "the channels do not divide by the groups");
     gml_dim taps = offset_group;
     for (int d = 2; d < weight->rank; d++)

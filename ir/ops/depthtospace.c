@@ -24,7 +24,7 @@ static gml_status infer(gml_infer *cx)
         !gml_node_string_is(cx->node, "mode", "CRD"))
         return gml_infer_fail(cx, GML_E_INVALID, "mode is neither DCR nor CRD");
     gml_dim channels = data->dims[1];
-    if (gml_dim_is_const(channels) && channels % (block * block) != 0)
+    if (gml_infer_leaves_rest(cx, channels, block * block))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld channels do not fill blocks of %lld",
                               (long long)channels, (long long)(block * block));
     gml_dim dims[4] = {data->dims[0], gml_dim_div(cx->dims, channels, block * block),

@@ -66,7 +66,7 @@ static gml_status infer(gml_infer *cx)
     gml_dim parts = type->dims[type->rank - 1];
     if (!gml_dim_is_const(parts) || (parts != 1 && parts != 2))
         return gml_infer_fail(cx, GML_E_SHAPE, "the last dimension is neither 1 nor 2");
-    if (gml_dim_is_const(t.length) && t.length < 1)
+    if (gml_infer_exceeds(cx, 1, t.length))
         return gml_infer_fail(cx, GML_E_RANGE, "a transform of %lld elements",
                               (long long)t.length);
     gml_dim dims[GML_MAX_RANK];

@@ -147,6 +147,16 @@ static const char *read_equation(gml_arena *arena, const gml_node *node, equatio
     return read_output(out_eq, text + 2, end);
 }
 
+/* What is not known yet must be 1, known to be, or the size of the label. */
+static void note_sizes(gml_infer *cx, const equation *eq)
+{
+    gml_dim same;
+    for (uint32_t k = 0; k < cx->node->n_operands; k++)
+        for (int d = 0; d < eq->inputs[k].rank; d++)
+            (void)gml_infer_broadcast_dim(cx, gml_operand_type(cx->node, k)->dims[d],
+                                          eq->size[eq->inputs[k].labels[d]], &same);
+}
+
 static gml_status infer(gml_infer *cx)
 {
     const gml_type *first;
@@ -161,6 +171,7 @@ static gml_status infer(gml_infer *cx)
     const char *fault = read_equation(cx->arena, cx->node, &eq);
     if (fault)
         return gml_infer_fail(cx, GML_E_SHAPE, "%s", fault);
+    note_sizes(cx, &eq);
     gml_dim dims[GML_MAX_RANK];
     for (int d = 0; d < eq.output.rank; d++)
         dims[d] = eq.size[eq.output.labels[d]];

@@ -32,7 +32,7 @@ gml_status gml_expect_dim(gml_infer *cx, unsigned k, int axis, gml_dim size)
     const gml_type *type = gml_operand_type(cx->node, k);
     if (!type || type->rank <= axis)
         return GML_OK;
-    if (gml_dim_differs(type->dims[axis], size))
+    if (gml_infer_differ(cx, type->dims[axis], size))
         return gml_infer_fail(cx, GML_E_SHAPE, "dimension %d of operand %u is %lld, not %lld",
                               axis, k, (long long)type->dims[axis], (long long)size);
     return GML_OK;

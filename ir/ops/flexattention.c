@@ -62,11 +62,11 @@ static gml_status infer(gml_infer *cx)
     const gml_dim *q = types[0]->dims;
     const gml_dim *k = types[1]->dims;
     const gml_dim *v = types[2]->dims;
-    if (gml_dim_differs(q[0], k[0]) || gml_dim_differs(q[3], k[3]) ||
-        gml_dim_differs(k[0], v[0]) || gml_dim_differs(k[1], v[1]) ||
-        gml_dim_differs(k[2], v[2]))
+    if (gml_infer_differ(cx, q[0], k[0]) || gml_infer_differ(cx, q[3], k[3]) ||
+        gml_infer_differ(cx, k[0], v[0]) || gml_infer_differ(cx, k[1], v[1]) ||
+        gml_infer_differ(cx, k[2], v[2]))
         return gml_infer_fail(cx, GML_E_SHAPE, "query, key and value do not fit each other");
-    if (gml_dim_is_const(q[1]) && gml_dim_is_const(k[1]) && (k[1] < 1 || q[1] % k[1] != 0))
+    if (gml_infer_leaves_rest(cx, q[1], k[1]))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld query heads do not share %lld key heads",
                               (long long)q[1], (long long)k[1]);
     gml_dtype dtype = softmax_dtype(cx->node);

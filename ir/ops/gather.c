@@ -29,7 +29,7 @@ static gml_status infer(gml_infer *cx)
     for (int i = axis + 1; i < data->rank; i++)
         dims[indices->rank + i - 1] = data->dims[i];
     GML_TRY(gml_infer_set(cx, 0, data->dtype, rank, dims));
-    if (data->dims[axis] == 0 && gml_type_numel(cx->dims, indices) != 0)
+    if (gml_infer_is_empty(cx, data->dims[axis], gml_type_numel(cx->dims, indices)))
         return gml_infer_fail(cx, GML_E_RANGE, "axis %d has no element to gather", axis);
     return GML_OK;
 }

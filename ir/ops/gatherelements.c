@@ -20,12 +20,11 @@ static gml_status infer(gml_infer *cx)
         return gml_infer_fail(cx, GML_E_SHAPE, "the indices have rank %d, the data %d",
                               indices->rank, data->rank);
     for (int i = 0; i < data->rank; i++) {
-        bool known = gml_dim_is_const(data->dims[i]) && gml_dim_is_const(indices->dims[i]);
-        if (i != axis && known && indices->dims[i] > data->dims[i])
+        if (i != axis && gml_infer_exceeds(cx, indices->dims[i], data->dims[i]))
             return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has %lld indices for size %lld", i,
                                   (long long)indices->dims[i], (long long)data->dims[i]);
     }
-    if (data->dims[axis] == 0 && gml_type_numel(cx->dims, indices) != 0)
+    if (gml_infer_is_empty(cx, data->dims[axis], gml_type_numel(cx->dims, indices)))
         return gml_infer_fail(cx, GML_E_RANGE, "axis %d has no element to gather", axis);
     return gml_infer_set(cx, 0, data->dtype, indices->rank, indices->dims);
 }

@@ -35,14 +35,13 @@ static gml_status infer(gml_infer *cx)
     for (int i = used; i < data->rank; i++)
         dims[indices->rank - 1 + i - used] = data->dims[i];
     for (int i = 0; i < batch; i++) {
-        bool known = gml_dim_is_const(data->dims[i]) && gml_dim_is_const(dims[i]);
-        if (known && data->dims[i] != dims[i])
+        if (gml_infer_differ(cx, data->dims[i], dims[i]))
             return gml_infer_fail(cx, GML_E_SHAPE, "batch axis %d has sizes %lld and %lld", i,
                                   (long long)data->dims[i], (long long)dims[i]);
     }
     GML_TRY(gml_infer_set(cx, 0, data->dtype, rank, dims));
     for (int i = (int)batch; i < used; i++)
-        if (data->dims[i] == 0 && gml_type_numel(cx->dims, indices) != 0)
+        if (gml_infer_is_empty(cx, data->dims[i], gml_type_numel(cx->dims, indices)))
             return gml_infer_fail(cx, GML_E_RANGE, "axis %d has no element to gather", i);
     return GML_OK;
 }

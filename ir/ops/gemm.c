@@ -36,7 +36,7 @@ static gml_status infer(gml_infer *cx)
         gml_dim both[GML_MAX_RANK];
         int rank;
         GML_TRY(gml_infer_broadcast_dims(cx, 2, dims, c->rank, c->dims, &rank, both));
-        if (gml_dim_differs(both[0], dims[0]) || gml_dim_differs(both[1], dims[1]))
+        if (gml_infer_differ(cx, both[0], dims[0]) || gml_infer_differ(cx, both[1], dims[1]))
             return gml_infer_fail(cx, GML_E_SHAPE, "operand 2 is larger than the product");
     }
     return gml_infer_set(cx, 0, a->dtype, 2, dims);

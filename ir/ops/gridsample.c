@@ -45,13 +45,16 @@ static gml_status infer(gml_infer *cx)
         return gml_infer_fail(cx, GML_E_SHAPE, "the data has rank %d, the grid %d", data->rank,
                               grid->rank);
     gml_dim length = grid->dims[grid->rank - 1];
-    if (gml_dim_is_const(length) && length != data->rank - 2)
+    if (gml_infer_differ(cx, length, data->rank - 2))
         return gml_infer_fail(cx, GML_E_SHAPE, "positions have %lld coordinates for %d axes",
                               (long long)length, data->rank - 2);
+    if (gml_infer_differ(cx, data->dims[0], grid->dims[0]))
+        return gml_infer_fail(cx, GML_E_SHAPE, "a batch of %lld, but %lld grids",
+                              (long long)data->dims[0], (long long)grid->dims[0]);
     gml_dim dims[GML_MAX_RANK] = {data->dims[0], data->dims[1]};
     for (int i = 2; i < data->rank; i++) {
         dims[i] = grid->dims[i - 1];
-        if (data->dims[i] == 0)
+        if (gml_infer_exceeds(cx, 1, data->dims[i]))
             return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has no element to sample", i);
     }
     return gml_infer_set(cx, 0, data->dtype, data->rank, dims);

@@ -28,7 +28,7 @@ static gml_status infer(gml_infer *cx)
     }
     int64_t groups = 1;
     GML_TRY(gml_expect_count(cx, "num_groups", &groups));
-    if (gml_dim_is_const(type->dims[1]) && type->dims[1] % groups != 0)
+    if (gml_infer_leaves_rest(cx, type->dims[1], groups))
         return gml_infer_fail(cx, GML_E_SHAPE, "the channels do not divide by %lld groups",
                               (long long)groups);
     gml_dtype stash;

@@ -40,7 +40,7 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_tensor(cx, 0, &indices));
     GML_TRY(gml_infer_tensor(cx, 2, &values));
     GML_TRY(infer_depth(cx, &depth));
-    if (values->rank != 1 || (values->dims[0] != 2 && gml_dim_is_const(values->dims[0])))
+    if (values->rank != 1 || gml_infer_differ(cx, values->dims[0], 2))
         return gml_infer_fail(cx, GML_E_SHAPE, "the values are not a vector of two");
     int rank = indices->rank + 1;
     GML_TRY(gml_infer_axis(cx, gml_node_int(cx->node, "axis", -1), rank, &axis));

@@ -9,7 +9,7 @@ static gml_status expect_one(gml_infer *cx, unsigned k)
     const gml_type *type;
     GML_TRY(gml_infer_tensor(cx, k, &type));
     gml_dim count = gml_type_numel(cx->dims, type);
-    if (gml_dim_is_const(count) && count != 1)
+    if (gml_infer_differ(cx, count, 1))
         return gml_infer_fail(cx, GML_E_SHAPE, "operand %u has %lld elements, not one", k,
                               (long long)count);
     return GML_OK;

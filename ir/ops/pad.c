@@ -49,7 +49,7 @@ static gml_status infer(gml_infer *cx)
         int axis = padded_axis(axes, i, data->rank);
         gml_dim both = gml_dim_add(cx->dims, pads[i], pads[n + i]);
         dims[axis] = gml_dim_add(cx->dims, dims[axis], both);
-        if (data->dims[axis] == 0 && dims[axis] != 0 && !constant)
+        if (!constant && gml_infer_is_empty(cx, data->dims[axis], dims[axis]))
             return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has no element to repeat", axis);
     }
     return gml_infer_set(cx, 0, data->dtype, data->rank, dims);

@@ -164,7 +164,7 @@ gml_status gml_arg_infer(gml_infer *cx)
     GML_TRY(gml_infer_require(cx, 0, GML_IS_NUMBER));
     int axis;
     GML_TRY(gml_infer_axis(cx, gml_node_int(cx->node, "axis", 0), type->rank, &axis));
-    if (type->dims[axis] == 0)
+    if (gml_infer_exceeds(cx, 1, type->dims[axis]))
         return gml_infer_fail(cx, GML_E_SHAPE, "axis %d is empty: it has no extreme", axis);
     gml_dim dims[GML_MAX_RANK];
     int rank = 0;

@@ -29,6 +29,8 @@ static gml_graph *copy_graph(gml_build *b, const copying *c, const gml_graph *re
     gml_build inner = {graph, NULL, b->loc, b->diags, b->status};
     gml_for_each_node(node, region)
         (void)copy_node(&inner, c, node);
+    gml_assumptions_add(c->arena, &graph->assumptions, region->assumptions.items,
+                        region->assumptions.count);
     for (uint32_t r = 0; r < region->n_results; r++)
         gml_graph_add_result(graph, copy_of(c, region->results[r]), region->result_names[r]);
     return graph;
@@ -73,6 +75,8 @@ void gml_build_region(gml_build *b, const gml_graph *region, gml_value *const *a
         if (b->status == GML_OK)
             b->status = gml_node_infer(copy, b->diags);
     }
+    gml_assumptions_add(c.arena, &b->graph->assumptions, region->assumptions.items,
+                        region->assumptions.count);
     for (uint32_t r = 0; r < region->n_results; r++)
         out_results[r] = copy_of(&c, region->results[r]);
 }

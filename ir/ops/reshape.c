@@ -38,6 +38,13 @@ static gml_status infer_rest(gml_infer *cx, const gml_type *data, const gml_dim 
     return GML_OK;
 }
 
+/* A size that turns out to be 0 would stand for the operand's, `own`. */
+static void note_no_copy(gml_infer *cx, gml_dim size, gml_dim own)
+{
+    if (size != own)
+        (void)gml_infer_is_empty(cx, size, own);
+}
+
 static gml_status infer(gml_infer *cx)
 {
     const gml_type *data;
@@ -64,6 +71,8 @@ static gml_status infer(gml_infer *cx)
             rest = i;
         } else if (gml_dim_is_const(shape[i]) && shape[i] < 0) {
             return gml_infer_fail(cx, GML_E_SHAPE, "size %d is %lld", i, (long long)shape[i]);
+        } else if (copies && !gml_dim_is_const(shape[i])) {
+            note_no_copy(cx, shape[i], i < data->rank ? data->dims[i] : 1);
         }
     }
     if (rest >= 0)
@@ -71,7 +80,7 @@ static gml_status infer(gml_infer *cx)
     gml_type type = gml_type_tensor(cx->arena, data->dtype, rank, dims);
     gml_dim before = gml_type_numel(cx->dims, data);
     gml_dim after = gml_type_numel(cx->dims, &type);
-    if (before != after && gml_dim_is_const(before) && gml_dim_is_const(after))
+    if (gml_infer_differ(cx, before, after))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld elements do not become %lld",
                               (long long)before, (long long)after);
     return gml_infer_set_type(cx, 0, type);

@@ -137,7 +137,7 @@ static gml_status read_request(gml_infer *cx, const gml_type *data, resize_reque
     GML_TRY(gml_infer_tensor(cx, 1, &roi));
     GML_TRY(gml_infer_require(cx, 1, GML_IS_FLOAT));
     gml_dim wanted = 2 * (gml_dim)count;
-    if (roi->rank != 1 || (roi->dims[0] != wanted && gml_dim_is_const(roi->dims[0])))
+    if (roi->rank != 1 || gml_infer_differ(cx, roi->dims[0], wanted))
         return gml_infer_fail(cx, GML_E_SHAPE,
                               "the region of interest has not two ends an axis");
     return GML_OK;
@@ -181,7 +181,7 @@ static gml_status infer(gml_infer *cx)
             dims[axis] = scaled_size(cx->dims, data->dims[axis], request.scales[i]);
         else
             dims[axis] = request.sizes[i];
-        if (data->dims[axis] == 0 && dims[axis] != 0)
+        if (gml_infer_is_empty(cx, data->dims[axis], dims[axis]))
             return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has no element to resize", axis);
     }
     return gml_infer_set(cx, 0, data->dtype, data->rank, dims);

@@ -33,14 +33,14 @@ static gml_status infer(gml_infer *cx)
     if (data->rank != 4 || rois->rank != 2 || batch->rank != 1)
         return gml_infer_fail(cx, GML_E_SHAPE, "operands have ranks %d, %d, %d, not 4, 2, 1",
                               data->rank, rois->rank, batch->rank);
-    if (gml_dim_is_const(rois->dims[1]) && rois->dims[1] != 4)
+    if (gml_infer_differ(cx, rois->dims[1], 4))
         return gml_infer_fail(cx, GML_E_SHAPE, "a region has %lld numbers, not 4",
                               (long long)rois->dims[1]);
-    bool known = gml_dim_is_const(rois->dims[0]) && gml_dim_is_const(batch->dims[0]);
-    if (known && rois->dims[0] != batch->dims[0])
+    if (gml_infer_differ(cx, rois->dims[0], batch->dims[0]))
         return gml_infer_fail(cx, GML_E_SHAPE, "%lld regions, but %lld batch indices",
                               (long long)rois->dims[0], (long long)batch->dims[0]);
-    if (data->dims[0] == 0 || data->dims[2] == 0 || data->dims[3] == 0)
+    if (gml_infer_exceeds(cx, 1, data->dims[0]) || gml_infer_exceeds(cx, 1, data->dims[2]) ||
+        gml_infer_exceeds(cx, 1, data->dims[3]))
         return gml_infer_fail(cx, GML_E_SHAPE, "the data has no element");
     int64_t height = gml_node_int(cx->node, "output_height", 1);
     int64_t width = gml_node_int(cx->node, "output_width", 1);

@@ -37,7 +37,7 @@ static gml_status infer(gml_infer *cx)
     int64_t n_heads = 1;
     if (type->rank == 3)
         GML_TRY(gml_expect_count(cx, "num_heads", &n_heads));
-    if (type->rank == 3 && gml_dim_is_const(type->dims[2]) && type->dims[2] % n_heads != 0)
+    if (type->rank == 3 && gml_infer_leaves_rest(cx, type->dims[2], n_heads))
         return gml_infer_fail(cx, GML_E_SHAPE, "the input does not divide by %lld heads",
                               (long long)n_heads);
     gml_dim head = head_size_of(cx->dims, cx->node);

@@ -19,7 +19,7 @@ static gml_status infer(gml_infer *cx)
     if (block < 1 || block > INT32_MAX)
         return gml_infer_fail(cx, GML_E_INVALID, "blocksize is %lld", (long long)block);
     for (int i = 2; i < 4; i++)
-        if (gml_dim_is_const(data->dims[i]) && data->dims[i] % block != 0)
+        if (gml_infer_leaves_rest(cx, data->dims[i], block))
             return gml_infer_fail(cx, GML_E_SHAPE,
                                   "size %lld of axis %d is no multiple of %lld",
                                   (long long)data->dims[i], i, (long long)block);

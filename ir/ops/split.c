@@ -50,8 +50,7 @@ static gml_status infer(gml_infer *cx)
         total = gml_dim_add(cx->dims, total, sizes[i]);
         GML_TRY(gml_infer_set(cx, i, data->dtype, data->rank, dims));
     }
-    if (total != data->dims[axis] && gml_dim_is_const(total) &&
-        gml_dim_is_const(data->dims[axis]))
+    if (gml_infer_differ(cx, total, data->dims[axis]))
         return gml_infer_fail(cx, GML_E_SHAPE,
                               "the parts have %lld elements along axis %d of %lld",
                               (long long)total, axis, (long long)data->dims[axis]);

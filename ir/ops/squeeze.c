@@ -16,7 +16,7 @@ static gml_status infer(gml_infer *cx)
     int rank = 0;
     for (int i = 0; i < data->rank; i++) {
         bool named = set >> i & 1u;
-        if (named && data->dims[i] != 1 && gml_dim_is_const(data->dims[i]))
+        if (named && gml_infer_differ(cx, data->dims[i], 1))
             return gml_infer_fail(cx, GML_E_SHAPE, "axis %d has size %lld, not 1", i,
                                   (long long)data->dims[i]);
         if (!gml_has_operand(cx->node, 1) && !gml_dim_is_const(data->dims[i]))

@@ -47,8 +47,7 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(frame_length(cx, type->dims[1], &length));
     if (!gml_dim_is_const(step) || step < 1)
         return gml_infer_fail(cx, GML_E_RANGE, "frame_step is not positive");
-    if (gml_dim_is_const(length) &&
-        (length < 1 || (gml_dim_is_const(type->dims[1]) && length > type->dims[1])))
+    if (gml_infer_exceeds(cx, 1, length) || gml_infer_exceeds(cx, length, type->dims[1]))
         return gml_infer_fail(cx, GML_E_RANGE, "a frame of %lld elements", (long long)length);
     gml_dim frames = gml_dim_div(cx->dims, gml_dim_sub(cx->dims, type->dims[1], length), step);
     gml_dim bins = length;

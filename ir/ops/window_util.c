@@ -191,10 +191,21 @@ const char *gml_window_read_transposed(gml_window *window, gml_dim_pool *pool,
     return NULL;
 }
 
+void gml_window_assume(gml_infer *cx, const gml_dim *kernel, const gml_window *window)
+{
+    for (int d = 0; kernel && d < window->rank; d++) {
+        (void)gml_infer_differ(cx, kernel[d], window->kernel[d]);
+        (void)gml_infer_exceeds(cx, 1, window->kernel[d]);
+    }
+}
+
 gml_status gml_window_infer(gml_infer *cx, const gml_dim *kernel, gml_window *out_window)
 {
     const char *fault = gml_window_read(out_window, cx->dims, cx->node, kernel);
-    return fault ? gml_infer_fail(cx, GML_E_SHAPE, "%s", fault) : GML_OK;
+    if (fault)
+        return gml_infer_fail(cx, GML_E_SHAPE, "%s", fault);
+    gml_window_assume(cx, kernel, out_window);
+    return GML_OK;
 }
 
 void gml_window_lower(gml_lower *x, const gml_node *node, const gml_dim *kernel,

@@ -31,6 +31,8 @@ const char *gml_window_read(gml_window *window, gml_dim_pool *pool, const gml_no
 const char *gml_window_read_transposed(gml_window *window, gml_dim_pool *pool,
                                        const gml_node *node, const gml_dim *kernel);
 
+/* For `infer`: notes that the kernel of `window` has the sizes of the weight, and elements. */
+void gml_window_assume(gml_infer *cx, const gml_dim *kernel, const gml_window *window);
 /* For `infer`: a window or a diagnostic. Operand 0 has been checked to have rank 3 or more. */
 gml_status gml_window_infer(gml_infer *cx, const gml_dim *kernel, gml_window *out_window);
 /* For `lower`: infer has checked it. */

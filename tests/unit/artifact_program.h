@@ -105,6 +105,8 @@ static GML_UNUSED gml_program *create_program(const float *constant)
     uint32_t out = add_vector(p, GML_SLOT_VALUE, n);
     set_branches(p, add_step(p, GML_STEP_HOST, "if", 1, &cond, out), z);
     uint32_t sum = add_sum(p, x, n);
+    add_check(p, GML_EQUAL, n, 3, 0);
+    add_check(p, GML_AT_MOST, 1, n, GML_NO_STEP);
     set_outputs(p, GML_LIST(out, sum, text));
     p->input_names = input_names;
     return p;

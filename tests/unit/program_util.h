@@ -48,6 +48,13 @@ static GML_UNUSED void assert_says(bench *b, const char *text)
     assert_non_null(strstr(all, text));
 }
 
+static GML_UNUSED void add_check(gml_program *p, gml_relation relation, gml_dim a, gml_dim b,
+                                 uint32_t step)
+{
+    gml_check check = {relation, a, b, "node", "Op", step};
+    gml_push(&p->arena, &p->checks, check);
+}
+
 static GML_UNUSED uint32_t add_slot(gml_program *p, gml_slot_kind kind, gml_dtype dtype,
                                     int rank, const gml_dim *dims)
 {

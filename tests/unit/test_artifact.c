@@ -31,6 +31,10 @@ static void check_runs(bench *b, gml_program *p)
         for (int i = 0; i < 3; i++)
             gml_rvalue_reset(&outputs[i]);
     }
+    gml_rvalue wrong[] = {vector_view(2, x), tensor_view(GML_BOOL, 0, NULL, &(uint8_t){1})};
+    gml_rvalue outputs[3] = {0};
+    assert_int_equal(gml_instance_run(instance, wrong, 2, outputs, 3, &b->diags), GML_E_SHAPE);
+    assert_says(b, "node (Op): sizes n = 2 and 3 must be equal");
     gml_instance_destroy(instance);
 }
 

@@ -454,6 +454,56 @@ static void sizes_may_come_from_host_operators(void **state)
     bench_reset(&b);
 }
 
+/* Runs on the first `n` of x and expects a message, or none. */
+static void expect(bench *b, gml_instance *instance, int64_t n, const char *message)
+{
+    static float x[6] = {1, -1, 2, -2, 3, -3};
+    gml_rvalue input = vector_view(n, x);
+    gml_rvalue outputs[3] = {0};
+    gml_status status = gml_instance_run(instance, &input, 1, outputs, 3, &b->diags);
+    assert_int_equal(status, message != NULL ? GML_E_SHAPE : GML_OK);
+    if (message != NULL)
+        assert_says(b, message);
+    for (int i = 0; i < 3; i++)
+        gml_rvalue_reset(&outputs[i]);
+}
+
+static void sizes_are_compared_once_they_are_known(void **state)
+{
+    (void)state;
+    bench b;
+    bench_init(&b);
+    gml_instance *instance = NULL;
+    gml_program *p = create_hosted();
+    gml_dim n = gml_dim_symbol(&p->dims, "n");
+    gml_dim k = gml_dim_symbol(&p->dims, "kept");
+    add_check(p, GML_AT_MOST, 2, n, 0);
+    add_check(p, GML_BROADCAST, k, 2, 2);
+    add_check(p, GML_MULTIPLE, n, k, GML_NO_STEP);
+    add_check(p, GML_EQUAL, gml_dim_symbol(&p->dims, "nobody"), 1, GML_NO_STEP);
+    assert_ok(&b, gml_instance_create(p, NULL, &instance, &b.diags));
+    for (int round = 0; round < 2; round++) { /* a refusal leaves nothing behind */
+        expect(&b, instance, 4, NULL);
+        expect(&b, instance, 4, NULL);
+        expect(&b, instance, 1, "node (Op): size n = 1 must be at least 2");
+        expect(&b, instance, 1, "node (Op): size n = 1 must be at least 2");
+        expect(&b, instance, 6, "node (Op): sizes kept = 3 and 2 must be equal");
+        expect(&b, instance, 6, "node (Op): sizes kept = 3 and 2 must be equal");
+        expect(&b, instance, 2,
+               "a size of 1 is repeated only where it is known when compiling");
+        expect(&b, instance, 3, "node (Op): size n = 3 must be a multiple of kept = 2");
+    }
+    gml_instance_destroy(instance);
+    gml_program_release(p);
+    p = create_hosted();
+    add_check(p, GML_EQUAL, gml_dim_symbol(&p->dims, "nobody"), 1, 5);
+    assert_ok(&b, gml_instance_create(p, NULL, &instance, &b.diags));
+    expect(&b, instance, 4, "node (Op): size nobody has no value: one overflows, or nothing");
+    gml_instance_destroy(instance);
+    gml_program_release(p);
+    bench_reset(&b);
+}
+
 /* ---- Regions ---------------------------------------------------------------------------- */
 
 static void k_and(void *const *mems, const int64_t *dims, int64_t begin, int64_t end,
@@ -662,6 +712,7 @@ int main(void)
         cmocka_unit_test(instances_run_side_by_side),
         cmocka_unit_test(expressions_are_solved_for_their_symbol),
         cmocka_unit_test(sizes_may_come_from_host_operators),
+        cmocka_unit_test(sizes_are_compared_once_they_are_known),
         cmocka_unit_test(a_region_is_a_program_of_its_own),
         cmocka_unit_test(watches_see_every_step),
         cmocka_unit_test(failing_at_any_allocation_is_reported),

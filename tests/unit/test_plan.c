@@ -153,6 +153,19 @@ static void damaged_programs_are_refused(void **state)
     p = create_small(&x, &y, 4);
     ((gml_phase *)(uintptr_t)p->steps.items[0].phases)->run = NULL;
     refuse(p, GML_E_INVALID, "a phase");
+    p = create_small(&x, &y, 4);
+    add_check(p, GML_RELATION_COUNT, 1, 1, 0);
+    refuse(p, GML_E_INVALID, "a check of sizes");
+    p = create_small(&x, &y, 4);
+    add_check(p, GML_EQUAL, 1, -GML_DIM_LIMIT - 7, 0);
+    refuse(p, GML_E_INVALID, "a check of sizes");
+    p = create_small(&x, &y, 4);
+    add_check(p, GML_EQUAL, 1, 1, 1);
+    refuse(p, GML_E_INVALID, "the step of a check");
+    p = create_small(&x, &y, 4);
+    add_check(p, GML_EQUAL, 1, 1, GML_NO_STEP);
+    add_check(p, GML_EQUAL, 1, 1, 0);
+    refuse(p, GML_E_INVALID, "the step of a check");
     refuse(create_small(&x, &y, -4), GML_E_SHAPE, "negative size");
     refuse(create_small(&x, &y, GML_DIM_LIMIT - 1), GML_E_SHAPE, "do not fit");
 }
