@@ -266,7 +266,7 @@ static gml_status differentiate(gml_node *node, gml_pass_cx *cx)
             gradient->name = node->results[r].name;
         gml_value_replace(&node->results[r], gradient);
     }
-    gml_node_remove(node);
+    gml_node_retire(node);
     return b.status;
 }
 
