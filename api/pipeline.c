@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const char standard_passes[] =
-    "infer,simplify,cse,recognise,expand,fold,cse,simplify,dce,fuse,layout,fold";
+    "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,fuse,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */

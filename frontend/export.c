@@ -295,17 +295,41 @@ static gml_status check_opset(exporter *x, const gml_node *node)
                     (long long)needed, (long long)x->options.opset);
 }
 
+static ProtobufCBinaryData name_bytes(char *name)
+{
+    return (ProtobufCBinaryData){strlen(name), (uint8_t *)name};
+}
+
+/* Attributes that name values get the names which those have in the file. */
+static void export_named_values(exporter *x, const gml_node *node, Onnx__NodeProto *proto)
+{
+    uint32_t k = node->n_operands - gml_node_named_values(node);
+    for (const gml_attr_spec *spec = node->op->attrs; spec && spec->name; spec++) {
+        for (size_t i = 0; i < proto->n_attribute && spec->names_values; i++) {
+            Onnx__AttributeProto *attr = proto->attribute[i];
+            if (strcmp(attr->name, spec->name) != 0)
+                continue;
+            for (size_t j = 0; j < attr->n_strings && k < node->n_operands; j++)
+                attr->strings[j] = name_bytes(value_name(x, node->operands[k++]));
+            if (attr->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING &&
+                k < node->n_operands)
+                attr->s = name_bytes(value_name(x, node->operands[k++]));
+        }
+    }
+}
+
 static gml_status export_node(exporter *x, const gml_node *node, Onnx__NodeProto **out_proto)
 {
     GML_TRY(check_opset(x, node));
-    Onnx__NodeProto *proto = new_node(x, node->op->name, node->n_operands, node->n_results);
+    uint32_t n_operands = node->n_operands - gml_node_named_values(node);
+    Onnx__NodeProto *proto = new_node(x, node->op->name, n_operands, node->n_results);
     const char *domain = node->op->domain != NULL ? node->op->domain : "";
     gml_map_set(&x->domains, domain, x);
     if (*domain != '\0')
         proto->domain = copy_text(x, domain);
     if (node->loc.node != NULL)
         proto->name = copy_text(x, node->loc.node);
-    for (uint32_t i = 0; i < node->n_operands; i++)
+    for (uint32_t i = 0; i < n_operands; i++)
         proto->input[i] = value_name(x, node->operands[i]);
     proto->attribute = gml_new_array(&x->scratch, Onnx__AttributeProto *, node->n_attrs);
     for (uint32_t i = 0; i < node->n_attrs; i++) {
@@ -313,6 +337,7 @@ static gml_status export_node(exporter *x, const gml_node *node, Onnx__NodeProto
         GML_TRY(export_attr(x, &node->attrs[i], attr));
         proto->attribute[proto->n_attribute++] = attr;
     }
+    export_named_values(x, node, proto);
     for (uint32_t i = 0; i < node->n_results; i++)
         proto->output[i] = value_name(x, &node->results[i]);
     *out_proto = proto;

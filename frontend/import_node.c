@@ -163,6 +163,41 @@ static gml_status attach_attributes(gml_importer *importer, gml_node *node,
     return GML_OK;
 }
 
+static gml_status find_named(gml_scope *scope, const gml_node *node, const char *attr,
+                             gml_string name, gml_value **out_value)
+{
+    const char *text = gml_arena_text(&scope->importer->scratch, name.data, name.len);
+    *out_value = gml_scope_find(scope, text);
+    if (*out_value != NULL)
+        return GML_OK;
+    return gml_import_fail(scope->importer, GML_E_INVALID, node->loc,
+                           "attribute %s: there is no value \"%s\" before this node", attr,
+                           text);
+}
+
+/* Values that attributes name become operands: names do not last. */
+static gml_status append_named_values(gml_scope *scope, gml_node *node)
+{
+    uint32_t n = node->n_operands;
+    gml_vec(gml_value *) operands = {0};
+    gml_arena *scratch = &scope->importer->scratch;
+    for (uint32_t k = 0; k < n; k++)
+        gml_push(scratch, &operands, node->operands[k]);
+    for (const gml_attr_spec *spec = node->op->attrs; spec && spec->name; spec++) {
+        const gml_attr *attr = spec->names_values ? gml_node_find_attr(node, spec->name) : NULL;
+        size_t count = !attr ? 0 : attr->kind == GML_ATTR_STRINGS ? attr->count : 1;
+        for (size_t i = 0; i < count; i++) {
+            gml_value *value;
+            gml_string name = attr->kind == GML_ATTR_STRINGS ? attr->as.strings[i] : attr->as.s;
+            GML_TRY(find_named(scope, node, spec->name, name, &value));
+            gml_push(scratch, &operands, value);
+        }
+    }
+    if (operands.count > n)
+        gml_node_set_operands(node, operands.items, (uint32_t)operands.count);
+    return GML_OK;
+}
+
 static gml_status attach_regions(gml_importer *importer, gml_node *node,
                                  const graph_attrs *graphs)
 {
@@ -309,6 +344,7 @@ static gml_status build_node(gml_scope *scope, const Onnx__NodeProto *proto, gml
         gml_node_create(scope->graph, NULL, op, draft->operands.items,
                         (uint32_t)draft->operands.count, draft->n_outputs, draft->loc);
     GML_TRY(attach_attributes(importer, node, draft));
+    GML_TRY(append_named_values(scope, node));
     GML_TRY(attach_regions(importer, node, graphs));
     for (uint32_t i = 0; i < draft->n_outputs; i++) {
         draft->results[i] = &node->results[i];

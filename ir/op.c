@@ -60,6 +60,17 @@ bool gml_has_operand(const gml_node *node, unsigned k)
     return k < node->n_operands && node->operands[k];
 }
 
+uint32_t gml_node_named_values(const gml_node *node)
+{
+    size_t count = 0;
+    for (const gml_attr_spec *spec = node->op->attrs; spec && spec->name; spec++) {
+        const gml_attr *attr = spec->names_values ? gml_node_find_attr(node, spec->name) : NULL;
+        if (attr)
+            count += attr->kind == GML_ATTR_STRINGS ? attr->count : 1;
+    }
+    return count < node->n_operands ? (uint32_t)count : node->n_operands;
+}
+
 static bool is_integer(gml_dtype dtype)
 {
     return gml_dtype_lanes(dtype) == GML_LANE_I64 &&

@@ -24,9 +24,11 @@ typedef struct gml_attr_spec {
     const char *name; /* NULL ends the table */
     gml_attr_kind kind;
     enum { GML_ATTR_OPTIONAL, GML_ATTR_REQUIRED, GML_ATTR_DEFAULT } presence;
-    int64_t i;     /* default of an INT */
-    float f;       /* default of a FLOAT */
-    const char *s; /* default of a STRING */
+    int64_t i;         /* default of an INT */
+    float f;           /* default of a FLOAT */
+    const char *s;     /* default of a STRING */
+    bool names_values; /* STRING, STRINGS: names of values, which the frontend appends to the
+                          operands in the order of the table */
 } gml_attr_spec;
 
 /* Elementwise operators of any number of operands (Sum, Max) take at most so many. */
@@ -41,8 +43,9 @@ typedef enum gml_trait {
     GML_VALUE_FREE = 1u << 5,  /* results depend on operand types only: Shape, Size */
     GML_INLINES =
         1u << 8, /* its region's parameters stand for its operands, element by element */
-    GML_FORWARDS = 1u << 7, /* result 0 is operand 0 itself */
-    GML_BRANCHES = 1u << 6, /* operand 0 picks region then_branch or else_branch */
+    GML_FORWARDS = 1u << 7,        /* result 0 is operand 0 itself */
+    GML_BRANCHES = 1u << 6,        /* operand 0 picks region then_branch or else_branch */
+    GML_DIFFERENTIATES = 1u << 10, /* passes/differentiate.c replaces it: ir/ops/gradient.c */
     GML_CHANNELS = 1u << 9, /* sums over channels: operand 0 and result 0 are (N, C, space…) */
 } gml_trait;
 
@@ -67,6 +70,8 @@ typedef struct gml_expand {
     gml_value **results; /* to be filled; NULL entries are results nobody asked for */
 } gml_expand;
 
+typedef struct gml_grad gml_grad;
+
 struct gml_op_info {
     const char *name;       /* ONNX spelling, and the spelling in textual IR */
     const char *domain;     /* NULL: ai.onnx; "ai.onnx.ml", …, "gemel" for our own */
@@ -83,7 +88,9 @@ struct gml_op_info {
     const gml_expr *(*lower)(gml_lower *cx, const gml_node *node, unsigned result,
                              const gml_expr *const *index);
     gml_status (*expand)(gml_expand *cx);
-    const char *host; /* name of the row in runtime/host.def */
+    gml_status (*grad)(gml_grad *g); /* NULL: as elementwise, or as what it expands into,
+                                               or it has none (ir/grad.h) */
+    const char *host;                /* name of the row in runtime/host.def */
 };
 
 /* The operator called `name` in `domain` ("" and NULL are ai.onnx), or NULL. */
@@ -106,6 +113,8 @@ gml_status gml_graph_infer(gml_graph *graph, gml_diags *diags);
 /* The type of operand `k`; NULL when absent. */
 const gml_type *gml_operand_type(const gml_node *node, unsigned k);
 bool gml_has_operand(const gml_node *node, unsigned k);
+/* How many operands at the end are there because attributes name them (names_values). */
+uint32_t gml_node_named_values(const gml_node *node);
 
 /* Fails at `cx->node` with its location. */
 gml_status gml_infer_fail(gml_infer *cx, gml_status status, const char *format, ...)

@@ -103,3 +103,10 @@ gml_dtype gml_compute_dtype(gml_dtype dtype)
         return GML_F32;
     return dtype;
 }
+
+gml_value *gml_build_part(gml_build *b, gml_value *x, int64_t axis, gml_dim begin, gml_dim end)
+{
+    gml_value *operands[4] = {x, gml_build_dims(b, &begin, 1), gml_build_dims(b, &end, 1),
+                              gml_build_ints(b, &axis, 1)};
+    return gml_build_op(b, &gml_op_slice, operands, 4, NULL, 0);
+}

@@ -28,6 +28,8 @@ gml_value *gml_build_range(gml_build *b, gml_dim length);
 /* Softmax over the last axis. */
 gml_value *gml_build_softmax(gml_build *b, gml_value *x);
 gml_value *gml_build_sigmoid(gml_build *b, gml_value *x);
+/* Elements begin..end - 1 along `axis`. */
+gml_value *gml_build_part(gml_build *b, gml_value *x, int64_t axis, gml_dim begin, gml_dim end);
 /* A tensor of zeros. */
 gml_value *gml_build_zeros(gml_build *b, gml_dtype dtype, const gml_dim *dims, size_t rank);
 

@@ -1,4 +1,6 @@
 /* ir/ops/concat.c - Concat. */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -74,6 +76,23 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return element;
 }
 
+/* Each operand's part, cut out. */
+static gml_status grad(gml_grad *g)
+{
+    const gml_node *node = g->node;
+    int64_t axis = gml_node_int(node, "axis", 0);
+    axis += axis < 0 ? node->results[0].type.rank : 0;
+    gml_dim_pool *dims = &node->graph->module->dims;
+    gml_dim begin = 0;
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        gml_dim end = gml_dim_add(dims, begin, node->operands[k]->type.dims[axis]);
+        if (g->wanted[k])
+            g->operands[k] = gml_build_part(&g->b, g->results[0], axis, begin, end);
+        begin = end;
+    }
+    return g->b.status;
+}
+
 const gml_op_info gml_op_concat = {
     .name = "Concat",
     .doc = "Tensors one after another along one axis.",
@@ -85,4 +104,5 @@ const gml_op_info gml_op_concat = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

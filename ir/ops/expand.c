@@ -1,4 +1,5 @@
 /* ir/ops/expand.c - Expand. */
+#include "ir/grad.h"
 #include "ir/view.h"
 
 static gml_status infer(gml_infer *cx)
@@ -24,6 +25,12 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at_broadcast(x, 0, index, node->results[result].type.rank);
 }
 
+static gml_status grad(gml_grad *g)
+{
+    g->operands[0] = g->results[0]; /* whoever asks sums it up */
+    return GML_OK;
+}
+
 const gml_op_info gml_op_expand = {
     .name = "Expand",
     .doc = "A tensor repeated as broadcasting it against a shape does.",
@@ -35,4 +42,5 @@ const gml_op_info gml_op_expand = {
     .value_operands = 1u << 1,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 /* ir/ops/flatten.c - Flatten. */
+#include "ir/grad.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -42,4 +43,5 @@ const gml_op_info gml_op_flatten = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = gml_grad_view,
 };

@@ -1,5 +1,7 @@
 /* ir/ops/gather.c - Gather. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -50,6 +52,33 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* Each slice's gradient is added where the slice came from. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *data = g->node->operands[0];
+    gml_value *which = g->node->operands[1];
+    int64_t axis = gml_node_int(g->node, "axis", 0);
+    axis += axis < 0 ? data->type.rank : 0;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    gml_dim n = gml_type_numel(pool, &which->type);
+    gml_dim line[GML_MAX_RANK];
+    gml_dim all[GML_MAX_RANK];
+    size_t rank = (size_t)data->type.rank;
+    for (size_t d = 0; d < rank; d++) {
+        line[d] = d == (size_t)axis ? n : 1;
+        all[d] = d == (size_t)axis ? n : data->type.dims[d];
+    }
+    gml_value *updates = gml_build_reshape(b, g->results[0], all, rank);
+    gml_value *indices = gml_build_cast(b, which, GML_I64);
+    indices = gml_grad_expand_like(b, gml_build_reshape(b, indices, line, rank), updates);
+    gml_value *zeros = gml_build_zeros(b, data->type.dtype, data->type.dims, rank);
+    gml_value *operands[3] = {zeros, indices, updates};
+    gml_attr attrs_of[2] = {gml_attr_int("axis", axis), gml_attr_string("reduction", "add")};
+    g->operands[0] = gml_build_op(b, &gml_op_scatterelements, operands, 3, attrs_of, 2);
+    return b->status;
+}
+
 const gml_op_info gml_op_gather = {
     .name = "Gather",
     .doc = "The slices of a tensor along one axis that indices name.",
@@ -61,4 +90,5 @@ const gml_op_info gml_op_gather = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

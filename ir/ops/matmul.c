@@ -3,6 +3,8 @@
  * A (batch…, M, K) times B (batch…, K, N); the batches broadcast. A vector is a row on the
  * left, a column on the right, and its dimension of 1 is dropped from the result.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 
 static gml_status infer(gml_infer *cx)
@@ -72,6 +74,41 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, gml_result_dtype(x, result));
 }
 
+/* Vectors as the matrices that they stand for: a row on the left, a column on the right. */
+static gml_value *as_matrix(gml_build *b, gml_value *x, bool row)
+{
+    int64_t axis = row ? 0 : 1;
+    return x->type.rank == 1 ? gml_build_unsqueeze(b, x, &axis, 1) : x;
+}
+
+/* dA = dY B', dB = A' dY, summed over batches that were broadcast. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *const *in = g->node->operands;
+    gml_value *x = as_matrix(b, in[0], true);
+    gml_value *y = as_matrix(b, in[1], false);
+    gml_value *dz = g->results[0];
+    int64_t second_last = -2;
+    int64_t last = -1;
+    if (in[1]->type.rank == 1)
+        dz = gml_build_unsqueeze(b, dz, &last, 1);
+    if (in[0]->type.rank == 1)
+        dz = gml_build_unsqueeze(b, dz, &second_last, 1);
+    for (unsigned k = 0; k < 2; k++) {
+        if (!g->wanted[k])
+            continue;
+        gml_value *d = k == 0 ? gml_build_matmul(b, dz, gml_grad_swap_last(b, y))
+                              : gml_build_matmul(b, gml_grad_swap_last(b, x), dz);
+        if (in[k]->type.rank == 1) {
+            d = gml_grad_sum_to(b, d, &(k == 0 ? x : y)->type);
+            d = gml_grad_reshape_like(b, d, in[k]);
+        }
+        g->operands[k] = d;
+    }
+    return b->status;
+}
+
 const gml_op_info gml_op_matmul = {
     .name = "MatMul",
     .doc = "The matrix product, as numpy's matmul.",
@@ -82,4 +119,5 @@ const gml_op_info gml_op_matmul = {
     .traits = GML_REDUCES | GML_CONTRACTION,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -190,3 +190,74 @@ const gml_expr *gml_arg_lower(gml_lower *x, gml_reduce_op op, const gml_expr *co
             at[d] = index[next++];
     return gml_reduce_position(x, op, (int)axis, last, at);
 }
+
+/* ---- gradients ----------------------------------------------------------------------------
+ */
+
+/* Which axes are reduced, as infer_shape saw it; their number of elements together. */
+static gml_dim find_reduced(const gml_grad *g, bool *out_reduced)
+{
+    const gml_node *node = g->node;
+    const gml_type *x = &node->operands[0]->type;
+    const gml_dim *elements = NULL;
+    size_t count = 0;
+    if (gml_has_operand(node, 1))
+        elements = gml_value_elements(node->operands[1], g->scratch, &count);
+    if (!mark_axes(node, x->rank, elements, count, out_reduced))
+        GML_BUG("axes that infer accepted");
+    gml_dim size = 1;
+    for (int d = 0; d < x->rank; d++)
+        if (out_reduced[d])
+            size = gml_dim_mul(&node->graph->module->dims, size, x->dims[d]);
+    return size;
+}
+
+/* `value`, of the shape of result 0, with the reduced axes as ones. */
+static gml_value *keep_axes(gml_grad *g, gml_value *value)
+{
+    const gml_type *x = &g->node->operands[0]->type;
+    bool reduced[GML_MAX_RANK];
+    gml_dim dims[GML_MAX_RANK];
+    find_reduced(g, reduced);
+    for (int d = 0; d < x->rank; d++)
+        dims[d] = reduced[d] ? 1 : x->dims[d];
+    return gml_reduce_keeps(g->node) ? value
+                                     : gml_build_reshape(&g->b, value, dims, (size_t)x->rank);
+}
+
+gml_value *gml_reduce_spread(gml_grad *g, gml_value *reduced)
+{
+    return gml_grad_expand_like(&g->b, keep_axes(g, reduced), g->node->operands[0]);
+}
+
+gml_value *gml_reduce_count(gml_grad *g, gml_dtype dtype)
+{
+    bool reduced[GML_MAX_RANK];
+    gml_dim size = find_reduced(g, reduced);
+    if (gml_dim_is_const(size))
+        return gml_build_scalar(&g->b, dtype, (double)size);
+    gml_value *count = gml_build_as_scalar(&g->b, gml_build_dims(&g->b, &size, 1));
+    return gml_build_cast(&g->b, count, dtype);
+}
+
+gml_status gml_reduce_grad_extreme(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *x = g->node->operands[0];
+    bool reduced[GML_MAX_RANK];
+    int64_t axes[GML_MAX_RANK];
+    size_t n_axes = 0;
+    find_reduced(g, reduced);
+    for (int d = 0; d < x->type.rank; d++)
+        if (reduced[d])
+            axes[n_axes++] = d;
+    gml_value *y = keep_axes(g, &g->node->results[0]);
+    gml_value *hits =
+        gml_build_cast(b, gml_build_binary(b, &gml_op_equal, x, y), x->type.dtype);
+    gml_value *dy = keep_axes(g, g->results[0]);
+    if (n_axes > 0)
+        dy = gml_build_div(b, dy,
+                           gml_build_reduce(b, &gml_op_reducesum, hits, axes, n_axes, true));
+    g->operands[0] = gml_build_mul(b, hits, dy);
+    return b->status;
+}

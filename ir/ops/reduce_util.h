@@ -7,7 +7,7 @@
 #ifndef GML_IR_OPS_REDUCE_UTIL_H
 #define GML_IR_OPS_REDUCE_UTIL_H
 
-#include "ir/op.h"
+#include "ir/grad.h"
 
 extern const gml_attr_spec gml_reduce_attrs[];
 enum { GML_REDUCE_AXES = 1u << 1 }; /* value_operands of every Reduce* */
@@ -25,6 +25,12 @@ const gml_expr *gml_reduce_lower(gml_lower *x, gml_reduce_op op, bool wide,
  * none to reduce. `keepdims` overrides the node's. */
 gml_value *gml_reduce_build(gml_expand *cx, gml_build *b, const gml_op_info *op, gml_value *x,
                             bool keepdims);
+/* For gradients: `reduced`, of the shape of result 0, spread over operand 0's shape. */
+gml_value *gml_reduce_spread(gml_grad *g, gml_value *reduced);
+/* How many elements of operand 0 become one of result 0, as a scalar of `dtype`. */
+gml_value *gml_reduce_count(gml_grad *g, gml_dtype dtype);
+/* `grad` of ReduceMax and ReduceMin: equal extremes share. */
+gml_status gml_reduce_grad_extreme(gml_grad *g);
 /* The node's keepdims. */
 bool gml_reduce_keeps(const gml_node *node);
 /* The type in which roots and logarithms of reductions are computed: f64 for integers. */

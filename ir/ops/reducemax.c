@@ -1,5 +1,6 @@
 /* ir/ops/reducemax.c - ReduceMax: the greatest element along axes. Bools are ordered: false,
  * true. */
+#include "ir/grad.h"
 #include "ir/ops/reduce_util.h"
 
 static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result,
@@ -9,6 +10,11 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     bool logical = gml_result_dtype(x, result) == GML_BOOL;
     gml_reduce_op op = logical ? GML_REDUCE_OR : GML_REDUCE_MAX;
     return gml_reduce_lower(x, op, false, index, NULL);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_reduce_grad_extreme(g);
 }
 
 const gml_op_info gml_op_reducemax = {
@@ -23,4 +29,5 @@ const gml_op_info gml_op_reducemax = {
     .attrs = gml_reduce_attrs,
     .infer = gml_reduce_infer_ordered,
     .lower = lower,
+    .grad = grad,
 };

@@ -2,6 +2,8 @@
  *
  * Integers wrap around in their own type and are divided towards zero, as numpy does it.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/reduce_util.h"
 
@@ -13,6 +15,15 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     gml_dim count;
     const gml_expr *sum = gml_reduce_lower(x, GML_REDUCE_SUM, true, index, &count);
     return gml_cast(x, gml_div(x, sum, gml_cast(x, gml_size(x, count), sum->dtype)), dtype);
+}
+
+/* Each element has its part of the mean's. */
+static gml_status grad(gml_grad *g)
+{
+    gml_value *x = g->node->operands[0];
+    gml_value *spread = gml_reduce_spread(g, g->results[0]);
+    g->operands[0] = gml_build_div(&g->b, spread, gml_reduce_count(g, x->type.dtype));
+    return g->b.status;
 }
 
 const gml_op_info gml_op_reducemean = {
@@ -27,4 +38,5 @@ const gml_op_info gml_op_reducemean = {
     .attrs = gml_reduce_attrs,
     .infer = gml_reduce_infer,
     .lower = lower,
+    .grad = grad,
 };

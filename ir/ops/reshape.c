@@ -1,4 +1,5 @@
 /* ir/ops/reshape.c - Reshape. */
+#include "ir/grad.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -105,4 +106,5 @@ const gml_op_info gml_op_reshape = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = gml_grad_view,
 };

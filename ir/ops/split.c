@@ -1,4 +1,6 @@
 /* ir/ops/split.c - Split. */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -71,6 +73,21 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+static gml_status grad(gml_grad *g)
+{
+    const gml_node *node = g->node;
+    gml_value **parts = gml_new_array(g->scratch, gml_value *, node->n_results + 1);
+    for (uint32_t r = 0; r < node->n_results; r++) {
+        const gml_type *type = &node->results[r].type;
+        parts[r] = g->results[r]
+                       ? g->results[r]
+                       : gml_build_zeros(&g->b, type->dtype, type->dims, (size_t)type->rank);
+    }
+    g->operands[0] =
+        gml_build_concat(&g->b, parts, node->n_results, gml_node_int(node, "axis", 0));
+    return g->b.status;
+}
+
 const gml_op_info gml_op_split = {
     .name = "Split",
     .doc = "A tensor in parts along one axis.",
@@ -83,4 +100,5 @@ const gml_op_info gml_op_split = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

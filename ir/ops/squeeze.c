@@ -1,4 +1,5 @@
 /* ir/ops/squeeze.c - Squeeze. */
+#include "ir/grad.h"
 #include "ir/view.h"
 
 static gml_status infer(gml_infer *cx)
@@ -57,4 +58,5 @@ const gml_op_info gml_op_squeeze = {
     .value_operands = 1u << 1,
     .infer = infer,
     .lower = lower,
+    .grad = gml_grad_view,
 };

@@ -1,4 +1,5 @@
 /* ir/ops/transpose.c - Transpose. */
+#include "ir/grad.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -44,6 +45,16 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+static gml_status grad(gml_grad *g)
+{
+    int rank = g->node->results[0].type.rank;
+    int64_t perm[GML_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        perm[source_axis(g->node, i, rank)] = i;
+    g->operands[0] = gml_build_transpose(&g->b, g->results[0], perm, (size_t)rank);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_transpose = {
     .name = "Transpose",
     .doc = "The same elements with the axes in another order; reversed by default.",
@@ -55,4 +66,5 @@ const gml_op_info gml_op_transpose = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

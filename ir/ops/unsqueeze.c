@@ -1,4 +1,5 @@
 /* ir/ops/unsqueeze.c - Unsqueeze. */
+#include "ir/grad.h"
 #include "ir/view.h"
 
 static gml_status infer(gml_infer *cx)
@@ -50,4 +51,5 @@ const gml_op_info gml_op_unsqueeze = {
     .value_operands = 1u << 1,
     .infer = infer,
     .lower = lower,
+    .grad = gml_grad_view,
 };

@@ -1,0 +1,55 @@
+/* ir/grad.h - gradients of one node: what an operator's `grad` is given, and what helps to
+ * write it.
+ *
+ * Reverse mode: from the gradients of a node's results, those of its operands. They are nodes
+ * like any others, so they are simplified, fused and differentiated again like any others.
+ *
+ *     static gml_status grad(gml_grad *g)
+ *     {
+ *         gml_value *dy = g->results[0];
+ *         g->operands[0] = gml_build_transpose(&g->b, dy, inverse, rank);
+ *         return GML_OK;
+ *     }
+ *
+ * Elementwise operators need none: `scalar` is differentiated symbolically (ir/grad_scalar.c).
+ * Composites need one only where their expansion would cost more or lose digits.
+ *
+ * At a kink (Relu at 0, Max of equals) the gradient is that of one of the two sides: of the
+ * second operand of Max and Min, the one that Relu has for negative numbers. Discrete results
+ * (comparisons, roundings, indices) have gradient zero.
+ */
+#ifndef GML_IR_GRAD_H
+#define GML_IR_GRAD_H
+
+#include "ir/op.h"
+
+struct gml_grad {
+    gml_build b; /* new nodes go after the node and everything that it uses */
+    gml_node *node;
+    gml_arena *scratch;
+    gml_value *const *results; /* by result: its gradient, of its type; NULL is zero */
+    const bool *wanted;        /* by operand: somebody asks for its gradient */
+    gml_value **operands; /* to be filled; NULL is zero. May be of the shape that the operand
+                             broadcasts to: the caller sums it up */
+};
+
+/* The gradient of an elementwise node. Fails when its formula has an operator without
+ * derivative. */
+gml_status gml_grad_scalar(gml_grad *g);
+
+/* Serves as `grad` of whatever reshapes operand 0. */
+gml_status gml_grad_view(gml_grad *g);
+
+/* The node has a gradient, of its own or as elementwise. */
+bool gml_op_has_grad(const gml_op_info *op);
+
+/* `gradient`, of a shape that `type` broadcasts to, summed up to `type`. */
+gml_value *gml_grad_sum_to(gml_build *b, gml_value *gradient, const gml_type *type);
+/* `x` with the last two dimensions swapped. */
+gml_value *gml_grad_swap_last(gml_build *b, gml_value *x);
+/* `x` reshaped to `like`'s shape. */
+gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like);
+/* `x` broadcast to `like`'s shape. */
+gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like);
+
+#endif

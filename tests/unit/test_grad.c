@@ -1,0 +1,368 @@
+/* tests/unit/test_grad.c - gradients against central differences, in double precision on the
+ * interpreter.
+ *
+ * Of a graph with results y the function is the sum of sin(y): its derivative differs from
+ * element to element. Every element of every f64 parameter is moved by a little. */
+#include "api/execute.h"
+#include "ir/op.h"
+#include "ir/text.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define STEP 1e-6
+#define TOLERANCE                                                                              \
+    1e-7 /* of the larger of the gradient and 1; the differences are good to 1e-9 */
+#define MAX 4
+
+typedef struct graph {
+    const char *text;
+    double low, high; /* of the parameters' elements */
+} graph;
+
+static gml_module *parse(const graph *g)
+{
+    gml_diags diags;
+    gml_arena arena;
+    gml_module *module = NULL;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    if (gml_text_parse(g->text, strlen(g->text), "test", &diags, &module) != GML_OK)
+        fail_msg("%s\n%s", g->text, diags.list.items[0].text);
+    gml_arena_reset(&arena);
+    return module;
+}
+
+/* The graph with one result: the function, or with `gradient` its derivatives by all f64
+ * parameters. */
+static gml_module *make(const graph *g, bool gradient)
+{
+    gml_module *module = parse(g);
+    gml_graph *main = module->main;
+    gml_arena arena;
+    gml_diags diags;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    assert_int_equal(gml_graph_infer(main, &diags), GML_OK);
+    gml_build b = {main, NULL, {0}, &diags, GML_OK};
+    gml_value *sum = NULL;
+    for (uint32_t r = 0; r < main->n_results; r++) {
+        gml_value *s = gml_build_unary(&b, &gml_op_sin, main->results[r]);
+        s = gml_build_reduce(&b, &gml_op_reducesum, s, NULL, 0, false);
+        sum = sum ? gml_build_binary(&b, &gml_op_add, sum, s) : s;
+    }
+    main->n_results = 0;
+    gml_value *operands[2 * MAX + 1];
+    gml_string names[MAX];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < main->n_params; i++)
+        if (main->params[i]->type.dtype == GML_F64) {
+            names[n] = (gml_string){main->params[i]->name, strlen(main->params[i]->name)};
+            operands[n++] = main->params[i];
+        }
+    memcpy(operands + n, operands, n * sizeof *operands);
+    operands[2 * n] = sum;
+    if (gradient) {
+        gml_attr attrs[2] = {{.name = "xs", .kind = GML_ATTR_STRINGS, .count = n},
+                             gml_attr_string("y", "sum")};
+        attrs[0].as.strings = gml_arena_copy(&module->arena, names, n * sizeof *names);
+        gml_node *node = gml_build_node(&b, &gml_op_gradient, operands, 2 * n + 1, attrs, 2, n);
+        for (uint32_t i = 0; i < n; i++)
+            gml_graph_add_result(main, &node->results[i], NULL);
+    } else {
+        gml_graph_add_result(main, sum, "sum");
+    }
+    if (b.status != GML_OK)
+        fail_msg("%s\n%s", g->text, diags.list.items[0].text);
+    gml_arena_reset(&arena);
+    return module;
+}
+
+static void run(const graph *g, bool gradient, const gml_rvalue *inputs, gml_rvalue *outputs)
+{
+    gml_diags diags;
+    gml_arena arena;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    gml_execute_options options = {.device = GML_DEVICE_REF, .verify = true};
+    if (gml_execute(make(g, gradient), inputs, outputs, &options, &diags) != GML_OK)
+        fail_msg("%s\n%s", g->text, diags.list.items[0].text);
+    gml_arena_reset(&arena);
+}
+
+static double value_of(const graph *g, const gml_rvalue *inputs)
+{
+    gml_rvalue out = {0};
+    run(g, false, inputs, &out);
+    double value = *(const double *)out.tensor.data;
+    gml_rvalue_reset(&out);
+    return value;
+}
+
+static uint32_t fill(const graph *g, gml_rvalue *inputs)
+{
+    gml_module *module = parse(g);
+    uint32_t state = 12345;
+    uint32_t n = module->main->n_params;
+    for (uint32_t i = 0; i < n; i++) {
+        const gml_type *type = &module->main->params[i]->type;
+        assert_int_equal(gml_rvalue_alloc(&inputs[i], type->dtype, type->rank, type->dims),
+                         GML_OK);
+        int64_t count = gml_tensor_numel(&inputs[i].tensor);
+        for (int64_t k = 0; k < count; k++) {
+            state = state * 1664525U + 1013904223U;
+            double unit = (double)(state >> 8) / (1 << 24);
+            if (type->dtype == GML_F64)
+                ((double *)inputs[i].tensor.data)[k] = g->low + unit * (g->high - g->low);
+            else
+                ((int64_t *)inputs[i].tensor.data)[k] = (int64_t)(unit * 3);
+        }
+    }
+    gml_module_destroy(module);
+    return n;
+}
+
+static void check(const graph *g)
+{
+    gml_rvalue inputs[MAX] = {0};
+    gml_rvalue gradients[MAX] = {0};
+    uint32_t n = fill(g, inputs);
+    run(g, true, inputs, gradients);
+    uint32_t which = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (inputs[i].tensor.dtype != GML_F64)
+            continue;
+        const double *gradient = gradients[which++].tensor.data;
+        double *x = inputs[i].tensor.data;
+        for (int64_t k = 0; k < gml_tensor_numel(&inputs[i].tensor); k++) {
+            double before = x[k];
+            x[k] = before + STEP;
+            double up = value_of(g, inputs);
+            x[k] = before - STEP;
+            double down = value_of(g, inputs);
+            x[k] = before;
+            double difference = (up - down) / (2 * STEP);
+            double error = fabs(gradient[k] - difference) / fmax(1, fabs(difference));
+            if (!(error < TOLERANCE))
+                fail_msg("%s\nparameter %u, element %d: %.12g, by differences %.12g", g->text,
+                         i, (int)k, gradient[k], difference);
+        }
+    }
+    for (uint32_t i = 0; i < n; i++)
+        gml_rvalue_reset(&inputs[i]);
+    for (uint32_t i = 0; i < which; i++)
+        gml_rvalue_reset(&gradients[i]);
+}
+
+static void elementwise(void **state)
+{
+    (void)state;
+    static const char *const everywhere[] = {
+        "Abs(%x)",
+        "Atan(%x)",
+        "Asinh(%x)",
+        "Ceil(%x)",
+        "Celu(%x) {alpha = 0.7}",
+        "Cos(%x)",
+        "Cosh(%x)",
+        "Elu(%x) {alpha = 1.3}",
+        "Erf(%x)",
+        "Exp(%x)",
+        "Floor(%x)",
+        "Gelu(%x)",
+        "Gelu(%x) {approximate = \"tanh\"}",
+        "HardSigmoid(%x)",
+        "HardSwish(%x)",
+        "LeakyRelu(%x)",
+        "Mish(%x)",
+        "Neg(%x)",
+        "Relu(%x)",
+        "Round(%x)",
+        "Selu(%x)",
+        "Shrink(%x) {lambd = 0.3}",
+        "Sigmoid(%x)",
+        "Sign(%x)",
+        "Sin(%x)",
+        "Sinh(%x)",
+        "Softplus(%x)",
+        "Softsign(%x)",
+        "Swish(%x) {alpha = 1.5}",
+        "Tan(%x)",
+        "Tanh(%x)",
+        "ThresholdedRelu(%x) {alpha = 0.2}",
+        "Add(%x, %x)",
+        "Mul(%x, %x)",
+        "Max(%x, %x)",
+        "Identity(%x)",
+        "Sum(%x, %x, %x)",
+        "Cast(%x) {to = 11}",
+    };
+    static const char *const inside[] = {"Acos(%x)", "Asin(%x)",       "Atanh(%x)",  "Sqrt(%x)",
+                                         "Log(%x)",  "Reciprocal(%x)", "Pow(%x, %x)"};
+    static const char unary[] = "graph @f(%%x: f64[5]) {\n %%y = %s\n return %%y\n}\n";
+    char text[200];
+    for (size_t i = 0; i < sizeof everywhere / sizeof *everywhere; i++) {
+        snprintf(text, sizeof text, unary, everywhere[i]);
+        check(&(graph){text, -1.4, 1.4});
+    }
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        snprintf(text, sizeof text, unary, inside[i]);
+        check(&(graph){text, 0.1, 0.9});
+    }
+    snprintf(text, sizeof text, unary, "Acosh(%x)");
+    check(&(graph){text, 1.2, 3});
+}
+
+/* Where exponentials overflow, slopes are what they tend to. */
+static void far_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        double below, above;
+    } table[] = {{"Sigmoid", 0, 0},   {"Softplus", 0, 1},    {"Swish", 0, 1}, {"Mish", 0, 1},
+                 {"Tanh", 0, 0},      {"Gelu", 0, 1},        {"Elu", 0, 1},   {"Celu", 0, 1},
+                 {"HardSwish", 0, 1}, {"HardSigmoid", 0, 0}, {"Erf", 0, 0},   {"Relu", 0, 1}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "graph @f(%%x: f64[2]) {\n %%y = %s(%%x)\n"
+                 " %%d = ai.onnx.preview.training.Gradient(%%x, %%x, %%y) {xs = [\"x\"], y = "
+                 "\"y\"}\n"
+                 " return %%d\n}\n",
+                 table[i].op);
+        gml_rvalue x = {0};
+        gml_rvalue d = {0};
+        gml_dim dims[1] = {2};
+        gml_diags diags;
+        gml_arena arena;
+        gml_arena_init(&arena);
+        gml_diags_init(&diags, &arena);
+        assert_int_equal(gml_rvalue_alloc(&x, GML_F64, 1, dims), GML_OK);
+        ((double *)x.tensor.data)[0] = -1e4;
+        ((double *)x.tensor.data)[1] = 1e4;
+        gml_execute_options options = {.device = GML_DEVICE_REF};
+        if (gml_execute(parse(&(graph){text, 0, 0}), &x, &d, &options, &diags) != GML_OK)
+            fail_msg("%s", diags.list.items[0].text);
+        const double *slopes = d.tensor.data;
+        if (slopes[0] != table[i].below || slopes[1] != table[i].above)
+            fail_msg("%s: %g and %g", table[i].op, slopes[0], slopes[1]);
+        gml_rvalue_reset(&x);
+        gml_rvalue_reset(&d);
+        gml_arena_reset(&arena);
+    }
+}
+
+static void check_all(const char *const *texts, size_t n, double low, double high)
+{
+    for (size_t i = 0; i < n; i++)
+        check(&(graph){texts[i], low, high});
+}
+
+#define COUNT(table)  (sizeof(table) / sizeof *(table))
+#define TWO(x, y, op) "graph @f(%x: f64" x ", %y: f64" y ") {\n %z = " op "\n return %z\n}\n"
+#define ONE(x, op)    "graph @f(%x: f64" x ") {\n %z = " op "\n return %z\n}\n"
+
+static void broadcasting(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        TWO("[2,3]", "[3]", "Add(%x, %y)"),   TWO("[2,1,3]", "[4,1]", "Mul(%x, %y)"),
+        TWO("[]", "[2,2]", "Sub(%x, %y)"),    TWO("[3]", "[2,3]", "Div(%x, %y)"),
+        TWO("[2,3]", "[1,3]", "Pow(%x, %y)"), TWO("[2,3]", "[3]", "Max(%x, %y)"),
+        TWO("[2,3]", "[3]", "Min(%x, %y)"),   TWO("[2,3]", "[3]", "PRelu(%x, %y)"),
+        TWO("[2,3]", "[3]", "Mean(%x, %y)"),  TWO("[2,3]", "[2,3]", "Mod(%x, %y) {fmod = 1}"),
+    };
+    check_all(texts, COUNT(texts), 0.3, 1.9);
+}
+
+static void products(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        TWO("[2,3]", "[3,4]", "MatMul(%x, %y)"),
+        TWO("[3]", "[3,4]", "MatMul(%x, %y)"),
+        TWO("[2,3]", "[3]", "MatMul(%x, %y)"),
+        TWO("[3]", "[3]", "MatMul(%x, %y)"),
+        TWO("[2,2,3]", "[3,2]", "MatMul(%x, %y)"),
+        TWO("[2,1,2,3]", "[4,3,1]", "MatMul(%x, %y)"),
+        TWO("[3]", "[2,3,2]", "MatMul(%x, %y)"),
+        TWO("[2,2,3]", "[3]", "MatMul(%x, %y)"),
+        TWO("[3,2]", "[3,4]", "Gemm(%x, %y) {alpha = 0.5, transA = 1}"),
+    };
+    check_all(texts, COUNT(texts), -1, 1);
+}
+
+static void shapes(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        ONE("[2,3,2]", "Transpose(%x) {perm = [2, 0, 1]}"),
+        ONE("[2,3]", "Transpose(%x)"),
+        ONE("[2,3,2]", "Flatten(%x)"),
+        ONE("[1,3]", "Squeeze(%x)"),
+        TWO("[2,2]", "[3,2]", "Concat(%x, %y) {axis = 0}"),
+        "graph @f(%x: f64[2,5]) {\n %a, %b = Split(%x) {axis = 1, num_outputs = 2}\n"
+        " return %b\n}\n",
+        "graph @f(%x: f64[2,6]) {\n %s = Constant {value = [3, 4]} : i64[2]\n"
+        " %y = Reshape(%x, %s)\n return %y\n}\n",
+        "graph @f(%x: f64[3,1]) {\n %s = Constant {value = [2, 3, 4]} : i64[3]\n"
+        " %y = Expand(%x, %s)\n return %y\n}\n",
+        "graph @f(%x: f64[3]) {\n %s = Constant {value = [0, 2]} : i64[2]\n"
+        " %y = Unsqueeze(%x, %s)\n return %y\n}\n",
+        "graph @f(%x: f64[3,2], %i: i64[4]) {\n %y = Gather(%x, %i)\n return %y\n}\n",
+        "graph @f(%x: f64[2,3], %i: i64[2,2]) {\n %y = Gather(%x, %i) {axis = 1}\n return "
+        "%y\n}\n",
+        "graph @f(%x: f64[3], %i: i64[]) {\n %y = Gather(%x, %i)\n return %y\n}\n",
+    };
+    check_all(texts, COUNT(texts), -1, 1);
+}
+
+static void rows(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        ONE("[2,3]", "ReduceSum(%x)"),
+        ONE("[2,3]", "ReduceMean(%x) {keepdims = 0}"),
+        ONE("[2,3]", "ReduceMax(%x)"),
+        ONE("[2,3]", "ReduceMin(%x) {keepdims = 0}"),
+        ONE("[2,3]", "ReduceL2(%x)"),
+        ONE("[2,3]", "ReduceLogSumExp(%x)"),
+        ONE("[2,3]", "Softmax(%x)"),
+        ONE("[2,3]", "Softmax(%x) {axis = 0}"),
+        ONE("[2,3]", "LogSoftmax(%x)"),
+        TWO("[2,4]", "[4]", "LayerNormalization(%x, %y) {stash_type = 11}"),
+        TWO("[2,4]", "[4]", "RMSNormalization(%x, %y) {stash_type = 11}"),
+        "graph @f(%x: f64[2,3,2]) {\n %s = Constant {value = [1]} : i64[1]\n"
+        " %y = ReduceMean(%x, %s) {keepdims = 0}\n return %y\n}\n",
+    };
+    check_all(texts, COUNT(texts), -1, 1);
+}
+
+static void several_users(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "graph @f(%x: f64[3]) {\n %a = Exp(%x)\n %b = Mul(%a, %x)\n %c = Add(%b, %a)\n"
+        " return %c, %a\n}\n",
+        "graph @f(%x: f64[3], %y: f64[3]) {\n %a = Exp(%x)\n return %a\n}\n",
+    };
+    check_all(texts, COUNT(texts), -1, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(elementwise),   cmocka_unit_test(far_out),
+        cmocka_unit_test(broadcasting),  cmocka_unit_test(products),
+        cmocka_unit_test(shapes),        cmocka_unit_test(rows),
+        cmocka_unit_test(several_users),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
