@@ -351,8 +351,8 @@ def main():
         if section.left() < seconds:
             section.skip(name, f"{section.left():.0f} s left, {seconds:.0f} s wanted")
             continue
-        code = run_apart(section, name, job, section.left() if section.smoke else min(section.left(), 2 * seconds),
-                         cache)
+        limit = section.left() if section.smoke else min(section.left(), 2 * seconds)
+        code = run_apart(section, name, job, limit, cache)
         if code != 0 and "OutOfMemory" in section.data["errors"][-1]["error"] and \
                 section.left() > seconds:
             job = smaller(job)
