@@ -71,13 +71,17 @@ def gradients(model: sim.Model, batch: dict, autocast: bool) -> dict:
 
 
 def deviation(got: dict, wanted: dict) -> dict:
-    """|got - wanted| / |wanted| over all gradients, and of the three tensors where it is largest."""
+    """|got - wanted| / |wanted| over all gradients, and of the three tensors where it is largest. `off`
+    counts those above the limit, and `last` is the last of them in the checkpoints' order, which nearly
+    is the forward pass's: there a spoiled gradient enters."""
     errors = torch.stack([(got[n] - wanted[n]).norm() for n in wanted])
     norms = torch.stack([wanted[n].norm() for n in wanted])
     each = dict(zip(wanted, (errors / norms).tolist()))
     # nan is the worst
     worst = sorted(each, key=lambda n: -each[n] if each[n] == each[n] else -math.inf)[:3]
-    return {"all": float(errors.norm() / norms.norm()), "worst": {n: each[n] for n in worst}}
+    off = [n for n in each if not each[n] <= GRADIENT_LIMIT]
+    return {"all": float(errors.norm() / norms.norm()), "worst": {n: each[n] for n in worst},
+            "off": len(off), "last": off[-1] if off else None}
 
 
 def compare_with_eager(model: sim.Model, batch: dict, autocast: bool, first: dict) -> dict:
@@ -85,11 +89,8 @@ def compare_with_eager(model: sim.Model, batch: dict, autocast: bool, first: dic
     and those of a later one are from what the same functions give when they are not compiled."""
     eager = sim.Model(model.cfg, model.parameters, model.buffers)
     wanted = gradients(eager, batch, autocast)
-    result = {"first_call": deviation(first, wanted),
-              "later_call": deviation(gradients(model, batch, autocast), wanted)}
-    if autocast:
-        torch.cuda.empty_cache()
-    return result
+    return {"first_call": deviation(first, wanted),
+            "later_call": deviation(gradients(model, batch, autocast), wanted)}
 
 
 def run_step(job: dict, device: str, report):
@@ -107,8 +108,13 @@ def run_step(job: dict, device: str, report):
         torch.cuda.synchronize()
     compiled = time.monotonic() - begin
     if job["mode"] != "eager":
-        checked = {"gradient_error": compare_with_eager(model, batches[1], autocast, found)}
+        try:
+            checked = {"gradient_error": compare_with_eager(model, batches[1], autocast, found)}
+        except torch.OutOfMemoryError:  # eager needs more; the mode itself may fit
+            checked = {"not_compared": "eager does not fit beside it"}
     del found
+    if device == "cuda":
+        torch.cuda.empty_cache()
     first = [one() for _ in range(3)]
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -291,10 +297,10 @@ def record(section: Section, name: str, job: dict, fields: dict):
     section.record(name, **{"mode": job["mode"], "region": job["region"],
                             "attention": job.get("attention"), "batch": job.get("batch"), **fields})
     for call, error in fields.get("gradient_error", {}).items():
-        far = {n: e for n, e in error["worst"].items() if not e <= GRADIENT_LIMIT}
-        if far:
-            section.fail(name, f"in the {call.replace('_', ' ')} gradients differ from eager's: " +
-                         ", ".join(f"{n} by {e:.2g}" for n, e in far.items()))
+        if error["off"]:
+            section.fail(name, f"in the {call.replace('_', ' ')} {error['off']} gradients are not "
+                               f"eager's, the last of {error['last']}; the worst: " +
+                         ", ".join(f"{n} by {e:.2g}" for n, e in error["worst"].items()))
 
 
 def step_jobs(tiny: bool) -> list[tuple[str, dict, float]]:
