@@ -172,6 +172,10 @@ def check_step():
         square += 0.0 if name.startswith("patch_embed") else float(g.square().sum())
     compare("gradients", pairs, 2.0)
     compare("gradient norm", [(square**0.5, golden["gradient_norm"])], 2.0)
+    # softmax does not see what all keys have in common
+    compare("gradients of keys' biases",
+            [(p.grad.view(3, -1)[1].abs().max(), "0.000000000000")
+             for n, p in model.parameters.items() if n.endswith("qkv.bias") and sim.is_trained(n)])
 
 
 def check_following():
@@ -186,11 +190,71 @@ def check_following():
                                      (model.parameters[name].flatten()[0], golden[name])])
 
 
+def check_update():
+    """Two whole steps: clipping, AdamW with and without decay, and that the target follows the
+    parameters that the forward pass used, not those after it."""
+    lr, rate = 1e-3, 0.1
+    model, batch = tiny_model()
+    model.forward(batch)[0].backward()
+    trained = [n for n in model.parameters if sim.is_trained(n)]
+    norm = float(GOLDEN["tiny"]["gradient_norm"])
+    wanted = {n: p.detach().clone() for n, p in model.parameters.items()}
+    for n in trained:
+        g = model.parameters[n].grad / (norm + 1e-6)
+        decay = 0.05 if g.ndim > 1 else 0.0
+        wanted[n] -= lr * (decay * wanted[n] + g / (g.abs() + 1e-8))
+    optimizer = sim.make_optimizer(model.parameters, lr)
+    sim.step(model, optimizer, batch, 1.0, False)  # 1: the target stays
+
+    def farthest(names):
+        return max(float((model.parameters[n].detach() - wanted[n]).abs().max()) for n in names)
+
+    # the norm is given to 8 digits, and where a gradient is near AdamW's 1e-8 that shows
+    compare("a step's update", [(farthest(trained), "0.0000000000")])
+    compare("a step leaves the rest", [(farthest(set(wanted) - set(trained)), "0.000000000000")])
+    for n in trained:
+        wanted[n] = model.parameters[n].detach().clone()
+        if "mm_" + n in wanted:
+            wanted["mm_" + n] += rate * (wanted[n] - wanted["mm_" + n])
+    sim.step(model, optimizer, batch, 1 - rate, False)
+    compare("the target follows before the update",
+            [(farthest(n for n in wanted if n.startswith("mm_")), "0.000000000000")])
+
+
+def check_precision():
+    """With bf16 products the sums over blocks stay single, and the loss stays what it is."""
+    model, batch = tiny_model()
+    for tensors in (model.parameters, model.buffers, batch):
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point():
+                tensors[name] = tensor.detach().float().requires_grad_(tensor.requires_grad)
+    model = sim.Model(model.cfg, model.parameters, model.buffers)
+    kinds = set()
+
+    def watched(x, blocks, heads):
+        y = sim.apply_blocks(x, blocks, heads)
+        kinds.update((x.dtype, y.dtype))
+        return y
+
+    model.blocks_fn = watched
+    with torch.autocast("cpu", torch.bfloat16):
+        value, prediction, _ = model.forward(batch)
+    compare("sums in single precision", [(len(kinds - {torch.float32}), "0"),
+                                         (prediction.dtype == torch.bfloat16, "1")])
+    compare("loss of bf16 products", [(value.detach(), "1.06")])
+
+
 def check_counts():
     shapes = sim.parameter_shapes(sim.VIT_B)
     count = {n: torch.Size(s).numel() for n, s in shapes.items()}
     compare("parameters", [(sum(c for n, c in count.items() if sim.is_trained(n)), "129944832"),
                            (sum(c for n, c in count.items() if n.startswith("mm_")), "100412928")])
+    optimizer = sim.make_optimizer({n: torch.empty(shape, device="meta", requires_grad=True)
+                                    for n, shape in shapes.items()}, 0.0)
+    decayed = {g["weight_decay"]: g["params"] for g in optimizer.param_groups}
+    compare("weight decay", [(len(decayed[0.05]), "77"), (len(decayed[0.0]), "147"),
+                             (sum(p.numel() for p in decayed[0.05]), "129762816"),
+                             (sum(p.numel() for p in decayed[0.0]), "182016")])
 
 
 if __name__ == "__main__":
@@ -202,5 +266,7 @@ if __name__ == "__main__":
     check_forward()
     check_step()
     check_following()
+    check_update()
+    check_precision()
     print("all agree" if failures == 0 else f"{failures} groups deviate")
     sys.exit(failures != 0)

@@ -7,6 +7,7 @@ longer than measuring; `region` in the results says how many blocks lie in one.
 """
 import ctypes
 import json
+import math
 import os
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from measure import Section, spread, time_runs
 
 PEAK_FLOPS = 989e12  # dense bf16, the datasheet's; the share of it is counted against this
 STEPS = 8
+GRADIENT_LIMIT = 0.1  # of a tensor, relative to eager; bf16 itself is some 0.01 from single precision
 
 
 # ---- one mode, in a process of its own -----------------------------------------------------------
@@ -56,25 +58,69 @@ def peak_memory() -> dict:
     return {"peak_memory_gb": torch.cuda.max_memory_allocated() / 1e9}
 
 
+def gradients(model: sim.Model, batch: dict, autocast: bool) -> dict:
+    """Of all that is trained, with nothing updated but running statistics."""
+    with torch.autocast(batch["x1"].device.type, torch.bfloat16, enabled=autocast):
+        value, _, _ = model.forward(batch)
+    value.backward()
+    result = {}
+    for name, tensor in model.parameters.items():
+        if tensor.requires_grad:
+            result[name], tensor.grad = tensor.grad, None
+    return result
+
+
+def deviation(got: dict, wanted: dict) -> dict:
+    """|got - wanted| / |wanted| over all gradients, and of the three tensors where it is largest. `off`
+    counts those above the limit, and `last` is the last of them in the checkpoints' order, which nearly
+    is the forward pass's: there a spoiled gradient enters."""
+    errors = torch.stack([(got[n] - wanted[n]).norm() for n in wanted])
+    norms = torch.stack([wanted[n].norm() for n in wanted])
+    each = dict(zip(wanted, (errors / norms).tolist()))
+    # nan is the worst
+    worst = sorted(each, key=lambda n: -each[n] if each[n] == each[n] else -math.inf)[:3]
+    off = [n for n in each if not each[n] <= GRADIENT_LIMIT]
+    return {"all": float(errors.norm() / norms.norm()), "worst": {n: each[n] for n in worst},
+            "off": len(off), "last": off[-1] if off else None}
+
+
+def compare_with_eager(model: sim.Model, batch: dict, autocast: bool, first: dict) -> dict:
+    """How far `first`, the gradients of the very first call, in which kernels are still being chosen,
+    and those of a later one are from what the same functions give when they are not compiled."""
+    eager = sim.Model(model.cfg, model.parameters, model.buffers)
+    wanted = gradients(eager, batch, autocast)
+    return {"first_call": deviation(first, wanted),
+            "later_call": deviation(gradients(model, batch, autocast), wanted)}
+
+
 def run_step(job: dict, device: str, report):
     """The step by itself, then, where asked for, replayed from a CUDA graph."""
     begin = time.monotonic()
     model, optimizer, batches = build(job, device)
-    count, autocast = [0], device == "cuda"
+    count, autocast, checked = [0], device == "cuda", {}
 
     def one():
         count[0] += 1
         return sim.step(model, optimizer, batches[count[0] % 2], 0.996, autocast)
 
-    first = [one() for _ in range(3)]
+    found = gradients(model, batches[1], autocast)
     if device == "cuda":
         torch.cuda.synchronize()
     compiled = time.monotonic() - begin
+    if job["mode"] != "eager":
+        try:
+            checked = {"gradient_error": compare_with_eager(model, batches[1], autocast, found)}
+        except torch.OutOfMemoryError:  # eager needs more; the mode itself may fit
+            checked = {"not_compared": "eager does not fit beside it"}
+    del found
+    if device == "cuda":
+        torch.cuda.empty_cache()
+    first = [one() for _ in range(3)]
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     times = time_runs(one, job["steps"], 1, device)
     losses = [float(v) for v in first + [one()]]
-    report("step", compile_s=compiled, **summarise(job, times, losses),
+    report("step", compile_s=compiled, **summarise(job, times, losses), **checked,
            **(peak_memory() if device == "cuda" else {}))
     if job["graph"] and device == "cuda":
         run_graph(job, model, optimizer, batches, report)
@@ -228,24 +274,33 @@ def run_apart(section: Section, name: str, job: dict, limit: float, cache: str):
         process = subprocess.Popen([sys.executable, __file__, "--job", json.dumps(job)], text=True,
                                    stdout=subprocess.PIPE, stderr=log, env=environment,
                                    start_new_session=True, preexec_fn=die_with_parent)
+        stopped = False
         try:
             out, _ = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             out, _ = process.communicate()
+            stopped = True
             section.skip(name, f"stopped after {limit:.0f} s")
         for line in out.splitlines():
             if line.startswith("RESULT "):
-                fields = json.loads(line.removeprefix("RESULT "))
-                kind = fields.pop("kind")
-                section.record(name + (", CUDA graph" if kind == "graph" else ""),
-                               **{"mode": job["mode"], "region": job["region"],
-                                  "attention": job.get("attention"),
-                                  "batch": job.get("batch"), **fields})
-        if process.returncode > 0:
+                record(section, name, job, json.loads(line.removeprefix("RESULT ")))
+        if process.returncode != 0 and not stopped:
             log.seek(0)
-            section.fail(name, log.read()[-3000:])
-        return process.returncode
+            section.fail(name, f"exit status {process.returncode}\n{log.read()[-3000:]}")
+        return 0 if stopped else process.returncode
+
+
+def record(section: Section, name: str, job: dict, fields: dict):
+    """A result, and an error beside it when the mode computes something else than eager does."""
+    name += ", CUDA graph" if fields.pop("kind") == "graph" else ""
+    section.record(name, **{"mode": job["mode"], "region": job["region"],
+                            "attention": job.get("attention"), "batch": job.get("batch"), **fields})
+    for call, error in fields.get("gradient_error", {}).items():
+        if error["off"]:
+            section.fail(name, f"in the {call.replace('_', ' ')} {error['off']} gradients are not "
+                               f"eager's, the last of {error['last']}; the worst: " +
+                         ", ".join(f"{n} by {e:.2g}" for n, e in error["worst"].items()))
 
 
 def step_jobs(tiny: bool) -> list[tuple[str, dict, float]]:
@@ -302,8 +357,9 @@ def main():
         if section.left() < seconds:
             section.skip(name, f"{section.left():.0f} s left, {seconds:.0f} s wanted")
             continue
-        code = run_apart(section, name, job, min(section.left(), 2 * seconds), cache)
-        if code > 0 and "OutOfMemory" in section.data["errors"][-1]["error"] and \
+        limit = section.left() if section.smoke else min(section.left(), 2 * seconds)
+        code = run_apart(section, name, job, limit, cache)
+        if code != 0 and "OutOfMemory" in section.data["errors"][-1]["error"] and \
                 section.left() > seconds:
             job = smaller(job)
             run_apart(section, f"{name}, of which {job['batch']} fit", job,
