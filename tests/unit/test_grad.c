@@ -389,6 +389,32 @@ static void rows(void **state)
     check_all(texts, COUNT(texts), -1, 1);
 }
 
+static void composites(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        TWO("[2,3,2]", "[3]", "InstanceNormalization(%x, %y, %y)"),
+        TWO("[2,4,2]", "[4]",
+            "GroupNormalization(%x, %y, %y) {num_groups = 2, stash_type = 11}"),
+        "graph @f(%x: f64[2,3,2], %s: f64[3], %b: f64[3], %m: f64[3]) {\n"
+        " %v = Exp(%m)\n %y = BatchNormalization(%x, %s, %b, %m, %v)\n return %y\n}\n",
+        "graph @f(%x: f64[4,3,2], %s: f64[3], %b: f64[3]) {\n"
+        " %y, %m, %v = BatchNormalization(%x, %s, %b, %s, %b) {training_mode = 1}\n"
+        " return %y\n}\n",
+        "graph @f(%x: f64[4,3], %t: i64[4]) {\n %y = SoftmaxCrossEntropyLoss(%x, %t)\n"
+        " return %y\n}\n",
+        "graph @f(%x: f64[4,3,2], %t: i64[4,2]) {\n"
+        " %y = NegativeLogLikelihoodLoss(%x, %t) {reduction = \"sum\"}\n return %y\n}\n",
+        "graph @f(%q: f64[1,2,3,4], %k: f64[1,2,5,4], %v: f64[1,2,5,2]) {\n"
+        " %y = Attention(%q, %k, %v)\n return %y\n}\n",
+        ONE("[2,4]", "LpNormalization(%x)"),
+        ONE("[2,3,2]", "MeanVarianceNormalization(%x) {axes = [0, 2]}"),
+        ONE("[2,3]", "ReduceSumSquare(%x)"),
+        ONE("[2,3]", "ReduceL1(%x)"),
+    };
+    check_all(texts, COUNT(texts), 0.2, 1.5);
+}
+
 static void several_users(void **state)
 {
     (void)state;
@@ -403,10 +429,11 @@ static void several_users(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elementwise),  cmocka_unit_test(far_out),
-        cmocka_unit_test(broadcasting), cmocka_unit_test(products),
-        cmocka_unit_test(shapes),       cmocka_unit_test(rows),
-        cmocka_unit_test(windows),      cmocka_unit_test(several_users),
+        cmocka_unit_test(elementwise),   cmocka_unit_test(far_out),
+        cmocka_unit_test(broadcasting),  cmocka_unit_test(products),
+        cmocka_unit_test(shapes),        cmocka_unit_test(rows),
+        cmocka_unit_test(composites),    cmocka_unit_test(windows),
+        cmocka_unit_test(several_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
