@@ -1,5 +1,8 @@
 /* ir/ops/averagepool.c - AveragePool: the mean under a window that slides over every channel.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
+#include "ir/ops/conv_grad_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
 
@@ -38,6 +41,55 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_div(x, sum, gml_cast(x, count, sum->dtype)), dtype);
 }
 
+/* Ones in the shape of a weight for each channel by itself, or for one channel. */
+static gml_value *ones(gml_build *b, gml_dtype dtype, gml_dim channels, const gml_dim *space,
+                       int rank)
+{
+    gml_dim dims[GML_MAX_RANK] = {channels, 1};
+    for (int d = 0; d < rank; d++)
+        dims[d + 2] = space[d];
+    gml_value *operands[2] = {gml_build_scalar(b, dtype, 1),
+                              gml_build_dims(b, dims, (size_t)rank + 2)};
+    return gml_build_op(b, &gml_op_expand, operands, 2, NULL, 0);
+}
+
+/* How many elements each mean is of: all taps, or those inside the input. */
+static gml_value *counts(gml_grad *g, const gml_window *window, bool padded)
+{
+    gml_build *b = &g->b;
+    gml_dtype dtype = g->results[0]->type.dtype;
+    double all = 1;
+    bool inside = true;
+    for (int d = 0; d < window->rank; d++) {
+        all *= (double)window->kernel[d];
+        inside = inside && window->pad_begin[d] == 0 && window->pad_end[d] == 0;
+    }
+    if (inside || padded)
+        return gml_build_scalar(b, dtype, all);
+    gml_value *input = ones(b, dtype, 1, window->in, window->rank);
+    gml_value *weight = ones(b, dtype, 1, window->kernel, window->rank);
+    return gml_conv_build(b, input, weight, window, 1);
+}
+
+/* Each element's gradient goes, in equal parts, to what it is the mean of. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_type *x = &g->node->operands[0]->type;
+    gml_window window;
+    if (gml_window_read(&window, &g->node->graph->module->dims, g->node, NULL))
+        GML_BUG("a window that infer accepted");
+    if (!gml_window_is_known(&window) || !gml_dim_is_const(x->dims[1]) ||
+        gml_node_int(g->node, "ceil_mode", 0) != 0)
+        return gml_fail(
+            b->diags, GML_E_UNSUPPORTED, g->node->loc,
+            "the gradient needs sizes that are known when compiling, and no ceil_mode");
+    bool padded = gml_node_int(g->node, "count_include_pad", 0) != 0;
+    gml_value *share = gml_build_div(b, g->results[0], counts(g, &window, padded));
+    gml_value *weight = ones(b, x->dtype, x->dims[1], window.kernel, window.rank);
+    return gml_conv_grad_input(g, share, weight, &window, x->dims[1], &g->operands[0]);
+}
+
 const gml_op_info gml_op_averagepool = {
     .name = "AveragePool",
     .doc = "The mean under a window that slides over every channel.",
@@ -49,4 +101,5 @@ const gml_op_info gml_op_averagepool = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -110,3 +110,18 @@ gml_value *gml_build_part(gml_build *b, gml_value *x, int64_t axis, gml_dim begi
                               gml_build_ints(b, &axis, 1)};
     return gml_build_op(b, &gml_op_slice, operands, 4, NULL, 0);
 }
+
+gml_value *gml_build_pad(gml_build *b, gml_value *x, const gml_dim *pads)
+{
+    gml_value *operands[2] = {x, gml_build_dims(b, pads, 2 * (size_t)x->type.rank)};
+    return gml_build_op(b, &gml_op_pad, operands, 2, NULL, 0);
+}
+
+gml_value *gml_build_grown(gml_build *b, gml_value *x, int axis, const int64_t *more,
+                           size_t count)
+{
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    for (size_t i = 0; i < count; i++)
+        pads[(size_t)x->type.rank + (size_t)axis + i] = more[i];
+    return gml_build_pad(b, x, pads);
+}

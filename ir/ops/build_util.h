@@ -30,6 +30,12 @@ gml_value *gml_build_softmax(gml_build *b, gml_value *x);
 gml_value *gml_build_sigmoid(gml_build *b, gml_value *x);
 /* Elements begin..end - 1 along `axis`. */
 gml_value *gml_build_part(gml_build *b, gml_value *x, int64_t axis, gml_dim begin, gml_dim end);
+/* Zeros before and after: `pads` has one count for each axis, then another; negative ones take
+ * away. */
+gml_value *gml_build_pad(gml_build *b, gml_value *x, const gml_dim *pads);
+/* `count` axes from `axis` on grown by so many zeros at their ends. */
+gml_value *gml_build_grown(gml_build *b, gml_value *x, int axis, const int64_t *more,
+                           size_t count);
 /* A tensor of zeros. */
 gml_value *gml_build_zeros(gml_build *b, gml_dtype dtype, const gml_dim *dims, size_t rank);
 

@@ -3,6 +3,8 @@
  * X (N, C, in…), W (M, C/group, kernel…), B (M), Y (N, M, out…). Output channel m belongs to
  * group m / (M/group) and reads the input channels of that group.
  */
+#include "ir/grad.h"
+#include "ir/ops/conv_grad_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
 
@@ -81,6 +83,27 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, dtype);
 }
 
+static gml_status grad(gml_grad *g)
+{
+    gml_value *const *in = g->node->operands;
+    gml_value *dy = g->results[0];
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    int64_t group = gml_node_int(g->node, "group", 1);
+    gml_window window;
+    if (gml_window_read(&window, pool, g->node, in[1]->type.dims + 2))
+        GML_BUG("a window that infer accepted");
+    if (!gml_window_is_known(&window))
+        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient needs paddings that are known when compiling");
+    if (g->wanted[0])
+        GML_TRY(gml_conv_grad_input(g, dy, in[1], &window, group, &g->operands[0]));
+    if (g->wanted[1])
+        g->operands[1] = gml_conv_grad_weight(g, in[0], dy, &window, group);
+    if (g->node->n_operands > 2 && g->wanted[2])
+        g->operands[2] = gml_conv_grad_bias(g, dy);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_conv = {
     .name = "Conv",
     .doc = "Convolution with groups, strides, dilations and padding.",
@@ -92,4 +115,5 @@ const gml_op_info gml_op_conv = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -4,6 +4,9 @@
  * to output position i * stride + k * dilation - pad. Seen from the output, tap k contributes
  * where o + pad - k * dilation is a multiple of the stride and inside.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
+#include "ir/ops/conv_grad_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
 
@@ -110,6 +113,39 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, dtype);
 }
 
+/* ConvTranspose is what Conv does to gradients, so Conv is what it does to them. */
+static gml_status grad(gml_grad *g)
+{
+    gml_value *const *in = g->node->operands;
+    gml_value *dy = g->results[0];
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    int64_t group = gml_node_int(g->node, "group", 1);
+    gml_window window;
+    if (gml_window_read_transposed(&window, pool, g->node, in[1]->type.dims + 2))
+        GML_BUG("a window that infer accepted");
+    if (!gml_window_is_known(&window))
+        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient needs paddings that are known when compiling");
+    for (int d = 0; d < window.rank;
+         d++) { /* as Conv sees it: from the result to the operand */
+        gml_dim in_size = window.in[d];
+        window.in[d] = window.out[d];
+        window.out[d] = in_size;
+    }
+    if (g->wanted[0]) {
+        gml_value *dx = gml_conv_build(&g->b, dy, in[1], &window, group);
+        for (int d = 0; d < window.rank; d++) /* a window in the output padding alone */
+            if (dx->type.dims[d + 2] != window.out[d])
+                dx = gml_build_part(&g->b, dx, d + 2, 0, window.out[d]);
+        g->operands[0] = dx;
+    }
+    if (g->wanted[1])
+        g->operands[1] = gml_conv_grad_weight(g, dy, in[0], &window, group);
+    if (g->node->n_operands > 2 && g->wanted[2])
+        g->operands[2] = gml_conv_grad_bias(g, dy);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_convtranspose = {
     .name = "ConvTranspose",
     .doc = "Transposed convolution with groups, strides, dilations and padding.",
@@ -121,4 +157,5 @@ const gml_op_info gml_op_convtranspose = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -3,6 +3,7 @@
  * Row b y + i and column b x + j of channel c are row y and column x of channel
  *   DCR  (b i + j) C + c     CRD  c b b + b i + j
  * where C is the number of channels of the result. */
+#include "ir/grad.h"
 #include "ir/op.h"
 
 static const gml_attr_spec attrs[] = {
@@ -53,6 +54,16 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+static gml_status grad(gml_grad *g)
+{
+    gml_attr attr = gml_attr_int("blocksize", gml_node_int(g->node, "blocksize", 1));
+    if (!gml_node_string_is(g->node, "mode", "DCR"))
+        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "only the mode DCR has a gradient");
+    g->operands[0] = gml_build_op(&g->b, &gml_op_spacetodepth, &g->results[0], 1, &attr, 1);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_depthtospace = {
     .name = "DepthToSpace",
     .doc = "Moves elements from channels to blocks of rows and columns.",
@@ -64,4 +75,5 @@ const gml_op_info gml_op_depthtospace = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -1,5 +1,7 @@
 /* ir/ops/gatherelements.c - GatherElements. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -43,6 +45,19 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* Each element's gradient is added where the element came from. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_type *data = &g->node->operands[0]->type;
+    gml_value *operands[3] = {gml_build_zeros(b, data->dtype, data->dims, (size_t)data->rank),
+                              gml_build_cast(b, g->node->operands[1], GML_I64), g->results[0]};
+    gml_attr attrs_of[2] = {gml_attr_int("axis", gml_node_int(g->node, "axis", 0)),
+                            gml_attr_string("reduction", "add")};
+    g->operands[0] = gml_build_op(b, &gml_op_scatterelements, operands, 3, attrs_of, 2);
+    return b->status;
+}
+
 const gml_op_info gml_op_gatherelements = {
     .name = "GatherElements",
     .doc =
@@ -55,4 +70,5 @@ const gml_op_info gml_op_gatherelements = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

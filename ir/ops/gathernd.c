@@ -1,6 +1,8 @@
 /* ir/ops/gathernd.c - GatherND: rows of the last axis of the indices are positions in the data.
  */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -67,6 +69,21 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* Each slice's gradient is added where the slice came from. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_type *data = &g->node->operands[0]->type;
+    if (gml_node_int(g->node, "batch_dims", 0) != 0)
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "no gradient where batch_dims is not 0");
+    gml_value *operands[3] = {gml_build_zeros(b, data->dtype, data->dims, (size_t)data->rank),
+                              gml_build_cast(b, g->node->operands[1], GML_I64), g->results[0]};
+    gml_attr add = gml_attr_string("reduction", "add");
+    g->operands[0] = gml_build_op(b, &gml_op_scatternd, operands, 3, &add, 1);
+    return b->status;
+}
+
 const gml_op_info gml_op_gathernd = {
     .name = "GatherND",
     .doc = "The slices of a tensor at positions given as rows of indices.",
@@ -78,4 +95,5 @@ const gml_op_info gml_op_gathernd = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

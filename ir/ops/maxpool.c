@@ -3,8 +3,12 @@
  * The second result is the flat position in the whole input of the first greatest element, in
  * row-major order of the window. storage_order 1 flattens the spatial position column-major.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
+
+#include <string.h>
 
 static const gml_attr_spec attrs[] = {
     {"auto_pad", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "NOTSET"},
@@ -85,6 +89,32 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_select(x, gml_eq(x, flat, gml_i64(x, INT64_MAX)), gml_i64(x, -1), place);
 }
 
+/* The gradient goes to where the greatest element was. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_node *node = g->node;
+    gml_value *x = node->operands[0];
+    if (!g->results[0])
+        return GML_OK;
+    gml_attr *attrs_of = gml_new_array(g->scratch, gml_attr, node->n_attrs + 1);
+    size_t n = 0;
+    for (uint32_t i = 0; i < node->n_attrs; i++)
+        if (strcmp(node->attrs[i].name, "storage_order") != 0)
+            attrs_of[n++] = node->attrs[i];
+    gml_node *again = gml_build_node(b, &gml_op_maxpool, &x, 1, attrs_of, n, 2);
+    gml_dim_pool *pool = &node->graph->module->dims;
+    gml_dim all = gml_type_numel(pool, &x->type);
+    gml_dim taken = gml_type_numel(pool, &again->results[0].type);
+    gml_value *operands[3] = {gml_build_zeros(b, x->type.dtype, &all, 1),
+                              gml_build_reshape(b, &again->results[1], &taken, 1),
+                              gml_build_reshape(b, g->results[0], &taken, 1)};
+    gml_attr add = gml_attr_string("reduction", "add");
+    gml_value *flat = gml_build_op(b, &gml_op_scatterelements, operands, 3, &add, 1);
+    g->operands[0] = gml_grad_reshape_like(b, flat, x);
+    return b->status;
+}
+
 const gml_op_info gml_op_maxpool = {
     .name = "MaxPool",
     .doc = "The greatest element under a window that slides over every channel.",
@@ -96,4 +126,5 @@ const gml_op_info gml_op_maxpool = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

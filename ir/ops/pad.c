@@ -3,6 +3,8 @@
  * Position p of the result is position q = p - before of the operand, and where that is
  * outside: constant  the value edge      q moved to the nearest end reflect   r = q mod 2 (size
  * - 1), min(r, 2 (size - 1) - r) wrap      q mod size */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -100,6 +102,40 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at_if(x, 0, from, inside, value);
 }
 
+/* What was put around is taken away. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_node *node = g->node;
+    gml_arena *arena = &node->graph->module->arena;
+    gml_dim_pool *pool = &node->graph->module->dims;
+    int rank = node->operands[0]->type.rank;
+    size_t n_pads = 0;
+    size_t n_axes = 0;
+    const gml_dim *axes =
+        gml_has_operand(node, 3) ? gml_value_elements(node->operands[3], arena, &n_axes) : NULL;
+    const gml_dim *pads = gml_value_elements(node->operands[1], arena, &n_pads);
+    if (!gml_node_string_is(node, "mode", "constant"))
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, node->loc,
+                        "only the constant mode has a gradient");
+    gml_dim back[2 * GML_MAX_RANK] = {0};
+    for (size_t i = 0; i < n_pads / 2; i++) {
+        int axis = padded_axis(axes, i, rank);
+        back[axis] = gml_dim_sub(pool, 0, pads[i]);
+        back[rank + axis] = gml_dim_sub(pool, 0, pads[n_pads / 2 + i]);
+    }
+    gml_value *dx = gml_build_pad(b, g->results[0], back);
+    g->operands[0] = dx;
+    if (node->n_operands > 2 && g->wanted[2]) { /* all that is not dx */
+        gml_value *around =
+            gml_build_reduce(b, &gml_op_reducesum, g->results[0], NULL, 0, false);
+        gml_value *inside = gml_build_reduce(b, &gml_op_reducesum, dx, NULL, 0, false);
+        gml_value *value = gml_build_sub(b, around, inside);
+        g->operands[2] = gml_grad_reshape_like(b, value, node->operands[2]);
+    }
+    return b->status;
+}
+
 const gml_op_info gml_op_pad = {
     .name = "Pad",
     .doc = "A tensor with elements added, or taken away, at both ends of its axes.",
@@ -112,4 +148,5 @@ const gml_op_info gml_op_pad = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -2,6 +2,8 @@
  *
  * Ends count from the back when negative and are moved into the tensor when outside, as
  * Python's slices. "To the end" is written as a very large number. */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 typedef struct slice_plan {
@@ -119,6 +121,61 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* `g` with zeros along `axis` between its elements, which were every step-th from `start` on.
+ */
+static gml_value *spread(gml_build *b, gml_value *g, int axis, gml_dim size, gml_dim start,
+                         int64_t step)
+{
+    size_t rank = (size_t)g->type.rank;
+    gml_dim line[GML_MAX_RANK];
+    gml_dim all[GML_MAX_RANK];
+    for (size_t d = 0; d < rank; d++) {
+        line[d] = d == (size_t)axis ? g->type.dims[d] : 1;
+        all[d] = d == (size_t)axis ? size : g->type.dims[d];
+    }
+    gml_value *at =
+        gml_build_mul_scalar(b, gml_build_range(b, g->type.dims[axis]), (double)step);
+    at = gml_build_add(b, at, gml_build_as_scalar(b, gml_build_dims(b, &start, 1)));
+    at = gml_grad_expand_like(b, gml_build_reshape(b, at, line, rank), g);
+    gml_value *operands[3] = {gml_build_zeros(b, g->type.dtype, all, rank), at, g};
+    gml_attr attr = gml_attr_int("axis", axis);
+    return gml_build_op(b, &gml_op_scatterelements, operands, 3, &attr, 1);
+}
+
+/* Zeros around what was cut out, and between. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_node *node = g->node;
+    const gml_type *data = &node->operands[0]->type;
+    gml_dim_pool *pool = &node->graph->module->dims;
+    slice_operands in = {{NULL}, {0}};
+    for (unsigned k = 1; k < 5; k++)
+        if (gml_has_operand(node, k))
+            in.elements[k] = gml_value_elements(node->operands[k], &node->graph->module->arena,
+                                                &in.count[k]);
+    slice_plan plan;
+    plan_slice(pool, data, &in, &plan);
+    gml_value *dx = g->results[0];
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    bool padded = false;
+    for (int axis = 0; axis < data->rank; axis++) {
+        gml_dim size = data->dims[axis];
+        if (plan.step[axis] != 1) {
+            dx = spread(b, dx, axis, size, plan.start[axis], plan.step[axis]);
+            continue;
+        }
+        gml_dim end = gml_dim_add(pool, plan.start[axis], plan.length[axis]);
+        pads[axis] = plan.start[axis];
+        pads[data->rank + axis] = gml_dim_sub(pool, size, end);
+        padded |= plan.length[axis] != size;
+    }
+    if (padded)
+        dx = gml_build_pad(b, dx, pads);
+    g->operands[0] = dx;
+    return b->status;
+}
+
 const gml_op_info gml_op_slice = {
     .name = "Slice",
     .doc = "A part of a tensor: between two ends along each axis, in steps.",
@@ -130,4 +187,5 @@ const gml_op_info gml_op_slice = {
     .value_operands = 1u << 1 | 1u << 2 | 1u << 3 | 1u << 4,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -2,6 +2,7 @@
  *
  * Channel (b i + j) C + c at row y and column x is channel c at row b y + i and column b x + j.
  */
+#include "ir/grad.h"
 #include "ir/op.h"
 
 static const gml_attr_spec attrs[] = {
@@ -44,6 +45,13 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+static gml_status grad(gml_grad *g)
+{
+    gml_attr attr = gml_attr_int("blocksize", gml_node_int(g->node, "blocksize", 1));
+    g->operands[0] = gml_build_op(&g->b, &gml_op_depthtospace, &g->results[0], 1, &attr, 1);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_spacetodepth = {
     .name = "SpaceToDepth",
     .doc = "Moves elements from blocks of rows and columns to channels.",
@@ -55,4 +63,5 @@ const gml_op_info gml_op_spacetodepth = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

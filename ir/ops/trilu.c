@@ -1,5 +1,6 @@
 /* ir/ops/trilu.c - Trilu: zeros below, or above, the k-th diagonal of matrices. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
 
 static const gml_attr_spec attrs[] = {
     {"upper", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 1},
@@ -37,6 +38,16 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at_if(x, 0, index, kept, gml_const(x, gml_operand_dtype(x, 0), 0.0));
 }
 
+static gml_status grad(gml_grad *g)
+{
+    gml_value *operands[2] = {g->results[0], NULL};
+    uint32_t n = g->node->n_operands;
+    operands[1] = n > 1 ? g->node->operands[1] : NULL;
+    g->operands[0] =
+        gml_build_op(&g->b, &gml_op_trilu, operands, n, g->node->attrs, g->node->n_attrs);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_trilu = {
     .name = "Trilu",
     .doc = "The upper or lower triangle of matrices.",
@@ -48,4 +59,5 @@ const gml_op_info gml_op_trilu = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -319,7 +319,51 @@ static void shapes(void **state)
         "graph @f(%x: f64[3,2], %i: i64[4]) {\n %y = Gather(%x, %i)\n return %y\n}\n",
         "graph @f(%x: f64[2,3], %i: i64[2,2]) {\n %y = Gather(%x, %i) {axis = 1}\n return "
         "%y\n}\n",
+        ONE("[1,8,1,2]", "DepthToSpace(%x) {blocksize = 2}"),
+        ONE("[1,2,2,4]", "SpaceToDepth(%x) {blocksize = 2}"),
+        ONE("[3,3]", "Trilu(%x)"),
+        ONE("[3,3]", "Trilu(%x) {upper = 0}"),
+        "graph @f(%x: f64[2,1,3]) {\n %r = Constant {value = [2, 3, 2]} : i64[3]\n"
+        " %y = Tile(%x, %r)\n return %y\n}\n",
+        "graph @f(%x: f64[2,6]) {\n %s = Constant {value = [1, -2]} : i64[2]\n"
+        " %e = Constant {value = [2, -7]} : i64[2]\n %a = Constant {value = [0, 1]} : i64[2]\n"
+        " %p = Constant {value = [1, -2]} : i64[2]\n %y = Slice(%x, %s, %e, %a, %p)\n"
+        " return %y\n}\n",
+        "graph @f(%x: f64[5,6]) {\n %s = Constant {value = [1, 2]} : i64[2]\n"
+        " %e = Constant {value = [4, 6]} : i64[2]\n %y = Slice(%x, %s, %e)\n return %y\n}\n",
+        "graph @f(%x: f64[2,3], %v: f64[]) {\n %p = Constant {value = [1, 0, 0, 2]} : i64[4]\n"
+        " %y = Pad(%x, %p, %v)\n return %y\n}\n",
+        "graph @f(%x: f64[3,2], %i: i64[2,2]) {\n %y = GatherElements(%x, %i) {axis = 0}\n"
+        " return %y\n}\n",
+        "graph @f(%x: f64[3,3], %i: i64[4,2]) {\n %y = GatherND(%x, %i)\n return %y\n}\n",
         "graph @f(%x: f64[3], %i: i64[]) {\n %y = Gather(%x, %i)\n return %y\n}\n",
+    };
+    check_all(texts, COUNT(texts), -1, 1);
+}
+
+static void windows(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        TWO("[2,3,5]", "[2,3,3]", "Conv(%x, %y)"),
+        TWO("[1,2,5,4]", "[3,2,3,2]", "Conv(%x, %y) {pads = [1, 0, 1, 1]}"),
+        TWO("[2,2,6]", "[2,2,3]", "Conv(%x, %y) {strides = [2], pads = [1, 1]}"),
+        TWO("[1,2,9]", "[2,2,2]", "Conv(%x, %y) {strides = [3], dilations = [2]}"),
+        TWO("[2,4,5]", "[6,2,2]", "Conv(%x, %y) {group = 2}"),
+        TWO("[2,3,5]", "[3,1,3]", "Conv(%x, %y) {group = 3, auto_pad = \"SAME_UPPER\"}"),
+        "graph @f(%x: f64[2,2,4], %w: f64[3,2,2], %b: f64[3]) {\n %y = Conv(%x, %w, %b)\n"
+        " return %y\n}\n",
+        TWO("[2,2,4]", "[2,3,3]", "ConvTranspose(%x, %y) {strides = [2], pads = [1, 0]}"),
+        TWO("[1,4,3]", "[4,1,2]",
+            "ConvTranspose(%x, %y) {group = 2, strides = [3], output_padding = [2]}"),
+        ONE("[1,2,6]", "AveragePool(%x) {kernel_shape = [3], strides = [2]}"),
+        ONE("[1,2,5]", "AveragePool(%x) {kernel_shape = [3], pads = [1, 1]}"),
+        ONE("[1,1,4,5]", "AveragePool(%x) {kernel_shape = [2, 3], pads = [1, 1, 0, 1],"
+                         " count_include_pad = 1}"),
+        ONE("[2,2,6]", "MaxPool(%x) {kernel_shape = [3], strides = [2]}"),
+        ONE("[1,2,4,4]", "MaxPool(%x) {kernel_shape = [2, 2], pads = [1, 0, 1, 0]}"),
+        ONE("[2,2,6]", "GlobalAveragePool(%x)"),
+        ONE("[2,2,6]", "GlobalMaxPool(%x)"),
     };
     check_all(texts, COUNT(texts), -1, 1);
 }
@@ -345,6 +389,32 @@ static void rows(void **state)
     check_all(texts, COUNT(texts), -1, 1);
 }
 
+static void composites(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        TWO("[2,3,2]", "[3]", "InstanceNormalization(%x, %y, %y)"),
+        TWO("[2,4,2]", "[4]",
+            "GroupNormalization(%x, %y, %y) {num_groups = 2, stash_type = 11}"),
+        "graph @f(%x: f64[2,3,2], %s: f64[3], %b: f64[3], %m: f64[3]) {\n"
+        " %v = Exp(%m)\n %y = BatchNormalization(%x, %s, %b, %m, %v)\n return %y\n}\n",
+        "graph @f(%x: f64[4,3,2], %s: f64[3], %b: f64[3]) {\n"
+        " %y, %m, %v = BatchNormalization(%x, %s, %b, %s, %b) {training_mode = 1}\n"
+        " return %y\n}\n",
+        "graph @f(%x: f64[4,3], %t: i64[4]) {\n %y = SoftmaxCrossEntropyLoss(%x, %t)\n"
+        " return %y\n}\n",
+        "graph @f(%x: f64[4,3,2], %t: i64[4,2]) {\n"
+        " %y = NegativeLogLikelihoodLoss(%x, %t) {reduction = \"sum\"}\n return %y\n}\n",
+        "graph @f(%q: f64[1,2,3,4], %k: f64[1,2,5,4], %v: f64[1,2,5,2]) {\n"
+        " %y = Attention(%q, %k, %v)\n return %y\n}\n",
+        ONE("[2,4]", "LpNormalization(%x)"),
+        ONE("[2,3,2]", "MeanVarianceNormalization(%x) {axes = [0, 2]}"),
+        ONE("[2,3]", "ReduceSumSquare(%x)"),
+        ONE("[2,3]", "ReduceL1(%x)"),
+    };
+    check_all(texts, COUNT(texts), 0.2, 1.5);
+}
+
 static void several_users(void **state)
 {
     (void)state;
@@ -362,6 +432,7 @@ int main(void)
         cmocka_unit_test(elementwise),   cmocka_unit_test(far_out),
         cmocka_unit_test(broadcasting),  cmocka_unit_test(products),
         cmocka_unit_test(shapes),        cmocka_unit_test(rows),
+        cmocka_unit_test(composites),    cmocka_unit_test(windows),
         cmocka_unit_test(several_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
