@@ -157,14 +157,16 @@ def rival_us(timer: str, names: list[str], threads: int) -> list[dict]:
 def measure(arguments, library: str, threads: int) -> list[dict]:
     ours: dict[str, list[float]] = {name: [] for name in arguments.rows}
     theirs: dict[tuple, list[float]] = {}
+    errors: dict[tuple, float] = {}
     for _ in range(arguments.rounds):
         for row, us in gemel_us(arguments.gemel, library, threads).items():
             ours[row].append(us)
         for entry in rival_us(arguments.timer, arguments.rows, threads):
             key = entry["row"], entry["way"], entry["implementation"]
             theirs.setdefault(key, []).append(entry["us"])
+            errors[key] = entry["error"]
     return [summary(name, threads, ours[name],
-                    {key: times for key, times in theirs.items() if key[0] == name})
+                    {key: times for key, times in theirs.items() if key[0] == name}, errors)
             for name in arguments.rows]
 
 
@@ -172,7 +174,9 @@ def median_ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(mine / other for mine, other in zip(ours, theirs, strict=True))
 
 
-def summary(name: str, threads: int, ours: list[float], theirs: dict[tuple, list[float]]) -> dict:
+def summary(name: str, threads: int, ours: list[float], theirs: dict[tuple, list[float]],
+            errors: dict[tuple, float]) -> dict:
+    """One row. `all` are oneDNN's implementations; an error is the largest one over the largest result."""
     by_median = sorted(theirs, key=lambda key: statistics.median(theirs[key]))
     best = by_median[0]
     direct = next(key for key in by_median if key[1] != "winograd")
@@ -181,9 +185,9 @@ def summary(name: str, threads: int, ours: list[float], theirs: dict[tuple, list
             "ratio": median_ratio(ours, theirs[best]), "fastest": min(ours) / min(theirs[best]),
             "direct": median_ratio(ours, theirs[direct]),
             "way": best[1], "implementation": best[2],
-            "all": [{"way": way, "implementation": implementation, "us": statistics.median(times),
-                     "fastest_us": min(times)}
-                    for (_, way, implementation), times in theirs.items()],
+            "all": [{"way": key[1], "implementation": key[2], "us": statistics.median(times),
+                     "fastest_us": min(times), "error": errors[key]}
+                    for key, times in theirs.items()],
             "gemel_fastest_us": min(ours)}
 
 
