@@ -64,8 +64,8 @@ static void put_random(const gml_tensor *tensor, int64_t at, uint64_t word,
     gml_host_put_int(tensor, at, (int64_t)floor(lo + (hi - lo + 1) * share));
 }
 
-static void fill(const gml_tensor *tensor, const char *name, const gml_kernel_case *c,
-                 bool specials, uint64_t state)
+void gml_kernel_case_fill(const gml_tensor *tensor, const char *name, const gml_kernel_case *c,
+                          bool specials, uint64_t state)
 {
     int64_t n = gml_tensor_numel(tensor);
     bool is_bit =
@@ -95,8 +95,8 @@ static gml_status make_inputs(const gml_model *model, const gml_kernel_case *c, 
         if (gml_rvalue_alloc(&inputs[i], type->dtype, type->rank, type->dims) != GML_OK)
             return gml_fail(diags, GML_E_MEMORY, (gml_loc){.file = c->op},
                             "no memory for parameter %u", i);
-        fill(&inputs[i].tensor, gml_model_inputs(model)[i].name, c, specials,
-             seed ^ (0xd1342543de82ef95u * (i + 1)));
+        gml_kernel_case_fill(&inputs[i].tensor, gml_model_inputs(model)[i].name, c, specials,
+                             seed ^ (0xd1342543de82ef95u * (i + 1)));
     }
     return GML_OK;
 }
@@ -104,10 +104,8 @@ static gml_status make_inputs(const gml_model *model, const gml_kernel_case *c, 
 /* ---- one case -----------------------------------------------------------------------------
  */
 
-/* The case's text with the element type in the place of every T that has a bracket behind it.
- */
-static const char *with_type(const gml_kernel_case *c, gml_dtype dtype, gml_arena *arena,
-                             size_t *out_len)
+const char *gml_kernel_case_text(const gml_kernel_case *c, gml_dtype dtype, gml_arena *arena,
+                                 size_t *out_len)
 {
     gml_str text;
     gml_str_init(&text);
@@ -178,7 +176,7 @@ void gml_kernel_case_run(const gml_kernel_case *kernel_case, gml_dtype dtype, ui
 {
     gml_diags diags;
     size_t len = 0;
-    const char *text = with_type(kernel_case, dtype, arena, &len);
+    const char *text = gml_kernel_case_text(kernel_case, dtype, arena, &len);
     gml_open_options open = {.n_threads = 1};
     *out_result = (gml_kernel_result){.passed = true};
     trial t = {
@@ -223,6 +221,10 @@ gml_kernel_op *gml_kernel_ops(const gml_kernel_cases *cases, gml_arena *arena,
         row->how = op->scalar ? "elementwise" : op->lower ? "lowered" : "host";
         if (op->expand)
             row->how = "expanded";
+        row->gradient = op->grad     ? "own"
+                        : op->scalar ? "formula"
+                        : op->expand ? "expanded"
+                                     : "none";
         row->has_kernel = (op->scalar || op->lower) && !(op->domain && *op->domain) &&
                           !(op->traits & GML_VALUE_FREE) && op->max_in != 0;
         for (size_t c = 0; c < cases->count; c++)

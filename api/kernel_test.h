@@ -57,10 +57,31 @@ typedef struct gml_kernel_result {
 void gml_kernel_case_run(const gml_kernel_case *kernel_case, gml_dtype dtype, uint64_t seed,
                          gml_arena *arena, gml_kernel_result *out_result);
 
+/* The gradient of a case in f64, on the interpreter: its derivative along random directions
+ * against central differences. The function is the sum of the sines of all f64 results, the
+ * variables all f64 parameters. `skipped` says why there is nothing to differentiate. */
+typedef struct gml_kernel_gradient {
+    bool passed;
+    const char *skipped;
+    const char *why; /* of a failure */
+    double error; /* the largest, over the larger of the derivative and the gradient's length */
+} gml_kernel_gradient;
+
+void gml_kernel_case_grad(const gml_kernel_case *kernel_case, uint64_t seed, gml_arena *arena,
+                          gml_kernel_gradient *out_result);
+
+/* For both: the case's text with the element type in the place of every T that has a bracket
+ * behind it; and inputs. */
+const char *gml_kernel_case_text(const gml_kernel_case *kernel_case, gml_dtype dtype,
+                                 gml_arena *arena, size_t *out_len);
+void gml_kernel_case_fill(const gml_tensor *tensor, const char *name,
+                          const gml_kernel_case *kernel_case, bool specials, uint64_t state);
+
 /* One row of the table of operators. */
 typedef struct gml_kernel_op {
     const char *name;
-    const char *how; /* "elementwise", "lowered", "expanded" or "host" */
+    const char *how;      /* "elementwise", "lowered", "expanded" or "host" */
+    const char *gradient; /* "own", "formula" (as elementwise), "expanded", or "none" */
     const char *doc;
     bool has_kernel; /* elementwise or lowered, and code is generated for it */
     bool has_case;   /* of those given */

@@ -35,8 +35,11 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel kernels list [options] [PATH…]\n"
-    "       gemel kernels test [options] PATH…",
-    "list names the operators: how each is computed, and whether the files have a case of it.\n"
+    "       gemel kernels test [options] PATH…\n"
+    "       gemel kernels grad [options] PATH…",
+    "list names the operators: how each is computed and differentiated, and whether the files "
+    "have\n"
+    "a case of it.\n"
     "test runs the cases in files of textual IR, or in every .gir of a folder (tests/ops), "
     "for\n"
     "each of their element types: generated code, fused and unfused, against the interpreter. "
@@ -45,7 +48,12 @@ static const gml_cli cli = {
     "gets "
     "a\n"
     "kernel of its own and has no case is a SKIP. The last line is 'N passed, N failed, N "
-    "skipped'.",
+    "skipped'.\n"
+    "grad differentiates the same cases in f64, by the interpreter, and compares with central "
+    "differences\n"
+    "along random directions. A case with nothing to differentiate is left out; one with an "
+    "operator that\n"
+    "has no gradient is a SKIP that names it.",
 };
 
 static bool handle(void *context, const char *name, const char *value)
@@ -118,12 +126,13 @@ static int list(request *r, bool has_paths)
         if (r->filter && !strstr(ops[i].name, r->filter))
             continue;
         if (!r->json)
-            printf("%-26s %-12s%s %s\n", ops[i].name, ops[i].how,
+            printf("%-26s %-12s %-9s%s %s\n", ops[i].name, ops[i].how, ops[i].gradient,
                    has_paths ? ops[i].has_case ? "tested   " : "         " : "", ops[i].doc);
-        json_array_append_new(
-            r->rows, json_pack("{s:o, s:s, s:b, s:b, s:o}", "name", gml_json_text(ops[i].name),
-                               "how", ops[i].how, "kernel", ops[i].has_kernel, "tested",
-                               ops[i].has_case, "doc", gml_json_text(ops[i].doc)));
+        json_array_append_new(r->rows, json_pack("{s:o, s:s, s:s, s:b, s:b, s:o}", "name",
+                                                 gml_json_text(ops[i].name), "how", ops[i].how,
+                                                 "gradient", ops[i].gradient, "kernel",
+                                                 ops[i].has_kernel, "tested", ops[i].has_case,
+                                                 "doc", gml_json_text(ops[i].doc)));
     }
     return r->json ? gml_json_print(json_incref(r->rows)) : 0;
 }
@@ -185,19 +194,52 @@ static int test(request *r)
     return r->counts[1] != 0;
 }
 
+/* ---- grad ---------------------------------------------------------------------------------
+ */
+
+static void grad_case(request *r, const gml_kernel_case *kernel_case)
+{
+    char name[200];
+    gml_arena arena;
+    gml_kernel_gradient g;
+    snprintf(name, sizeof name, "%s/%s", kernel_case->op, kernel_case->name);
+    if (r->filter && !strstr(name, r->filter))
+        return;
+    gml_arena_init(&arena);
+    gml_kernel_case_grad(kernel_case, r->seed, &arena, &g);
+    if (!g.skipped || *g.skipped) {
+        gml_kernel_result result = {g.passed, g.skipped ? g.skipped : g.why, g.error};
+        report(r, g.skipped ? 2 : g.passed ? 0 : 1, name, GML_F64, &result);
+        fflush(stdout);
+    }
+    gml_arena_reset(&arena);
+}
+
+static int grad(request *r)
+{
+    for (size_t i = 0; i < r->cases.count; i++)
+        grad_case(r, &r->cases.items[i]);
+    if (r->json)
+        return gml_json_print(json_incref(r->rows)) ? 5 : r->counts[1] != 0;
+    printf("%u passed, %u failed, %u skipped\n", r->counts[0], r->counts[1], r->counts[2]);
+    return r->counts[1] != 0;
+}
+
 static int run_request(request *r, int n, char **argv)
 {
     bool is_list = n > 0 && strcmp(argv[1], "list") == 0;
     bool is_test = n > 1 && strcmp(argv[1], "test") == 0;
-    if (!is_list && !is_test) {
-        fputs("gemel: kernels needs 'list', or 'test' and a PATH; --help says more\n", stderr);
+    bool is_grad = n > 1 && strcmp(argv[1], "grad") == 0;
+    if (!is_list && !is_test && !is_grad) {
+        fputs("gemel: kernels needs 'list', or 'test' or 'grad' and a PATH; --help says more\n",
+              stderr);
         return 2;
     }
     gml_status status = read_paths(r, argv + 2, n - 1);
     if (status != GML_OK)
         return gml_cli_fail(&r->diags, status);
     r->rows = json_array();
-    int exit_status = is_list ? list(r, n > 1) : test(r);
+    int exit_status = is_list ? list(r, n > 1) : is_grad ? grad(r) : test(r);
     json_decref(r->rows);
     return fflush(stdout) != 0 || ferror(stdout) ? 5 : exit_status;
 }

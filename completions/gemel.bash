@@ -79,7 +79,7 @@ _gemel() {
         return
     fi
     if [[ $verb == kernels && $COMP_CWORD == 2 ]]; then
-        mapfile -t COMPREPLY < <(compgen -W 'list test' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'list test grad' -- "$current")
         return
     fi
     if [[ $verb == export ]]; then
