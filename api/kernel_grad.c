@@ -52,7 +52,7 @@ static gml_value *build_function(gml_build *b, const gml_graph *graph)
 static void build_gradient(gml_build *b, gml_graph *graph, gml_value *y)
 {
     gml_arena *arena = &graph->module->arena;
-    gml_value **operands = gml_new_array(arena, gml_value *, 2 * graph->n_params + 1);
+    gml_value **operands = gml_new_array(arena, gml_value *, 2 * (size_t)graph->n_params + 1);
     gml_string *names = gml_new_array(arena, gml_string, graph->n_params + 1);
     uint32_t n = 0;
     for (uint32_t i = 0; i < graph->n_params; i++)
@@ -60,8 +60,9 @@ static void build_gradient(gml_build *b, gml_graph *graph, gml_value *y)
             names[n] = (gml_string){graph->params[i]->name, strlen(graph->params[i]->name)};
             operands[n++] = graph->params[i];
         }
-    memcpy(operands + n, operands, n * sizeof(gml_value *));
-    operands[2 * n] = y;
+    for (uint32_t i = 0; i < n; i++)
+        operands[n + i] = operands[i];
+    operands[2 * (size_t)n] = y;
     gml_attr attrs[2] = {{.name = "xs", .kind = GML_ATTR_STRINGS, .count = n},
                          gml_attr_string("y", "the function")};
     attrs[0].as.strings = names;

@@ -120,8 +120,7 @@ gml_value *gml_build_reshape(gml_build *b, gml_value *x, const gml_dim *dims, si
 
 gml_value *gml_build_transpose(gml_build *b, gml_value *x, const int64_t *perm, size_t rank)
 {
-    const int64_t *kept =
-        gml_arena_copy(&b->graph->module->arena, perm, rank * sizeof *perm);
+    const int64_t *kept = gml_arena_copy(&b->graph->module->arena, perm, rank * sizeof *perm);
     gml_attr attr = gml_attr_ints("perm", kept, rank);
     return gml_build_op(b, &gml_op_transpose, &x, 1, &attr, 1);
 }

@@ -26,9 +26,9 @@ typedef struct gml_attr_spec {
     enum { GML_ATTR_OPTIONAL, GML_ATTR_REQUIRED, GML_ATTR_DEFAULT } presence;
     int64_t i;         /* default of an INT */
     float f;           /* default of a FLOAT */
-    const char *s;     /* default of a STRING */
     bool names_values; /* STRING, STRINGS: names of values, which the frontend appends to the
                           operands in the order of the table */
+    const char *s;     /* default of a STRING */
 } gml_attr_spec;
 
 /* Elementwise operators of any number of operands (Sum, Max) take at most so many. */

@@ -14,8 +14,6 @@
 #include "passes/expand.h"
 #include "passes/pass.h"
 
-#include <string.h>
-
 typedef struct differentiator {
     gml_pass_cx *cx;
     gml_node *node; /* the Gradient */
@@ -33,7 +31,7 @@ static gml_value *named(const differentiator *d, uint32_t i)
 
 static gml_value *differentiated(const differentiator *d)
 {
-    return d->node->operands[2 * d->n_named];
+    return d->node->operands[2 * (size_t)d->n_named];
 }
 
 static bool is_active_value(const differentiator *d, const gml_value *value)
@@ -145,6 +143,31 @@ static gml_status check_gradients(const differentiator *d)
 /* ---- other values -------------------------------------------------------------------------
  */
 
+/* A copy of `node`, in front of the Gradient, whose operands are the copies where there are
+ * any. */
+static gml_status copy_node(differentiator *d, const gml_node *node, gml_value **copies)
+{
+    gml_value **operands = gml_new_array(d->cx->scratch, gml_value *, node->n_operands + 1);
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        gml_value *operand = node->operands[k];
+        bool moved = operand && operand->id < d->n_values && copies[operand->id];
+        operands[k] = moved ? copies[operand->id] : operand;
+    }
+    gml_node *copy = gml_node_create(node->graph, d->node, node->op, operands, node->n_operands,
+                                     node->n_results, node->loc);
+    for (uint32_t i = 0; i < node->n_attrs; i++) {
+        if (node->attrs[i].kind == GML_ATTR_GRAPH)
+            return gml_fail(d->cx->diags, GML_E_UNSUPPORTED, d->node->loc,
+                            "derivatives at other values through %s", node->op->name);
+        gml_node_set_attr(copy, &node->attrs[i]);
+    }
+    GML_TRY(gml_node_infer(copy, d->cx->diags));
+    for (uint32_t r = 0; r < node->n_results; r++)
+        if (!copies[node->results[r].id])
+            copies[node->results[r].id] = &copy->results[r];
+    return GML_OK;
+}
+
 /* Replaces what is differentiated by a copy that is computed from the values given. */
 static gml_status move_to_values(differentiator *d)
 {
@@ -156,34 +179,16 @@ static gml_status move_to_values(differentiator *d)
     gml_value **copies = gml_new_array(d->cx->scratch, gml_value *, d->n_values + 1);
     for (uint32_t i = 0; i < d->n_named; i++)
         copies[named(d, i)->id] = d->node->operands[i];
-    for (gml_node *node = d->node->graph->first; node != d->node; node = node->next) {
-        if (!is_active(d, node))
-            continue;
-        gml_value **operands = gml_new_array(d->cx->scratch, gml_value *, node->n_operands + 1);
-        for (uint32_t k = 0; k < node->n_operands; k++) {
-            gml_value *operand = node->operands[k];
-            bool moved = operand && operand->id < d->n_values && copies[operand->id];
-            operands[k] = moved ? copies[operand->id] : operand;
-        }
-        gml_node *copy = gml_node_create(node->graph, d->node, node->op, operands,
-                                         node->n_operands, node->n_results, node->loc);
-        for (uint32_t i = 0; i < node->n_attrs; i++) {
-            if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                return gml_fail(d->cx->diags, GML_E_UNSUPPORTED, d->node->loc,
-                                "derivatives at other values through %s", node->op->name);
-            gml_node_set_attr(copy, &node->attrs[i]);
-        }
-        GML_TRY(gml_node_infer(copy, d->cx->diags));
-        for (uint32_t r = 0; r < node->n_results; r++)
-            if (!copies[node->results[r].id])
-                copies[node->results[r].id] = &copy->results[r];
-    }
-    gml_value **operands = gml_new_array(d->cx->scratch, gml_value *, d->node->n_operands);
-    memcpy(operands, d->node->operands, d->node->n_operands * sizeof *operands);
-    memcpy(operands + d->n_named, operands, d->n_named * sizeof *operands);
+    for (gml_node *node = d->node->graph->first; node != d->node; node = node->next)
+        if (is_active(d, node))
+            GML_TRY(copy_node(d, node, copies));
+    uint32_t n = d->node->n_operands;
     gml_value *y = copies[differentiated(d)->id];
-    operands[2 * d->n_named] = y ? y : differentiated(d);
-    gml_node_set_operands(d->node, operands, d->node->n_operands);
+    gml_value **operands = gml_new_array(d->cx->scratch, gml_value *, n);
+    for (uint32_t k = 0; k + 1 < n; k++)
+        operands[k] = d->node->operands[k % d->n_named];
+    operands[n - 1] = y ? y : differentiated(d);
+    gml_node_set_operands(d->node, operands, n);
     find_active(d);
     return GML_OK;
 }

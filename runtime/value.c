@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 
 #define GML_BUFFER_ALIGN 64u
-/* From so many bytes on, a buffer asks for huge pages: weights are read in one run after the other
- * and would miss the TLB all the way. */
-#define GML_HUGE_PAGE ((size_t)2 << 20)
+/* From so many bytes on, a buffer asks for huge pages: weights are read in one run after the
+ * other and would miss the TLB all the way. */
+#define GML_HUGE_PAGE    ((size_t)2 << 20)
 
 struct gml_buffer {
     atomic_size_t references;
@@ -46,8 +46,8 @@ gml_buffer *gml_buffer_create(size_t size, bool zero)
     size_t rounded = (size + GML_BUFFER_ALIGN - 1) / GML_BUFFER_ALIGN * GML_BUFFER_ALIGN;
     bool huge = rounded >= 2 * GML_HUGE_PAGE;
     size_t all = GML_BUFFER_ALIGN + rounded;
-    char *memory = huge ? aligned_alloc(GML_HUGE_PAGE, (all + GML_HUGE_PAGE - 1) / GML_HUGE_PAGE *
-                                                           GML_HUGE_PAGE)
+    char *memory = huge ? aligned_alloc(GML_HUGE_PAGE, (all + GML_HUGE_PAGE - 1) /
+                                                           GML_HUGE_PAGE * GML_HUGE_PAGE)
                         : aligned_alloc(GML_BUFFER_ALIGN, all);
     if (memory == NULL)
         return NULL;
