@@ -41,18 +41,6 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_div(x, sum, gml_cast(x, count, sum->dtype)), dtype);
 }
 
-/* Ones in the shape of a weight for each channel by itself, or for one channel. */
-static gml_value *ones(gml_build *b, gml_dtype dtype, gml_dim channels, const gml_dim *space,
-                       int rank)
-{
-    gml_dim dims[GML_MAX_RANK] = {channels, 1};
-    for (int d = 0; d < rank; d++)
-        dims[d + 2] = space[d];
-    gml_value *operands[2] = {gml_build_scalar(b, dtype, 1),
-                              gml_build_dims(b, dims, (size_t)rank + 2)};
-    return gml_build_op(b, &gml_op_expand, operands, 2, NULL, 0);
-}
-
 /* How many elements each mean is of: all taps, or those inside the input. */
 static gml_value *counts(gml_grad *g, const gml_window *window, bool padded)
 {
@@ -66,8 +54,8 @@ static gml_value *counts(gml_grad *g, const gml_window *window, bool padded)
     }
     if (inside || padded)
         return gml_build_scalar(b, dtype, all);
-    gml_value *input = ones(b, dtype, 1, window->in, window->rank);
-    gml_value *weight = ones(b, dtype, 1, window->kernel, window->rank);
+    gml_value *input = gml_conv_build_ones(b, dtype, 1, window->in, window->rank);
+    gml_value *weight = gml_conv_build_ones(b, dtype, 1, window->kernel, window->rank);
     return gml_conv_build(b, input, weight, window, 1);
 }
 
@@ -86,7 +74,8 @@ static gml_status grad(gml_grad *g)
             "the gradient needs sizes that are known when compiling, and no ceil_mode");
     bool padded = gml_node_int(g->node, "count_include_pad", 0) != 0;
     gml_value *share = gml_build_div(b, g->results[0], counts(g, &window, padded));
-    gml_value *weight = ones(b, x->dtype, x->dims[1], window.kernel, window.rank);
+    gml_value *weight =
+        gml_conv_build_ones(b, x->dtype, x->dims[1], window.kernel, window.rank);
     return gml_conv_grad_input(g, share, weight, &window, x->dims[1], &g->operands[0]);
 }
 

@@ -127,3 +127,14 @@ gml_value *gml_conv_grad_bias(gml_grad *g, gml_value *dy)
         axes[n++] = d;
     return gml_build_reduce(&g->b, &gml_op_reducesum, dy, axes, n, false);
 }
+
+gml_value *gml_conv_build_ones(gml_build *b, gml_dtype dtype, gml_dim channels,
+                               const gml_dim *space, int rank)
+{
+    gml_dim dims[GML_MAX_RANK] = {channels, 1};
+    for (int d = 0; d < rank; d++)
+        dims[d + 2] = space[d];
+    gml_value *operands[2] = {gml_build_scalar(b, dtype, 1),
+                              gml_build_dims(b, dims, (size_t)rank + 2)};
+    return gml_build_op(b, &gml_op_expand, operands, 2, NULL, 0);
+}

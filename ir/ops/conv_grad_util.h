@@ -19,6 +19,9 @@ gml_value *gml_conv_grad_bias(gml_grad *g, gml_value *dy);
 /* Conv with the geometry of `window`; no bias. */
 gml_value *gml_conv_build(gml_build *b, gml_value *x, gml_value *weight,
                           const gml_window *window, int64_t group);
+/* Ones in the shape of a weight: for each channel by itself, or for one channel. */
+gml_value *gml_conv_build_ones(gml_build *b, gml_dtype dtype, gml_dim channels,
+                               const gml_dim *space, int rank);
 /* Paddings are known when compiling. */
 bool gml_window_is_known(const gml_window *window);
 

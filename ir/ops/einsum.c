@@ -5,6 +5,8 @@
  * the product of all operands summed over the labels that the output does not name. A letter
  * twice in one term is a diagonal: both axes get the same index.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 
 enum { GML_LETTERS = 52, GML_LABELS = GML_LETTERS + GML_MAX_RANK };
@@ -208,6 +210,126 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, product, gml_result_dtype(x, result));
 }
 
+/* ---- gradient -----------------------------------------------------------------------------
+ */
+
+/* The equation of a gradient while it is written: letters stand for labels, and further ones
+ * for the other end of a diagonal. */
+typedef struct back {
+    gml_grad *g;
+    const equation *eq;
+    gml_str text;
+    gml_vec(gml_value *) operands;
+    int n_letters;
+    int letters[GML_LABELS]; /* of labels; -1: none yet */
+} back;
+
+static char letter_text(int letter)
+{
+    return (char)(letter < 26 ? 'A' + letter : 'a' + letter - 26);
+}
+
+static int letter_for(back *w, unsigned label)
+{
+    if (w->letters[label] < 0)
+        w->letters[label] = w->n_letters++;
+    return w->letters[label];
+}
+
+static void put_letter(back *w, int letter)
+{
+    char c = letter_text(letter < GML_LETTERS ? letter : 0);
+    gml_str_append(&w->text, &c, 1);
+}
+
+static void put_term(back *w, const term *t, gml_value *value)
+{
+    if (w->operands.count)
+        gml_str_puts(&w->text, ",");
+    for (int d = 0; d < t->rank; d++)
+        put_letter(w, letter_for(w, t->labels[d]));
+    gml_push(w->g->scratch, &w->operands, value);
+}
+
+/* One more operand, of two axes: 1 where they are equal. */
+static void put_diagonal(back *w, int first, int second, gml_dim size, gml_dtype dtype)
+{
+    gml_dim dims[2] = {size, size};
+    gml_value *zeros = gml_build_zeros(&w->g->b, dtype, dims, 2);
+    gml_str_puts(&w->text, ",");
+    put_letter(w, first);
+    put_letter(w, second);
+    gml_push(w->g->scratch, &w->operands, gml_build_unary(&w->g->b, &gml_op_eyelike, zeros));
+}
+
+/* One more operand, of one axis: ones, for a label that nothing else has. */
+static void put_ones(back *w, int letter, gml_dim size, gml_dtype dtype)
+{
+    gml_value *operands[2] = {gml_build_scalar(&w->g->b, dtype, 1),
+                              gml_build_dims(&w->g->b, &size, 1)};
+    gml_str_puts(&w->text, ",");
+    put_letter(w, letter);
+    gml_push(w->g->scratch, &w->operands,
+             gml_build_op(&w->g->b, &gml_op_expand, operands, 2, NULL, 0));
+}
+
+/* The gradient of operand `k`: dy and the other operands summed to its labels. */
+static gml_status grad_operand(gml_grad *g, const equation *eq, uint32_t k)
+{
+    back w = {.g = g, .eq = eq};
+    const term *mine = &eq->inputs[k];
+    const gml_type *type = &g->node->operands[k]->type;
+    bool seen[GML_LABELS] = {false};
+    char output[GML_MAX_RANK + 1] = "";
+    for (int label = 0; label < GML_LABELS; label++)
+        w.letters[label] = -1;
+    gml_str_init(&w.text);
+    put_term(&w, &eq->output, g->results[0]);
+    for (uint32_t j = 0; j < g->node->n_operands; j++)
+        if (j != k)
+            put_term(&w, &eq->inputs[j], g->node->operands[j]);
+    for (int d = 0; d < mine->rank; d++) {
+        unsigned label = mine->labels[d];
+        bool alone = w.letters[label] < 0;
+        int letter = letter_for(&w, label);
+        if (alone)
+            put_ones(&w, letter, type->dims[d], type->dtype);
+        if (seen[label]) {
+            put_diagonal(&w, letter, w.n_letters, type->dims[d], type->dtype);
+            letter = w.n_letters++;
+        }
+        seen[label] = true;
+        output[d] = letter_text(letter < GML_LETTERS ? letter : 0);
+    }
+    gml_str_puts(&w.text, "->");
+    gml_str_puts(&w.text, output);
+    gml_status status = g->b.status;
+    if (w.n_letters > GML_LETTERS) {
+        status = gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
+                          "the gradient has more than %d labels", GML_LETTERS);
+    } else {
+        gml_attr attr =
+            gml_attr_string("equation", gml_arena_text(&g->node->graph->module->arena,
+                                                       w.text.text, w.text.len));
+        g->operands[k] = gml_build_op(&g->b, &gml_op_einsum, w.operands.items,
+                                      (uint32_t)w.operands.count, &attr, 1);
+        status = g->b.status;
+    }
+    gml_str_reset(&w.text);
+    return status;
+}
+
+static gml_status grad(gml_grad *g)
+{
+    equation eq;
+    if (read_equation(g->scratch, g->node, &eq))
+        GML_BUG("an equation that infer accepted");
+    for (uint32_t k = 0; k < g->node->n_operands; k++)
+        if (g->wanted[k])
+            GML_TRY(grad_operand(g, &eq, k));
+    return GML_OK;
+}
+
 const gml_op_info gml_op_einsum = {
     .name = "Einsum",
     .doc = "Sums of products after Einstein's convention.",
@@ -219,4 +341,5 @@ const gml_op_info gml_op_einsum = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -1,4 +1,5 @@
 /* ir/ops/hardmax.c - Hardmax: 1 at the first greatest element along an axis, 0 elsewhere. */
+#include "ir/grad.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/reduce_util.h"
 #include "ir/ops/softmax_util.h"
@@ -13,6 +14,13 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
                       gml_const(x, dtype, 0));
 }
 
+/* Constant but for jumps. */
+static gml_status grad(gml_grad *g)
+{
+    (void)g;
+    return GML_OK;
+}
+
 const gml_op_info gml_op_hardmax = {
     .name = "Hardmax",
     .doc = "1 at the first greatest element along an axis, 0 elsewhere.",
@@ -24,4 +32,5 @@ const gml_op_info gml_op_hardmax = {
     .attrs = gml_softmax_attrs,
     .infer = gml_softmax_infer,
     .lower = lower,
+    .grad = grad,
 };

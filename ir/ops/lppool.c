@@ -1,4 +1,7 @@
 /* ir/ops/lppool.c - LpPool: (sum |x|^p)^(1/p) under a sliding window. */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
+#include "ir/ops/conv_grad_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/window_util.h"
 
@@ -49,6 +52,39 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, dtype);
 }
 
+/* dx = sign(x) |x|^(p-1) times what of dy y^(1-p) every window brings back. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *x = g->node->operands[0];
+    const gml_type *type = &x->type;
+    double p = (double)gml_node_int(g->node, "p", 2);
+    gml_window window;
+    if (gml_window_read(&window, &g->node->graph->module->dims, g->node, NULL))
+        GML_BUG("a window that infer accepted");
+    if (!gml_window_is_known(&window) || !gml_dim_is_const(type->dims[1]))
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient needs sizes that are known when compiling");
+    gml_value *dy = g->results[0];
+    if (p != 1) {
+        gml_value *less = gml_build_scalar(b, type->dtype, 1 - p);
+        gml_value *power = gml_build_binary(b, &gml_op_pow, &g->node->results[0], less);
+        dy = gml_build_mul(b, dy, power);
+    }
+    gml_value *weight =
+        gml_conv_build_ones(b, type->dtype, type->dims[1], window.kernel, window.rank);
+    gml_value *back;
+    GML_TRY(gml_conv_grad_input(g, dy, weight, &window, type->dims[1], &back));
+    gml_value *slope = gml_build_unary(b, &gml_op_sign, x);
+    if (p != 1) {
+        gml_value *size = gml_build_unary(b, &gml_op_abs, x);
+        gml_value *less = gml_build_scalar(b, type->dtype, p - 1);
+        slope = gml_build_mul(b, slope, gml_build_binary(b, &gml_op_pow, size, less));
+    }
+    g->operands[0] = gml_build_mul(b, back, slope);
+    return b->status;
+}
+
 const gml_op_info gml_op_lppool = {
     .name = "LpPool",
     .doc = "The p-norm under a window that slides over every channel.",
@@ -60,4 +96,5 @@ const gml_op_info gml_op_lppool = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -3,6 +3,8 @@
  *     y[n,c,…] = x[n,c,…] / (bias + alpha / size * sum(x[n,i,…]^2))^beta
  * where i runs over c - floor((size-1)/2) to c + ceil((size-1)/2), inside the channels.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 
 static const gml_attr_spec attrs[] = {
@@ -51,6 +53,51 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_div(x, gml_wide(x, gml_at(x, 0, index)), scale), dtype);
 }
 
+/* The sum over the neighbouring channels that `near` before and `far` after a channel make. */
+static gml_value *sum_channels(gml_build *b, gml_value *x, int64_t near, int64_t far)
+{
+    gml_dim_pool *pool = &b->graph->module->dims;
+    gml_dim space = 1;
+    for (int d = 2; d < x->type.rank; d++)
+        space = gml_dim_mul(pool, space, x->type.dims[d]);
+    gml_dim flat[4] = {x->type.dims[0], 1, x->type.dims[1], space};
+    gml_dim window[4] = {1, 1, near + far + 1, 1};
+    gml_value *one = gml_build_scalar(b, x->type.dtype, 1);
+    gml_value *shape[2] = {one, gml_build_dims(b, window, 4)};
+    gml_value *weight = gml_build_op(b, &gml_op_expand, shape, 2, NULL, 0);
+    int64_t *pads = gml_new_array(&b->graph->module->arena, int64_t, 4);
+    pads[0] = near;
+    pads[2] = far;
+    gml_attr attr = gml_attr_ints("pads", pads, 4);
+    gml_value *operands[2] = {gml_build_reshape(b, x, flat, 4), weight};
+    gml_value *sum = gml_build_op(b, &gml_op_conv, operands, 2, &attr, 1);
+    return gml_grad_reshape_like(b, sum, x);
+}
+
+/* With s what is in brackets: dx = dy s^-beta - 2 alpha beta / size x sum'(dy x s^(-beta-1)),
+ * the sum over the channels whose windows x is in. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_node *node = g->node;
+    gml_value *x = node->operands[0];
+    gml_dtype dtype = x->type.dtype;
+    int64_t size = gml_node_int(node, "size", 1);
+    int64_t before = (size - 1) / 2;
+    double alpha = (double)gml_node_float(node, "alpha", 0) / (double)size;
+    double beta = (double)gml_node_float(node, "beta", 0);
+    gml_value *s = sum_channels(b, gml_build_mul(b, x, x), before, size - 1 - before);
+    s = gml_build_mul_scalar(b, s, alpha);
+    s = gml_build_add_scalar(b, s, (double)gml_node_float(node, "bias", 0));
+    gml_value *power = gml_build_binary(b, &gml_op_pow, s, gml_build_scalar(b, dtype, -beta));
+    gml_value *direct = gml_build_mul(b, g->results[0], power);
+    gml_value *inner = gml_build_div(b, gml_build_mul(b, direct, x), s);
+    inner = sum_channels(b, inner, size - 1 - before, before);
+    inner = gml_build_mul_scalar(b, gml_build_mul(b, x, inner), 2 * alpha * beta);
+    g->operands[0] = gml_build_sub(b, direct, inner);
+    return b->status;
+}
+
 const gml_op_info gml_op_lrn = {
     .name = "LRN",
     .doc = "Local response normalisation across neighbouring channels.",
@@ -62,4 +109,5 @@ const gml_op_info gml_op_lrn = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -102,6 +102,40 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at_if(x, 0, from, inside, value);
 }
 
+/* Where copies of elements are put around: positions are padded likewise, and say where
+ * gradients are added, axis by axis. */
+static gml_status grad_of_copies(gml_grad *g, const gml_dim *axes, const gml_dim *pads,
+                                 size_t n)
+{
+    gml_build *b = &g->b;
+    const gml_type *data = &g->node->operands[0]->type;
+    gml_string mode = gml_node_string(g->node, "mode");
+    gml_value *dx = g->results[0];
+    size_t rank = (size_t)data->rank;
+    for (size_t i = 0; i < n; i++) {
+        int axis = padded_axis(axes, i, data->rank);
+        gml_dim both[2] = {pads[i], pads[n + i]};
+        gml_value *operands[2] = {gml_build_range(b, data->dims[axis]),
+                                  gml_build_dims(b, both, 2)};
+        gml_attr attr = gml_attr_string(
+            "mode", gml_arena_text(&g->node->graph->module->arena, mode.data, mode.len));
+        gml_value *from = gml_build_op(b, &gml_op_pad, operands, 2, &attr, 1);
+        gml_dim line[GML_MAX_RANK];
+        gml_dim dims[GML_MAX_RANK];
+        for (size_t d = 0; d < rank; d++) {
+            line[d] = d == (size_t)axis ? dx->type.dims[d] : 1;
+            dims[d] = d == (size_t)axis ? data->dims[d] : dx->type.dims[d];
+        }
+        from = gml_grad_expand_like(b, gml_build_reshape(b, from, line, rank), dx);
+        gml_value *parts[3] = {gml_build_zeros(b, data->dtype, dims, rank), from, dx};
+        gml_attr attrs_of[2] = {gml_attr_int("axis", axis),
+                                gml_attr_string("reduction", "add")};
+        dx = gml_build_op(b, &gml_op_scatterelements, parts, 3, attrs_of, 2);
+    }
+    g->operands[0] = dx;
+    return b->status;
+}
+
 /* What was put around is taken away. */
 static gml_status grad(gml_grad *g)
 {
@@ -116,8 +150,7 @@ static gml_status grad(gml_grad *g)
         gml_has_operand(node, 3) ? gml_value_elements(node->operands[3], arena, &n_axes) : NULL;
     const gml_dim *pads = gml_value_elements(node->operands[1], arena, &n_pads);
     if (!gml_node_string_is(node, "mode", "constant"))
-        return gml_fail(b->diags, GML_E_UNSUPPORTED, node->loc,
-                        "only the constant mode has a gradient");
+        return grad_of_copies(g, axes, pads, n_pads / 2);
     gml_dim back[2 * GML_MAX_RANK] = {0};
     for (size_t i = 0; i < n_pads / 2; i++) {
         int axis = padded_axis(axes, i, rank);

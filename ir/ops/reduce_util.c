@@ -230,6 +230,22 @@ gml_value *gml_reduce_spread(gml_grad *g, gml_value *reduced)
     return gml_grad_expand_like(&g->b, keep_axes(g, reduced), g->node->operands[0]);
 }
 
+int gml_reduce_order(gml_grad *g, int64_t *out_perm)
+{
+    bool reduced[GML_MAX_RANK];
+    int rank = g->node->operands[0]->type.rank;
+    int n = 0;
+    find_reduced(g, reduced);
+    for (int d = 0; d < rank; d++)
+        if (!reduced[d])
+            out_perm[n++] = d;
+    int n_kept = n;
+    for (int d = 0; d < rank; d++)
+        if (reduced[d])
+            out_perm[n++] = d;
+    return n_kept;
+}
+
 gml_value *gml_reduce_count(gml_grad *g, gml_dtype dtype)
 {
     bool reduced[GML_MAX_RANK];

@@ -27,6 +27,8 @@ gml_value *gml_reduce_build(gml_expand *cx, gml_build *b, const gml_op_info *op,
                             bool keepdims);
 /* For gradients: `reduced`, of the shape of result 0, spread over operand 0's shape. */
 gml_value *gml_reduce_spread(gml_grad *g, gml_value *reduced);
+/* The axes of operand 0, those that are kept first; returns how many are. */
+int gml_reduce_order(gml_grad *g, int64_t *out_perm);
 /* How many elements of operand 0 become one of result 0, as a scalar of `dtype`. */
 gml_value *gml_reduce_count(gml_grad *g, gml_dtype dtype);
 /* `grad` of ReduceMax and ReduceMin: equal extremes share. */
