@@ -7,10 +7,13 @@
  * left out (exclude_outside); wherever the weights may not sum to 1, their sum divides the
  * result. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/sample.h"
 #include "ir/view.h"
 
 #include <math.h>
+#include <string.h>
 
 static const gml_attr_spec attrs[] = {
     {"antialias", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
@@ -432,6 +435,72 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_select(x, r.outside, gml_const(x, dtype, extrapolation), value);
 }
 
+/* The matrix, results by operands, that resizing along axis `i` of the request multiplies by:
+ * the identity resized. */
+static gml_value *matrix_of(gml_grad *g, size_t i, gml_dim size, const double *scales,
+                            const gml_dim *sizes)
+{
+    gml_build *b = &g->b;
+    gml_arena *arena = &g->node->graph->module->arena;
+    gml_dtype dtype = g->results[0]->type.dtype;
+    gml_dim dims[2] = {size, size};
+    gml_value *identity =
+        gml_build_unary(b, &gml_op_eyelike, gml_build_zeros(b, dtype, dims, 2));
+    gml_value *operands[4] = {identity, NULL, NULL, NULL};
+    if (scales)
+        operands[2] = gml_build_reshape(b, gml_build_scalar(b, GML_F32, scales[i]),
+                                        (const gml_dim[]){1}, 1);
+    else
+        operands[3] = gml_build_dims(b, &sizes[i], 1);
+    gml_attr *attrs_of = gml_new_array(arena, gml_attr, g->node->n_attrs + 1);
+    size_t n = 0;
+    for (uint32_t k = 0; k < g->node->n_attrs; k++)
+        if (strcmp(g->node->attrs[k].name, "axes") != 0)
+            attrs_of[n++] = g->node->attrs[k];
+    int64_t *axis = gml_new_array(arena, int64_t, 1); /* the first */
+    attrs_of[n++] = gml_attr_ints("axes", axis, 1);
+    return gml_build_op(b, &gml_op_resize, operands, scales ? 3 : 4, attrs_of, n);
+}
+
+/* Resizing is linear, axis by axis: its gradient is the same with the matrices transposed. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_node *node = g->node;
+    const gml_type *data = &node->operands[0]->type;
+    gml_arena *arena = &node->graph->module->arena;
+    size_t n_scales = 0;
+    size_t n_sizes = 0;
+    const double *scales =
+        gml_has_operand(node, 2) ? gml_value_floats(node->operands[2], arena, &n_scales) : NULL;
+    const gml_dim *sizes = gml_has_operand(node, 3)
+                               ? gml_value_elements(node->operands[3], arena, &n_sizes)
+                               : NULL;
+    if (coordinates_are(node, "tf_crop_and_resize") ||
+        !gml_node_string_is(node, "keep_aspect_ratio_policy", "stretch"))
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, node->loc,
+                        "no gradient of crops, or where the aspect ratio is kept");
+    gml_value *dx = g->results[0];
+    bool by_scales = n_scales > 0;
+    for (size_t i = 0; i < n_scales + n_sizes; i++) {
+        int axis = resized_axis(node, i, data->rank);
+        bool same = by_scales ? scales[i] == 1 : sizes[i] == data->dims[axis];
+        if (same)
+            continue;
+        int64_t perm[GML_MAX_RANK]; /* swaps the axis with the last one: its own inverse */
+        size_t rank = (size_t)data->rank;
+        for (size_t d = 0; d < rank; d++)
+            perm[d] = (int64_t)d;
+        perm[axis] = data->rank - 1;
+        perm[rank - 1] = axis;
+        gml_value *matrix = matrix_of(g, i, data->dims[axis], by_scales ? scales : NULL, sizes);
+        gml_value *last = gml_build_transpose(b, dx, perm, rank);
+        dx = gml_build_transpose(b, gml_build_matmul(b, last, matrix), perm, rank);
+    }
+    g->operands[0] = dx;
+    return b->status;
+}
+
 const gml_op_info gml_op_resize = {
     .name = "Resize",
     .doc = "A tensor with more or fewer elements along its axes, by interpolation.",
@@ -443,4 +512,5 @@ const gml_op_info gml_op_resize = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };
