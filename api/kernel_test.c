@@ -218,7 +218,10 @@ gml_kernel_op *gml_kernel_ops(const gml_kernel_cases *cases, gml_arena *arena,
         gml_kernel_op *row = &ops[i];
         row->name = op->name;
         row->doc = op->doc;
-        row->how = op->scalar ? "elementwise" : op->lower ? "lowered" : "host";
+        row->how = op->scalar  ? "elementwise"
+                   : op->lower ? "lowered"
+                   : op->host  ? "host"
+                               : "replaced";
         if (op->expand)
             row->how = "expanded";
         row->gradient = op->grad     ? "own"

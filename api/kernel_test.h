@@ -80,7 +80,7 @@ void gml_kernel_case_fill(const gml_tensor *tensor, const char *name,
 /* One row of the table of operators. */
 typedef struct gml_kernel_op {
     const char *name;
-    const char *how;      /* "elementwise", "lowered", "expanded" or "host" */
+    const char *how; /* "elementwise", "lowered", "expanded", "host", or "replaced" by a pass */
     const char *gradient; /* "own", "formula" (as elementwise), "expanded", or "none" */
     const char *doc;
     bool has_kernel; /* elementwise or lowered, and code is generated for it */

@@ -76,42 +76,6 @@ static uint32_t hash_node(const gml_node *node)
 /* ---- equality -----------------------------------------------------------------------------
  */
 
-static bool same_string(const gml_string *a, const gml_string *b)
-{
-    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
-}
-
-static bool same_bytes(const void *a, const void *b, size_t len)
-{
-    return len == 0 || memcmp(a, b, len) == 0;
-}
-
-static bool same_attr(const gml_attr *a, const gml_attr *b)
-{
-    if (strcmp(a->name, b->name) != 0 || a->kind != b->kind)
-        return false;
-    bool count = a->count == b->count;
-    switch (a->kind) {
-    case GML_ATTR_INT: return a->as.i == b->as.i;
-    case GML_ATTR_FLOAT: return same_bytes(&a->as.f, &b->as.f, sizeof a->as.f);
-    case GML_ATTR_STRING: return same_string(&a->as.s, &b->as.s);
-    case GML_ATTR_TYPE: return gml_type_equal(a->as.type, b->as.type);
-    case GML_ATTR_TENSOR: return gml_constants_equal(a->as.t, b->as.t, GML_MAX_CONSTANT_BYTES);
-    case GML_ATTR_INTS:
-        return count && same_bytes(a->as.ints, b->as.ints, a->count * sizeof *a->as.ints);
-    case GML_ATTR_FLOATS:
-        return count && same_bytes(a->as.floats, b->as.floats, a->count * sizeof *a->as.floats);
-    case GML_ATTR_STRINGS:
-        for (size_t i = 0; count && i < a->count; i++)
-            count = same_string(&a->as.strings[i], &b->as.strings[i]);
-        return count;
-    case GML_ATTR_NONE:
-    case GML_ATTR_GRAPH:
-    case GML_ATTR_TENSORS: break;
-    }
-    return false;
-}
-
 static bool same_operands(const gml_node *a, const gml_node *b)
 {
     if (a->n_operands != b->n_operands)
@@ -145,7 +109,8 @@ static bool same_node(const gml_node *a, const gml_node *b)
     if (a->n_attrs != b->n_attrs)
         return false;
     for (uint32_t i = 0; i < a->n_attrs; i++)
-        if (!same_attr(&a->attrs[i], &b->attrs[i]))
+        if (strcmp(a->attrs[i].name, b->attrs[i].name) != 0 ||
+            !gml_attr_equal(&a->attrs[i], &b->attrs[i]))
             return false;
     return true;
 }

@@ -112,5 +112,7 @@ bool gml_constant_number(const gml_value *value, double *out_number);
 /* Both are constants of the same type and elements, of at most `max_bytes` bytes unless they
  * share them. */
 bool gml_constants_equal(const gml_tensor *a, const gml_tensor *b, size_t max_bytes);
+/* The values of two attributes, whatever their names are; graphs are never equal. */
+bool gml_attr_equal(const gml_attr *a, const gml_attr *b);
 
 #endif

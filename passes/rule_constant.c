@@ -119,3 +119,45 @@ bool gml_constants_equal(const gml_tensor *a, const gml_tensor *b, size_t max_by
     size_t bytes = count * gml_dtype_size(a->dtype);
     return count <= max_bytes && bytes <= max_bytes && memcmp(a->data, b->data, bytes) == 0;
 }
+
+/* ---- attributes ---------------------------------------------------------------------------
+ */
+
+/* Tensors of more bytes are equal only where they share them. */
+#define GML_SMALL_ATTR 4096
+
+static bool same_string(const gml_string *a, const gml_string *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->data, b->data, a->len) == 0);
+}
+
+static bool same_bytes(const void *a, const void *b, size_t len)
+{
+    return len == 0 || memcmp(a, b, len) == 0;
+}
+
+bool gml_attr_equal(const gml_attr *a, const gml_attr *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    bool count = a->count == b->count;
+    switch (a->kind) {
+    case GML_ATTR_INT: return a->as.i == b->as.i;
+    case GML_ATTR_FLOAT: return same_bytes(&a->as.f, &b->as.f, sizeof a->as.f);
+    case GML_ATTR_STRING: return same_string(&a->as.s, &b->as.s);
+    case GML_ATTR_TYPE: return gml_type_equal(a->as.type, b->as.type);
+    case GML_ATTR_TENSOR: return gml_constants_equal(a->as.t, b->as.t, GML_SMALL_ATTR);
+    case GML_ATTR_INTS:
+        return count && same_bytes(a->as.ints, b->as.ints, a->count * sizeof *a->as.ints);
+    case GML_ATTR_FLOATS:
+        return count && same_bytes(a->as.floats, b->as.floats, a->count * sizeof *a->as.floats);
+    case GML_ATTR_STRINGS:
+        for (size_t i = 0; count && i < a->count; i++)
+            count = same_string(&a->as.strings[i], &b->as.strings[i]);
+        return count;
+    case GML_ATTR_NONE: return true;
+    case GML_ATTR_GRAPH:
+    case GML_ATTR_TENSORS: break;
+    }
+    return false;
+}

@@ -28,25 +28,6 @@ static bool same_value(const gml_value *a, const gml_value *b)
     return a == b || gml_constants_equal(a->constant, b->constant, GML_SMALL_CONSTANT);
 }
 
-static bool same_attr(const gml_attr *a, const gml_attr *b)
-{
-    if (a->kind != b->kind)
-        return false;
-    switch ((int)a->kind) {
-    case GML_ATTR_NONE: return true;
-    case GML_ATTR_INT: return a->as.i == b->as.i;
-    case GML_ATTR_FLOAT: return memcmp(&a->as.f, &b->as.f, sizeof a->as.f) == 0;
-    case GML_ATTR_STRING:
-        return a->as.s.len == b->as.s.len &&
-               memcmp(a->as.s.data, b->as.s.data, a->as.s.len) == 0;
-    case GML_ATTR_INTS:
-        return a->count == b->count &&
-               (a->count == 0 ||
-                memcmp(a->as.ints, b->as.ints, a->count * sizeof *a->as.ints) == 0);
-    default: return false;
-    }
-}
-
 static void take(gml_match *m, int variable, gml_binding binding)
 {
     binding.bound = true;
@@ -75,7 +56,7 @@ static bool bind_attr(gml_match *m, int variable, const gml_attr *attr)
 {
     const gml_binding *b = &m->bindings[variable];
     if (b->bound)
-        return !b->value && same_attr(&b->attr, attr);
+        return !b->value && gml_attr_equal(&b->attr, attr);
     take(m, variable, (gml_binding){.attr = *attr});
     return true;
 }
@@ -147,7 +128,7 @@ static bool match_attrs(gml_match *m, const gml_node *node, const gml_pattern *p
         if (!spec || !spec->name || spec->presence != GML_ATTR_DEFAULT)
             return false;
         gml_attr standard = find_attr(&(gml_node){.op = node->op}, spec);
-        if (!same_attr(attr, &standard))
+        if (!gml_attr_equal(attr, &standard))
             return false;
     }
     return true;

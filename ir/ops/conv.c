@@ -92,9 +92,7 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read(&window, pool, g->node, in[1]->type.dims + 2))
         GML_BUG("a window that infer accepted");
-    if (!gml_window_is_known(&window))
-        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
-                        "the gradient needs paddings that are known when compiling");
+    GML_TRY(gml_conv_grad_check(g, &window));
     if (g->wanted[0])
         GML_TRY(gml_conv_grad_input(g, dy, in[1], &window, group, &g->operands[0]));
     if (g->wanted[1])

@@ -35,6 +35,14 @@ bool gml_window_is_known(const gml_window *w)
     return true;
 }
 
+gml_status gml_conv_grad_check(gml_grad *g, const gml_window *w)
+{
+    if (gml_window_is_known(w))
+        return GML_OK;
+    return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
+                    "the gradient needs paddings that are known when compiling");
+}
+
 gml_value *gml_conv_build(gml_build *b, gml_value *x, gml_value *weight, const gml_window *w,
                           int64_t group)
 {

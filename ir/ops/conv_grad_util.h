@@ -22,6 +22,8 @@ gml_value *gml_conv_build(gml_build *b, gml_value *x, gml_value *weight,
 /* Ones in the shape of a weight: for each channel by itself, or for one channel. */
 gml_value *gml_conv_build_ones(gml_build *b, gml_dtype dtype, gml_dim channels,
                                const gml_dim *space, int rank);
+/* Fails at g's node unless paddings are known when compiling. */
+gml_status gml_conv_grad_check(gml_grad *g, const gml_window *window);
 /* Paddings are known when compiling. */
 bool gml_window_is_known(const gml_window *window);
 

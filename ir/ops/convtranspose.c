@@ -123,11 +123,9 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read_transposed(&window, pool, g->node, in[1]->type.dims + 2))
         GML_BUG("a window that infer accepted");
-    if (!gml_window_is_known(&window))
-        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
-                        "the gradient needs paddings that are known when compiling");
-    for (int d = 0; d < window.rank;
-         d++) { /* as Conv sees it: from the result to the operand */
+    GML_TRY(gml_conv_grad_check(g, &window));
+    /* as Conv sees it: from the result to the operand */
+    for (int d = 0; d < window.rank; d++) {
         gml_dim in_size = window.in[d];
         window.in[d] = window.out[d];
         window.out[d] = in_size;
