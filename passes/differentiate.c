@@ -6,6 +6,9 @@
  * Composites without a gradient of their own are expanded first. All active nodes that have no
  * gradient are reported together.
  *
+ * What `zs` names counts as given, also where it is made from `xs`: nothing is differentiated
+ * through it.
+ *
  * Derivatives at other values than those named are taken of a copy of the active nodes. A
  * Gradient may be differentiated again by one after it: the first has become ordinary nodes by
  * then. */
@@ -100,14 +103,18 @@ static void find_active(differentiator *d)
     d->n_values = n;
     d->depends = gml_new_array(d->cx->scratch, bool, n + 1);
     d->needed = gml_new_array(d->cx->scratch, bool, n + 1);
-    for (uint32_t i = 0; i < d->n_named; i++)
-        d->depends[named(d, i)->id] = true;
+    bool *given = gml_new_array(d->cx->scratch, bool, n + 1);
+    for (uint32_t i = 0; i < d->n_named; i++) {
+        bool is_x = i < gml_node_find_attr(d->node, "xs")->count;
+        (is_x ? d->depends : given)[named(d, i)->id] = true;
+    }
     for (gml_node *node = d->node->graph->first; node != d->node; node = node->next)
         if (uses_any(node, d->depends, n))
             for (uint32_t r = 0; r < node->n_results; r++)
                 d->depends[node->results[r].id] |=
-                    is_float_tensor(&node->results[r]) ||
-                    node->results[r].type.kind != GML_TYPE_TENSOR;
+                    !given[node->results[r].id] &&
+                    (is_float_tensor(&node->results[r]) ||
+                     node->results[r].type.kind != GML_TYPE_TENSOR);
     d->needed[differentiated(d)->id] = true;
     for (gml_node *node = d->node->prev; node; node = node->prev)
         if (is_active(d, node))
