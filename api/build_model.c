@@ -2,8 +2,7 @@
  * language. */
 #include "api/build_model.h"
 
-#include "api/fill.h"
-#include "frontend/export.h"
+#include "api/builder.h"
 #include "frontend/opset.h"
 #include "ir/op.h"
 #include "ir/verify.h"
@@ -15,29 +14,6 @@
 #define GML_FILL_CHUNK ((size_t)1 << 18)
 
 _Static_assert(GML_BUILDER_OPSET == GML_OPSET_WRITTEN, "the header states the newest set");
-
-/* A weight whose elements are still to be made. */
-typedef struct pending_fill {
-    gml_fill fill;
-    gml_dtype dtype;
-    uint64_t key;
-    size_t count;
-    void *data;
-} pending_fill;
-
-struct gml_builder {
-    gml_module *module;
-    gml_diags diags;
-    gml_build build; /* holds the sticky status */
-    gml_map names;   /* of values */
-    gml_map counts;  /* operator -> size_t: nodes of it without a name */
-    gml_vec(pending_fill) fills;
-    size_t n_filled; /* of them, from the front */
-    gml_vec(gml_export_entry) metadata;
-    int64_t opset;
-    uint64_t seed;
-    uint64_t n_parameters;
-};
 
 gml_builder *gml_builder_create(const char *graph_name, int64_t opset, uint64_t seed)
 {
@@ -67,15 +43,10 @@ void gml_builder_destroy(gml_builder *builder)
 
 /* ---- failures ---------------------------------------------------------------------------- */
 
-static bool has_failed(const gml_builder *b)
+void gml_builder_fail_at(gml_builder *b, gml_status status, const char *name, const char *op,
+                         const char *text)
 {
-    return b->build.status != GML_OK;
-}
-
-static void fail_at(gml_builder *b, gml_status status, const char *name, const char *op,
-                    const char *text)
-{
-    if (!has_failed(b))
+    if (!gml_builder_has_failed(b))
         b->build.status =
             gml_fail(&b->diags, status, (gml_loc){.node = name, .op = op}, "%s", text);
 }
@@ -84,8 +55,8 @@ void gml_builder_fail(gml_builder *builder, gml_status status, const char *forma
 {
     va_list args;
     va_start(args, format);
-    fail_at(builder, status, NULL, NULL,
-            gml_arena_vprintf(&builder->module->arena, format, args));
+    gml_builder_fail_at(builder, status, NULL, NULL,
+                        gml_arena_vprintf(&builder->module->arena, format, args));
     va_end(args);
 }
 
@@ -99,8 +70,7 @@ const char *gml_builder_message(gml_builder *builder)
     return gml_diags_print(&builder->diags);
 }
 
-/* What calls return after a failure: a scalar that nothing will look at. */
-static gml_value *some_value(gml_builder *b)
+gml_value *gml_builder_some_value(gml_builder *b)
 {
     return gml_build_scalar(&(gml_build){.graph = b->module->main, .diags = &b->diags}, GML_F32,
                             0);
@@ -108,23 +78,18 @@ static gml_value *some_value(gml_builder *b)
 
 /* ---- names and sizes --------------------------------------------------------------------- */
 
-static const char *copy_text(gml_builder *b, const char *text)
-{
-    return gml_arena_text(&b->module->arena, text, strlen(text));
-}
-
 /* Takes `name` for a value; false, and a failure, when it is empty or taken. */
 static bool claim_name(gml_builder *b, const char *name, const char **out_name)
 {
-    if (has_failed(b))
+    if (gml_builder_has_failed(b))
         return false;
     if (name == NULL || *name == '\0') {
         gml_builder_fail(b, GML_E_INVALID, "a value has no name");
         return false;
     }
-    *out_name = copy_text(b, name);
+    *out_name = gml_builder_text(b, name);
     if (gml_map_has(&b->names, name)) {
-        fail_at(b, GML_E_INVALID, *out_name, NULL, "two values have this name");
+        gml_builder_fail_at(b, GML_E_INVALID, *out_name, NULL, "two values have this name");
         return false;
     }
     gml_map_set(&b->names, name, b);
@@ -143,8 +108,9 @@ static bool is_identifier(const char *text)
 static bool check_rank(gml_builder *b, const char *name, int rank)
 {
     if (rank < 0 || rank > GML_MAX_RANK)
-        fail_at(b, GML_E_SHAPE, name, NULL, "the rank is not one that tensors have");
-    return !has_failed(b);
+        gml_builder_fail_at(b, GML_E_SHAPE, name, NULL,
+                            "the rank is not one that tensors have");
+    return !gml_builder_has_failed(b);
 }
 
 static bool read_extents(gml_builder *b, const char *name, int rank, const gml_extent *extents,
@@ -155,8 +121,8 @@ static bool read_extents(gml_builder *b, const char *name, int rank, const gml_e
         bool is_valid = size->name != NULL ? is_identifier(size->name)
                                            : size->value >= 0 && size->value < GML_DIM_LIMIT;
         if (!is_valid) {
-            fail_at(b, GML_E_SHAPE, name, NULL,
-                    "a size is neither an identifier nor a count of elements");
+            gml_builder_fail_at(b, GML_E_SHAPE, name, NULL,
+                                "a size is neither an identifier nor a count of elements");
             return false;
         }
         out_dims[i] =
@@ -173,12 +139,12 @@ gml_value *gml_builder_input(gml_builder *builder, const char *name, gml_dtype d
     gml_dim dims[GML_MAX_RANK];
     if (!claim_name(builder, name, &name) || !check_rank(builder, name, rank) ||
         !read_extents(builder, name, rank, extents, dims))
-        return some_value(builder);
+        return gml_builder_some_value(builder);
     gml_type type = gml_type_tensor(&builder->module->arena, dtype, rank, dims);
     gml_status status = gml_type_check(&type, &builder->diags, (gml_loc){.node = name});
     if (status != GML_OK) {
         builder->build.status = status;
-        return some_value(builder);
+        return gml_builder_some_value(builder);
     }
     return gml_graph_add_param(builder->module->main, name, type);
 }
@@ -192,12 +158,12 @@ static void release_buffer(void *context)
 static bool give_memory(gml_builder *b, const char *name, gml_tensor *tensor, size_t *out_bytes)
 {
     if (!gml_tensor_bytes(tensor, out_bytes)) {
-        fail_at(b, GML_E_SHAPE, name, NULL, "the tensor is too large");
+        gml_builder_fail_at(b, GML_E_SHAPE, name, NULL, "the tensor is too large");
         return false;
     }
     gml_buffer *buffer = gml_buffer_create(*out_bytes, false);
     if (buffer == NULL) {
-        fail_at(b, GML_E_MEMORY, name, NULL, "there is no memory for the elements");
+        gml_builder_fail_at(b, GML_E_MEMORY, name, NULL, "there is no memory for the elements");
         return false;
     }
     gml_module_own(b->module, release_buffer, buffer);
@@ -214,19 +180,19 @@ static gml_value *add_constant(gml_builder *b, const char *name, const gml_tenso
 }
 
 static gml_value *add_filled(gml_builder *b, const char *name, gml_tensor *tensor,
-                             const gml_fill *fill)
+                             const gml_fill *fill, uint64_t key)
 {
     size_t bytes = 0;
     if (!gml_fill_allows(tensor->dtype)) {
-        fail_at(b, GML_E_TYPE, name, NULL, "weights are f16, bf16, f32 or f64");
-        return some_value(b);
+        gml_builder_fail_at(b, GML_E_TYPE, name, NULL, "weights are f16, bf16, f32 or f64");
+        return gml_builder_some_value(b);
     }
     if (!give_memory(b, name, tensor, &bytes))
-        return some_value(b);
+        return gml_builder_some_value(b);
     pending_fill pending = {
         .fill = *fill,
         .dtype = tensor->dtype,
-        .key = gml_hash_bytes(name, strlen(name), b->seed),
+        .key = key,
         .count = bytes / gml_dtype_size(tensor->dtype),
         .data = tensor->data,
     };
@@ -239,17 +205,42 @@ gml_value *gml_builder_state(gml_builder *builder, const char *name, gml_dtype d
 {
     gml_tensor tensor = {.dtype = dtype, .rank = rank};
     if (!claim_name(builder, name, &name) || !check_rank(builder, name, rank))
-        return some_value(builder);
+        return gml_builder_some_value(builder);
     for (int i = 0; i < rank; i++)
         tensor.dims[i] = dims[i];
-    return add_filled(builder, name, &tensor, &fill);
+    return add_filled(builder, name, &tensor, &fill,
+                      gml_hash_bytes(name, strlen(name), builder->seed));
+}
+
+/* The fill of `value`, or NULL when it is none that the builder makes. */
+static const pending_fill *find_fill(const gml_builder *b, const gml_value *value)
+{
+    for (size_t i = 0; i < b->fills.count && value->constant != NULL; i++)
+        if (b->fills.items[i].data == value->constant->data)
+            return &b->fills.items[i];
+    return NULL;
+}
+
+gml_value *gml_builder_copy(gml_builder *builder, const char *name, gml_value *like)
+{
+    const pending_fill *fill =
+        gml_builder_has_failed(builder) ? NULL : find_fill(builder, like);
+    if (!claim_name(builder, name, &name))
+        return gml_builder_some_value(builder);
+    if (fill == NULL) {
+        gml_builder_fail_at(builder, GML_E_INVALID, name, NULL,
+                            "a copy begins as a weight or state does");
+        return gml_builder_some_value(builder);
+    }
+    gml_tensor tensor = *like->constant;
+    return add_filled(builder, name, &tensor, &fill->fill, fill->key);
 }
 
 gml_value *gml_builder_weight(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                               const int64_t *dims, gml_fill fill)
 {
     gml_value *value = gml_builder_state(builder, name, dtype, rank, dims, fill);
-    if (!has_failed(builder))
+    if (!gml_builder_has_failed(builder))
         builder->n_parameters += (uint64_t)gml_tensor_numel(value->constant);
     return value;
 }
@@ -260,19 +251,21 @@ gml_value *gml_builder_tensor(gml_builder *builder, const char *name, const gml_
     gml_tensor mine = *tensor;
     size_t bytes = 0;
     if (!claim_name(builder, name, &name))
-        return some_value(builder);
+        return gml_builder_some_value(builder);
     if (tensor->rank < 0 || tensor->rank > GML_MAX_RANK || tensor->dtype == GML_STRING ||
         gml_dtype_size(tensor->dtype) == 0) {
-        fail_at(builder, GML_E_TYPE, name, NULL, "an initialiser is a tensor of numbers");
-        return some_value(builder);
+        gml_builder_fail_at(builder, GML_E_TYPE, name, NULL,
+                            "an initialiser is a tensor of numbers");
+        return gml_builder_some_value(builder);
     }
     if (!gml_tensor_bytes(tensor, &bytes) || (bytes > 0 && tensor->data == NULL)) {
-        fail_at(builder, GML_E_SHAPE, name, NULL, "the tensor has no elements to hold");
-        return some_value(builder);
+        gml_builder_fail_at(builder, GML_E_SHAPE, name, NULL,
+                            "the tensor has no elements to hold");
+        return gml_builder_some_value(builder);
     }
     if (copy && bytes > 0) {
         if (!give_memory(builder, name, &mine, &bytes))
-            return some_value(builder);
+            return gml_builder_some_value(builder);
         memcpy(mine.data, tensor->data, bytes);
     }
     return add_constant(builder, name, &mine);
@@ -303,7 +296,7 @@ uint64_t gml_builder_parameters(const gml_builder *builder)
 static bool read_attr(gml_builder *b, const gml_node_attr *from, gml_attr *out_attr)
 {
     gml_arena *arena = &b->module->arena;
-    gml_attr attr = {.name = copy_text(b, from->name)};
+    gml_attr attr = {.name = gml_builder_text(b, from->name)};
     switch (from->kind) {
     case GML_NODE_INT:
         attr.kind = GML_ATTR_INT;
@@ -313,7 +306,9 @@ static bool read_attr(gml_builder *b, const gml_node_attr *from, gml_attr *out_a
         attr.kind = GML_ATTR_FLOAT;
         attr.as.f = from->f;
         break;
-    case GML_NODE_TEXT: attr = gml_attr_string(attr.name, copy_text(b, from->text)); break;
+    case GML_NODE_TEXT:
+        attr = gml_attr_string(attr.name, gml_builder_text(b, from->text));
+        break;
     case GML_NODE_INTS:
         attr.kind = GML_ATTR_INTS;
         attr.count = from->count;
@@ -342,16 +337,33 @@ static bool read_attr(gml_builder *b, const gml_node_attr *from, gml_attr *out_a
 }
 
 /* The name of a node: the given one, or "OP_3" for the fourth of an operator. */
-static const char *node_name(gml_builder *b, const gml_node_spec *spec)
+static const char *node_name(gml_builder *b, const char *name, const char *op)
 {
-    if (spec->name != NULL)
-        return copy_text(b, spec->name);
-    size_t *count = gml_map_find(&b->counts, spec->op);
+    if (name != NULL)
+        return gml_builder_text(b, name);
+    size_t *count = gml_map_find(&b->counts, op);
     if (count == NULL) {
         count = gml_new(&b->module->arena, size_t);
-        gml_map_set(&b->counts, spec->op, count);
+        gml_map_set(&b->counts, op, count);
     }
-    return gml_arena_printf(&b->module->arena, "%s_%zu", spec->op, (*count)++);
+    return gml_arena_printf(&b->module->arena, "%s_%zu", op, (*count)++);
+}
+
+void gml_builder_begin_node(gml_builder *b, const char *name, const gml_op_info *op)
+{
+    b->build.loc = (gml_loc){.node = node_name(b, name, op->name), .op = op->name};
+}
+
+bool gml_builder_name_results(gml_builder *b, gml_node *node)
+{
+    for (uint32_t i = 0; i < node->n_results; i++) {
+        const char *result =
+            gml_arena_printf(&b->module->arena, "%s_output_%u", node->loc.node, i);
+        if (!claim_name(b, result, &result))
+            return false;
+        node->results[i].name = result;
+    }
+    return true;
 }
 
 static gml_node *add_node(gml_builder *b, const gml_op_info *op, const gml_node_spec *spec)
@@ -360,7 +372,8 @@ static gml_node *add_node(gml_builder *b, const gml_op_info *op, const gml_node_
     size_t n_attrs = 0;
     for (; n_attrs < GML_NODE_ATTRS && spec->attrs[n_attrs].name != NULL; n_attrs++)
         if (!read_attr(b, &spec->attrs[n_attrs], &attrs[n_attrs])) {
-            fail_at(b, GML_E_INVALID, b->build.loc.node, op->name, "an attribute has no kind");
+            gml_builder_fail_at(b, GML_E_INVALID, b->build.loc.node, op->name,
+                                "an attribute has no kind");
             return NULL;
         }
     gml_value *const *inputs = spec->input_list;
@@ -374,48 +387,42 @@ static gml_node *add_node(gml_builder *b, const gml_op_info *op, const gml_node_
     uint32_t n_outputs = spec->n_outputs == 0 ? 1 : (uint32_t)spec->n_outputs;
     gml_node *node =
         gml_build_node(&b->build, op, inputs, (uint32_t)n_inputs, attrs, n_attrs, n_outputs);
-    return has_failed(b) ? NULL : node;
+    return gml_builder_has_failed(b) ? NULL : node;
 }
 
 gml_value *gml_builder_node(gml_builder *builder, const gml_node_spec *spec)
 {
-    gml_arena *arena = &builder->module->arena;
-    if (has_failed(builder))
-        return some_value(builder);
+    if (gml_builder_has_failed(builder))
+        return gml_builder_some_value(builder);
     const gml_op_info *op = gml_op_find(spec->domain, spec->op);
-    const char *name = node_name(builder, spec);
     if (op == NULL || spec->n_outputs > UINT16_MAX || spec->n_inputs > UINT16_MAX) {
-        fail_at(builder, GML_E_UNSUPPORTED, name, copy_text(builder, spec->op),
-                "there is no such operator");
-        return some_value(builder);
+        gml_builder_fail_at(builder, GML_E_UNSUPPORTED,
+                            node_name(builder, spec->name, spec->op),
+                            gml_builder_text(builder, spec->op), "there is no such operator");
+        return gml_builder_some_value(builder);
     }
-    builder->build.loc = (gml_loc){.node = name, .op = op->name};
+    gml_builder_begin_node(builder, spec->name, op);
     gml_node *node = add_node(builder, op, spec);
-    if (node == NULL)
-        return some_value(builder);
-    for (uint32_t i = 0; i < node->n_results; i++) {
-        const char *result = gml_arena_printf(arena, "%s_output_%u", name, i);
-        if (!claim_name(builder, result, &result))
-            return some_value(builder);
-        node->results[i].name = result;
-    }
+    if (node == NULL || !gml_builder_name_results(builder, node))
+        return gml_builder_some_value(builder);
     return &node->results[0];
 }
 
 gml_value *gml_builder_result(gml_builder *builder, gml_value *value, size_t k)
 {
-    if (has_failed(builder))
-        return some_value(builder);
+    if (gml_builder_has_failed(builder))
+        return gml_builder_some_value(builder);
     if (value->def == NULL || k >= value->def->n_results) {
-        fail_at(builder, GML_E_INVALID, value->name, NULL, "there is no such result");
-        return some_value(builder);
+        gml_builder_fail_at(builder, GML_E_INVALID, value->name, NULL,
+                            "there is no such result");
+        return gml_builder_some_value(builder);
     }
     return &value->def->results[k];
 }
 
 int gml_builder_rank(const gml_builder *builder, const gml_value *value)
 {
-    bool is_tensor = !has_failed(builder) && value->type.kind == GML_TYPE_TENSOR;
+    bool is_tensor = !gml_builder_has_failed(builder) && value->type.kind == GML_TYPE_TENSOR;
     return is_tensor ? value->type.rank : -1;
 }
 
@@ -431,9 +438,9 @@ int64_t gml_builder_dim(const gml_builder *builder, const gml_value *value, int 
 
 void gml_builder_output(gml_builder *builder, gml_value *value, const char *name)
 {
-    if (has_failed(builder))
+    if (gml_builder_has_failed(builder))
         return;
-    gml_graph_add_result(builder->module->main, value, copy_text(builder, name));
+    gml_graph_add_result(builder->module->main, value, gml_builder_text(builder, name));
 }
 
 /* The entry called `key`, made when new. */
@@ -442,14 +449,14 @@ static gml_export_entry *metadata_entry(gml_builder *b, const char *key)
     for (size_t i = 0; i < b->metadata.count; i++)
         if (strcmp(b->metadata.items[i].key, key) == 0)
             return &b->metadata.items[i];
-    gml_export_entry entry = {copy_text(b, key), ""};
+    gml_export_entry entry = {gml_builder_text(b, key), ""};
     gml_push(&b->module->arena, &b->metadata, entry);
     return &b->metadata.items[b->metadata.count - 1];
 }
 
 void gml_builder_metadata(gml_builder *builder, const char *key, const char *value)
 {
-    metadata_entry(builder, key)->value = copy_text(builder, value);
+    metadata_entry(builder, key)->value = gml_builder_text(builder, value);
 }
 
 void gml_builder_metadata_append(gml_builder *builder, const char *key, const char *line)
@@ -485,9 +492,9 @@ gml_status gml_builder_module(gml_builder *builder, const gml_save_options *opti
                               gml_module **out_module)
 {
     *out_module = NULL;
-    if (!has_failed(builder) && builder->module->main->n_results == 0)
+    if (!gml_builder_has_failed(builder) && builder->module->main->n_results == 0)
         gml_builder_fail(builder, GML_E_INVALID, "the graph has no output");
-    if (!has_failed(builder))
+    if (!gml_builder_has_failed(builder))
         builder->build.status = gml_module_verify(builder->module, &builder->diags);
     GML_TRY(builder->build.status);
     fill_weights(builder, options);
@@ -500,7 +507,9 @@ gml_status gml_builder_save(gml_builder *builder, const char *path,
 {
     gml_module *module = NULL;
     GML_TRY(gml_builder_module(builder, options, &module));
+    gml_export_training training;
     gml_export_options export = {
+        .training = gml_builder_training(builder, &training),
         .opset = builder->opset,
         .metadata = builder->metadata.items,
         .n_metadata = builder->metadata.count,

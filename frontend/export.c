@@ -12,12 +12,24 @@
 #define GML_PAGE  4096
 #define GML_PIECE ((size_t)1 << 22)
 
+/* The part of a graph that becomes one GraphProto: all of it, or of a model that trains what
+ * comes before its algorithm, or the algorithm. */
+typedef struct graph_part {
+    const gml_graph *graph;
+    const gml_node *first, *end;
+    uint32_t first_param, end_param;
+    uint32_t first_result, end_result;
+    char **names;      /* of the graph's results, all of them */
+    bool is_algorithm; /* what training adds to a model */
+} graph_part;
+
 typedef struct exporter {
     const gml_module *module;
     gml_arena scratch; /* all messages */
     gml_diags *diags;
     gml_map used;       /* names, over all graphs */
     const char **names; /* by value id; NULL: not met yet */
+    bool *in_algorithm; /* by value id */
     gml_map domains;    /* of the operators met */
     gml_export_options options;
     gml_writer *data; /* NULL: constants stay inside */
@@ -353,70 +365,174 @@ static const char *result_name(exporter *x, const gml_graph *graph, uint32_t i)
     return name != NULL && *name != '\0' ? name : gml_arena_printf(&x->scratch, "result%u", i);
 }
 
-/* A result takes the name of the graph's output where it is computed by a node of the graph and
+/* A result takes the name of the graph's output where it is computed by a node of the part and
  * not another output already; else an Identity stands between them. */
-static void name_results(exporter *x, const gml_graph *graph, char **out_names)
+static void name_results(exporter *x, const graph_part *part)
 {
-    for (uint32_t i = 0; i < graph->n_results; i++) {
-        const gml_value *value = graph->results[i];
-        bool is_free = value->def != NULL && value->graph == graph &&
-                       !is_constant(value->def) && x->names[value->id] == NULL;
-        out_names[i] = unique_name(x, result_name(x, graph, i));
+    for (uint32_t i = part->first_result; i < part->end_result; i++) {
+        const gml_value *value = part->graph->results[i];
+        bool is_free = value->def != NULL && value->graph == part->graph &&
+                       !is_constant(value->def) && x->names[value->id] == NULL &&
+                       x->in_algorithm[value->id] == part->is_algorithm;
+        part->names[i] = unique_name(x, result_name(x, part->graph, i));
         if (is_free)
-            x->names[value->id] = out_names[i];
+            x->names[value->id] = part->names[i];
     }
 }
 
-static size_t count_nodes(const gml_graph *graph)
+/* Inputs and outputs keep their names: they come before everything else. */
+static void name_ports(exporter *x, const graph_part *part)
+{
+    for (uint32_t i = part->first_param; i < part->end_param; i++)
+        (void)value_name(x, part->graph->params[i]);
+    name_results(x, part);
+}
+
+static size_t count_nodes(const graph_part *part)
 {
     size_t count = 0;
-    gml_for_each_node(node, graph)
+    for (const gml_node *node = part->first; node != part->end; node = node->next)
         count++;
     return count;
 }
 
-static gml_status export_graph(exporter *x, const gml_graph *graph,
-                               Onnx__GraphProto **out_proto)
+static size_t count_gradients(const graph_part *part)
+{
+    size_t count = 0;
+    for (const gml_node *node = part->first; node != part->end; node = node->next)
+        count += node->op->traits & GML_DIFFERENTIATES ? node->n_results : 0;
+    return count;
+}
+
+/* Types of gradients: ONNX's inference knows none, and stops at what uses them. */
+static void export_gradient_types(exporter *x, const gml_node *node, Onnx__GraphProto *proto)
+{
+    for (uint32_t r = 0; node->op->traits & GML_DIFFERENTIATES && r < node->n_results; r++)
+        proto->value_info[proto->n_value_info++] =
+            export_value_info(x, value_name(x, &node->results[r]), &node->results[r].type);
+}
+
+static void export_results(exporter *x, const graph_part *part, Onnx__GraphProto *proto)
+{
+    for (uint32_t i = part->first_result; i < part->end_result; i++) {
+        const gml_value *value = part->graph->results[i];
+        if (strcmp(value_name(x, value), part->names[i]) != 0) {
+            Onnx__NodeProto *node = new_node(x, "Identity", 1, 1);
+            gml_map_set(&x->domains, "", x);
+            node->input[0] = value_name(x, value);
+            node->output[0] = part->names[i];
+            proto->node[proto->n_node++] = node;
+        }
+        proto->output[proto->n_output++] = export_value_info(x, part->names[i], &value->type);
+    }
+}
+
+static gml_status export_part(exporter *x, const graph_part *part, const char *name,
+                              Onnx__GraphProto **out_proto)
 {
     gml_arena *arena = &x->scratch;
-    if (graph->assumptions.count > 0)
-        return gml_fail(x->diags, GML_E_UNSUPPORTED, graph->assumptions.items[0].loc,
-                        "ONNX has no words for what a graph requires of sizes");
     Onnx__GraphProto *proto = gml_new(arena, Onnx__GraphProto);
     onnx__graph_proto__init(proto);
-    bool is_named = graph->name != NULL && *graph->name != '\0';
-    proto->name = copy_text(x, is_named ? graph->name : "graph");
-    size_t n_nodes = count_nodes(graph);
-    proto->input = gml_new_array(arena, Onnx__ValueInfoProto *, graph->n_params);
-    proto->output = gml_new_array(arena, Onnx__ValueInfoProto *, graph->n_results);
-    proto->node = gml_new_array(arena, Onnx__NodeProto *, n_nodes + graph->n_results);
+    proto->name = copy_text(x, name);
+    size_t n_nodes = count_nodes(part);
+    size_t n_results = part->end_result - part->first_result;
+    proto->input =
+        gml_new_array(arena, Onnx__ValueInfoProto *, part->end_param - part->first_param);
+    proto->output = gml_new_array(arena, Onnx__ValueInfoProto *, n_results);
+    proto->node = gml_new_array(arena, Onnx__NodeProto *, n_nodes + n_results);
     proto->initializer = gml_new_array(arena, Onnx__TensorProto *, n_nodes);
-    for (uint32_t i = 0; i < graph->n_params; i++) {
-        const gml_value *param = graph->params[i];
+    for (uint32_t i = part->first_param; i < part->end_param; i++) {
+        const gml_value *param = part->graph->params[i];
         proto->input[proto->n_input++] =
             export_value_info(x, value_name(x, param), &param->type);
     }
-    char **names = gml_new_array(arena, char *, graph->n_results);
-    name_results(x, graph, names);
-    gml_for_each_node(node, graph) {
+    proto->value_info = gml_new_array(arena, Onnx__ValueInfoProto *, count_gradients(part));
+    for (const gml_node *node = part->first; node != part->end; node = node->next) {
+        export_gradient_types(x, node, proto);
         if (is_constant(node))
             proto->initializer[proto->n_initializer++] =
                 export_tensor(x, node->results[0].constant, value_name(x, &node->results[0]));
         else
             GML_TRY(export_node(x, node, &proto->node[proto->n_node++]));
     }
-    for (uint32_t i = 0; i < graph->n_results; i++) {
-        const gml_value *value = graph->results[i];
-        if (strcmp(value_name(x, value), names[i]) != 0) {
-            Onnx__NodeProto *node = new_node(x, "Identity", 1, 1);
-            gml_map_set(&x->domains, "", x);
-            node->input[0] = value_name(x, value);
-            node->output[0] = names[i];
-            proto->node[proto->n_node++] = node;
-        }
-        proto->output[proto->n_output++] = export_value_info(x, names[i], &value->type);
-    }
+    export_results(x, part, proto);
     *out_proto = proto;
+    return GML_OK;
+}
+
+static const char *graph_name(const gml_graph *graph)
+{
+    return graph->name != NULL && *graph->name != '\0' ? graph->name : "graph";
+}
+
+static gml_status check_assumptions(exporter *x, const gml_graph *graph)
+{
+    if (graph->assumptions.count == 0)
+        return GML_OK;
+    return gml_fail(x->diags, GML_E_UNSUPPORTED, graph->assumptions.items[0].loc,
+                    "ONNX has no words for what a graph requires of sizes");
+}
+
+static graph_part whole_graph(exporter *x, const gml_graph *graph)
+{
+    return (graph_part){
+        .graph = graph,
+        .first = graph->first,
+        .end_param = graph->n_params,
+        .end_result = graph->n_results,
+        .names = gml_new_array(&x->scratch, char *, graph->n_results),
+    };
+}
+
+static gml_status export_graph(exporter *x, const gml_graph *graph,
+                               Onnx__GraphProto **out_proto)
+{
+    GML_TRY(check_assumptions(x, graph));
+    graph_part part = whole_graph(x, graph);
+    name_ports(x, &part);
+    return export_part(x, &part, graph_name(graph), out_proto);
+}
+
+static Onnx__TrainingInfoProto *export_bindings(exporter *x, const graph_part *algorithm)
+{
+    const gml_export_training *training = x->options.training;
+    Onnx__TrainingInfoProto *proto = gml_new(&x->scratch, Onnx__TrainingInfoProto);
+    onnx__training_info_proto__init(proto);
+    proto->update_binding =
+        gml_new_array(&x->scratch, Onnx__StringStringEntryProto *, training->n_updates);
+    for (size_t i = 0; i < training->n_updates; i++) {
+        const gml_export_update *update = &training->updates[i];
+        proto->update_binding[proto->n_update_binding++] =
+            export_entry(x, value_name(x, update->state), algorithm->names[update->result]);
+    }
+    return proto;
+}
+
+/* The main graph of a model that trains: two graphs, of which the second uses names of the
+ * first. */
+static gml_status export_training(exporter *x, const gml_graph *graph, Onnx__ModelProto *model)
+{
+    const gml_export_training *training = x->options.training;
+    GML_TRY(check_assumptions(x, graph));
+    graph_part forward = whole_graph(x, graph);
+    graph_part algorithm = forward;
+    algorithm.is_algorithm = true;
+    forward.end = algorithm.first = training->first;
+    forward.end_param = algorithm.first_param = training->n_params;
+    forward.end_result = algorithm.first_result = training->n_results;
+    for (const gml_node *node = algorithm.first; node != NULL; node = node->next)
+        for (uint32_t r = 0; r < node->n_results; r++)
+            x->in_algorithm[node->results[r].id] = true;
+    name_ports(x, &forward);
+    name_ports(x, &algorithm);
+    GML_TRY(export_part(x, &forward, graph_name(graph), &model->graph));
+    Onnx__GraphProto *proto;
+    GML_TRY(export_part(x, &algorithm,
+                        gml_arena_printf(&x->scratch, "%s_step", graph_name(graph)), &proto));
+    Onnx__TrainingInfoProto *info = export_bindings(x, &algorithm);
+    info->algorithm = proto;
+    model->training_info = gml_new_array(&x->scratch, Onnx__TrainingInfoProto *, 1);
+    model->training_info[model->n_training_info++] = info;
     return GML_OK;
 }
 
@@ -480,12 +596,16 @@ static gml_status export_model(exporter *x, const gml_module *module, gml_diags 
     gml_map_init(&x->used, &x->scratch);
     gml_map_init(&x->domains, &x->scratch);
     x->names = gml_new_array(&x->scratch, const char *, module->n_values);
+    x->in_algorithm = gml_new_array(&x->scratch, bool, module->n_values);
     onnx__model_proto__init(model);
     model->has_ir_version = 1;
     model->ir_version = gml_opset_ir_version(x->options.opset);
     model->producer_name = copy_text(x, "gemel");
     GML_TRY(check_types(x, module->main));
-    GML_TRY(export_graph(x, module->main, &model->graph));
+    if (x->options.training != NULL)
+        GML_TRY(export_training(x, module->main, model));
+    else
+        GML_TRY(export_graph(x, module->main, &model->graph));
     export_opsets(x, model);
     export_metadata(x, model);
     if (onnx__model_proto__get_packed_size(model) > INT32_MAX) {

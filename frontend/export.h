@@ -22,11 +22,29 @@ typedef struct gml_export_entry {
     const char *value;
 } gml_export_entry;
 
+/* After a step of training the initialiser `state` holds the main graph's result `result`, one
+ * of the algorithm's. */
+typedef struct gml_export_update {
+    const gml_value *state;
+    uint32_t result;
+} gml_export_update;
+
+/* The main graph is a model and, behind it, the algorithm that trains it: written as
+ * TrainingInfoProto.algorithm, with update_binding. */
+typedef struct gml_export_training {
+    const gml_node *first; /* of the algorithm; NULL: it has no nodes */
+    uint32_t n_params;     /* of the model alone: the graph's others are the algorithm's */
+    uint32_t n_results;
+    const gml_export_update *updates;
+    size_t n_updates;
+} gml_export_training;
+
 typedef struct gml_export_options {
     bool external_data; /* constants of a page or more go to PATH.data, at multiples of 4096 */
     int64_t opset;      /* of ai.onnx, from GML_OPSET_OLDEST_WRITTEN; 0: the newest */
     const gml_export_entry *metadata;
     size_t n_metadata;
+    const gml_export_training *training; /* NULL: the model does not train */
     /* Told now and then how many bytes of the model's file are written; NULL: nobody looks. */
     void (*progress)(void *context, const char *stage, uint64_t done, uint64_t total);
     void *progress_context;

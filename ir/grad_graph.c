@@ -83,14 +83,23 @@ bool gml_reverse_is_active(const gml_reverse *r, const gml_node *node)
     return leads && uses_any(node, r->depends, r->n_values);
 }
 
+static bool is_given(const gml_reverse *r, const gml_value *value)
+{
+    for (uint32_t i = 0; i < r->n_zs; i++)
+        if (r->zs[i] == value)
+            return true;
+    return false;
+}
+
 static void mark_depending(gml_reverse *r)
 {
     for (gml_node *node = r->graph->first; node != r->end; node = node->next) {
         if (!uses_any(node, r->depends, r->n_values))
             continue;
         for (uint32_t k = 0; k < node->n_results; k++)
-            r->depends[node->results[k].id] |= is_float_tensor(&node->results[k]) ||
-                                               node->results[k].type.kind != GML_TYPE_TENSOR;
+            r->depends[node->results[k].id] |= !is_given(r, &node->results[k]) &&
+                                               (is_float_tensor(&node->results[k]) ||
+                                                node->results[k].type.kind != GML_TYPE_TENSOR);
     }
 }
 

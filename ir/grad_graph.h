@@ -20,6 +20,8 @@ struct gml_reverse {
     gml_diags *diags;
     gml_value *const *xs; /* what is differentiated by */
     uint32_t n_xs;
+    gml_value *const *zs; /* what counts as given, also where it is made from xs */
+    uint32_t n_zs;
     gml_value *const *ys; /* what is differentiated */
     uint32_t n_ys;
     bool *depends;                  /* by value id: on xs */
@@ -28,7 +30,7 @@ struct gml_reverse {
     gml_vec(gml_value *) gradients; /* by value id: so far */
 };
 
-/* Finds what is active; the fields up to `n_ys` are given. Again after nodes changed. */
+/* Finds what is active; the fields up to `n_ys` are set. Again after nodes changed. */
 void gml_reverse_analyse(gml_reverse *r);
 bool gml_reverse_is_active(const gml_reverse *r, const gml_node *node);
 /* The value depends on xs, and ys on it. */

@@ -4,6 +4,9 @@
  * a gradient of their own are expanded, in regions too, and all active nodes that have no
  * gradient are reported together.
  *
+ * What `zs` names counts as given, also where it is made from `xs`: nothing is differentiated
+ * through it.
+ *
  * Derivatives at other values than those named are taken of a copy of the active nodes. A
  * Gradient may be differentiated again by one after it: the first has become ordinary nodes by
  * then. */
@@ -38,12 +41,15 @@ static void find_active(differentiator *d)
     for (uint32_t i = 0; i < d->n_named; i++)
         d->xs[i] = named(d, i);
     d->y = differentiated(d);
+    uint32_t n_xs = (uint32_t)gml_node_find_attr(d->node, "xs")->count;
     d->reverse = (gml_reverse){.graph = d->node->graph,
                                .end = d->node,
                                .scratch = d->cx->scratch,
                                .diags = d->cx->diags,
                                .xs = d->xs,
-                               .n_xs = d->n_named,
+                               .n_xs = n_xs,
+                               .zs = d->xs + n_xs,
+                               .n_zs = d->n_named - n_xs,
                                .ys = &d->y,
                                .n_ys = 1};
     gml_reverse_analyse(&d->reverse);

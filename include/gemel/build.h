@@ -89,13 +89,15 @@ static inline gml_fill gml_fill_truncated_normal(double mean, double deviation)
  * saved, so a graph without them is cheap. Floats of 16 to 64 bits. */
 gml_value *gml_builder_weight(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                               const int64_t *dims, gml_fill fill);
-/* The same for what is no parameter: a running statistic. */
+/* The same for what is no parameter: a running statistic, a moment of the optimizer. */
 gml_value *gml_builder_state(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                              const int64_t *dims, gml_fill fill);
 /* An initialiser that holds `tensor`. With `copy` the elements are copied; else they must
  * outlive the builder and stay as they are. */
 gml_value *gml_builder_tensor(gml_builder *builder, const char *name, const gml_tensor *tensor,
                               bool copy);
+/* A state that begins as `like` does, a weight or state of this builder. */
+gml_value *gml_builder_copy(gml_builder *builder, const char *name, gml_value *like);
 /* i64 of rank 1, f32 of rank 0. */
 gml_value *gml_builder_ints(gml_builder *builder, const char *name, const int64_t *values,
                             size_t count);
@@ -174,6 +176,33 @@ gml_value *gml_builder_result(gml_builder *builder, gml_value *value, size_t k);
 int gml_builder_rank(const gml_builder *builder, const gml_value *value);
 /* Its size along `axis`; -1 when that is no number known now. */
 int64_t gml_builder_dim(const gml_builder *builder, const gml_value *value, int axis);
+
+/* ---- training ---------------------------------------------------------------------------- */
+
+/* From here on inputs, weights, nodes and outputs belong to the algorithm that trains the model
+ * (ONNX: TrainingInfoProto.algorithm), and may use every value made before. Once, and after the
+ * model has an output. */
+void gml_builder_begin_step(gml_builder *builder);
+
+/* Derivatives of y, its elements summed. Where y depends on one of `zs` that one counts as
+ * given: nothing is differentiated through it. Both lists without repetition. */
+typedef struct gml_gradient_spec {
+    const char *name; /* of the node; NULL: numbered */
+    gml_value *y;
+    gml_value *const *xs; /* what is differentiated by: weights of the builder */
+    size_t n_xs;
+    gml_value *const *zs;
+    size_t n_zs;
+} gml_gradient_spec;
+
+/* Adds a Gradient node (ai.onnx.preview.training); out[i] is the derivative by xs[i], of its
+ * type. In a step only. After a failure `out` holds some values. */
+void gml_builder_gradients(gml_builder *builder, const gml_gradient_spec *spec,
+                           gml_value **out);
+
+/* After each step `initialiser` (a weight, state or tensor) holds `value`, of the same type,
+ * which becomes an output "NAME.next" of the algorithm. In a step only; once for each. */
+void gml_builder_update(gml_builder *builder, gml_value *initialiser, gml_value *value);
 
 /* ---- the end ----------------------------------------------------------------------------- */
 

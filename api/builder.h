@@ -1,0 +1,65 @@
+/* api/builder.h - the inside of a gml_builder, for the files that implement it. */
+#ifndef GML_API_BUILDER_H
+#define GML_API_BUILDER_H
+
+#include "api/build_model.h"
+#include "api/fill.h"
+#include "frontend/export.h"
+#include "ir/op.h"
+
+#include <string.h>
+
+/* A weight whose elements are still to be made. */
+typedef struct pending_fill {
+    gml_fill fill;
+    gml_dtype dtype;
+    uint64_t key;
+    size_t count;
+    void *data;
+} pending_fill;
+
+struct gml_builder {
+    gml_module *module;
+    gml_diags diags;
+    gml_build build; /* holds the sticky status */
+    gml_map names;   /* of values */
+    gml_map counts;  /* operator -> size_t: nodes of it without a name */
+    gml_vec(pending_fill) fills;
+    size_t n_filled; /* of them, from the front */
+    gml_vec(gml_export_entry) metadata;
+    int64_t opset;
+    uint64_t seed;
+    uint64_t n_parameters;
+    bool in_step;
+    gml_node *before_step;        /* the last node of the model alone; NULL: it has none */
+    uint32_t n_params, n_results; /* of the model alone */
+    gml_vec(gml_export_update) updates;
+};
+
+static inline bool gml_builder_has_failed(const gml_builder *b)
+{
+    return b->build.status != GML_OK;
+}
+
+static inline const char *gml_builder_text(gml_builder *b, const char *text)
+{
+    return gml_arena_text(&b->module->arena, text, strlen(text));
+}
+
+/* Records a failure of the node or value called `name`; `name` and `op` may be NULL. */
+void gml_builder_fail_at(gml_builder *b, gml_status status, const char *name, const char *op,
+                         const char *text);
+/* What calls return after a failure: a scalar that nothing will look at. */
+gml_value *gml_builder_some_value(gml_builder *b);
+
+/* Sets the location of the node that is built next: `name`, or "OP_3" for the fourth of an
+ * operator. */
+void gml_builder_begin_node(gml_builder *b, const char *name, const gml_op_info *op);
+/* Names the results NAME_output_0 and so on; false, and a failure, when one is taken. */
+bool gml_builder_name_results(gml_builder *b, gml_node *node);
+
+/* What the exporter is told of the step: NULL when there is none, else `out_training`. */
+const gml_export_training *gml_builder_training(const gml_builder *b,
+                                                gml_export_training *out_training);
+
+#endif
