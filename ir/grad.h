@@ -59,6 +59,8 @@ bool gml_op_has_grad(const gml_op_info *op);
 
 /* `gradient`, of a shape that `type` broadcasts to, summed up to `type`. */
 gml_value *gml_grad_sum_to(gml_build *b, gml_value *gradient, const gml_type *type);
+/* The sum of two gradients of one value. */
+gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y);
 /* `x` with the last two dimensions swapped. */
 gml_value *gml_grad_swap_last(gml_build *b, gml_value *x);
 /* `x` reshaped to `like`'s shape. */

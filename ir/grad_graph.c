@@ -257,7 +257,7 @@ static void add_gradient(gml_reverse *r, gml_build *b, gml_value *value, gml_val
     gradient = gml_grad_sum_to(b, gradient, &value->type);
     gradient = gml_build_cast(b, gradient, value->type.dtype);
     gml_value **sum = gradient_of(r, value);
-    *sum = *sum ? gml_build_add(b, *sum, gradient) : gradient;
+    *sum = *sum ? gml_grad_add(b, *sum, gradient) : gradient;
 }
 
 static gml_status walk_node(gml_reverse *r, gml_node *node)
