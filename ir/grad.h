@@ -46,6 +46,12 @@ gml_status gml_grad_scalar(gml_grad *g);
 /* Serves as `grad` of whatever reshapes operand 0. */
 gml_status gml_grad_view(gml_grad *g);
 
+/* The gradient of a node by a formula that computes its result 0 from `operands` in nodes that
+ * have gradients, built through g->b: for what nobody wants to have in these nodes otherwise.
+ */
+typedef gml_value *(*gml_grad_formula)(gml_grad *g, gml_value *const *operands);
+gml_status gml_grad_by_formula(gml_grad *g, gml_grad_formula formula);
+
 /* Serves as `grad` of what depends on its operands by steps, or by their shapes alone. */
 gml_status gml_grad_none(gml_grad *g);
 

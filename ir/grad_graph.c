@@ -316,3 +316,39 @@ gml_status gml_reverse_run(gml_reverse *r, gml_value *const *seeds, gml_value **
         out_gradients[i] = *gradient_of(r, r->xs[i]);
     return GML_OK;
 }
+
+/* The operands are differentiated by as Identity of them, which nothing but the formula uses:
+ * so the walk ends there. */
+gml_status gml_grad_by_formula(gml_grad *g, gml_grad_formula formula)
+{
+    gml_build *b = &g->b;
+    uint32_t n = g->node->n_operands;
+    gml_value **operands = gml_new_array(g->scratch, gml_value *, n + 1);
+    gml_value **xs = gml_new_array(g->scratch, gml_value *, n + 1);
+    gml_value **gradients = gml_new_array(g->scratch, gml_value *, n + 1);
+    uint32_t n_xs = 0;
+    if (!g->results[0])
+        return GML_OK;
+    for (uint32_t k = 0; k < n; k++) {
+        operands[k] = g->node->operands[k];
+        if (g->wanted[k])
+            xs[n_xs++] = operands[k] = gml_build_unary(b, &gml_op_identity, operands[k]);
+    }
+    gml_value *y = formula(g, operands);
+    GML_TRY(b->status);
+    gml_reverse r = {.graph = b->graph,
+                     .end = b->before,
+                     .scratch = g->scratch,
+                     .diags = b->diags,
+                     .xs = xs,
+                     .n_xs = n_xs,
+                     .ys = &y,
+                     .n_ys = 1};
+    gml_reverse_analyse(&r);
+    GML_TRY(gml_reverse_run(&r, &g->results[0], gradients));
+    n_xs = 0;
+    for (uint32_t k = 0; k < n; k++)
+        if (g->wanted[k])
+            g->operands[k] = gradients[n_xs++];
+    return GML_OK;
+}

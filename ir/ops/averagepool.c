@@ -41,22 +41,39 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_div(x, sum, gml_cast(x, count, sum->dtype)), dtype);
 }
 
-/* How many elements each mean is of: all taps, or those inside the input. */
-static gml_value *counts(gml_grad *g, const gml_window *window, bool padded)
+/* `dy` over the number of elements that each mean is of: the product of the numbers of taps
+ * along each axis that are inside the input, or with `padded` inside its padding. */
+static gml_value *shares(gml_grad *g, const gml_window *window, bool padded)
 {
     gml_build *b = &g->b;
-    gml_dtype dtype = g->results[0]->type.dtype;
-    double all = 1;
-    bool inside = true;
+    gml_value *share = g->results[0];
     for (int d = 0; d < window->rank; d++) {
-        all *= (double)window->kernel[d];
-        inside = inside && window->pad_begin[d] == 0 && window->pad_end[d] == 0;
+        gml_dim line[GML_MAX_RANK];
+        for (int i = 0; i < window->rank; i++)
+            line[i] = i == d ? window->out[d] : 1;
+        int64_t first = padded ? -window->pad_begin[d] : 0;
+        int64_t end = window->in[d] + (padded ? window->pad_end[d] : 0);
+        int64_t *counts = gml_new_array(g->scratch, int64_t, (size_t)window->out[d] + 1);
+        for (int64_t o = 0; o < window->out[d]; o++)
+            for (int64_t k = 0; k < window->kernel[d]; k++) {
+                int64_t at =
+                    o * window->stride[d] + k * window->dilation[d] - window->pad_begin[d];
+                counts[o] += at >= first && at < end;
+            }
+        gml_value *count = gml_build_ints(b, counts, (size_t)window->out[d]);
+        count = gml_build_cast(b, count, share->type.dtype);
+        count = gml_build_reshape(b, count, line, (size_t)window->rank);
+        share = gml_build_div(b, share, count);
     }
-    if (inside || padded)
-        return gml_build_scalar(b, dtype, all);
-    gml_value *input = gml_conv_build_ones(b, dtype, 1, window->in, window->rank);
-    gml_value *weight = gml_conv_build_ones(b, dtype, 1, window->kernel, window->rank);
-    return gml_conv_build(b, input, weight, window, 1);
+    return share;
+}
+
+static bool sizes_are_known(const gml_window *window)
+{
+    for (int d = 0; d < window->rank; d++)
+        if (!gml_dim_is_const(window->in[d]) || !gml_dim_is_const(window->kernel[d]))
+            return false;
+    return gml_window_is_known(window);
 }
 
 /* Each element's gradient goes, in equal parts, to what it is the mean of. */
@@ -67,13 +84,11 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read(&window, &g->node->graph->module->dims, g->node, NULL))
         GML_BUG("a window that infer accepted");
-    if (!gml_window_is_known(&window) || !gml_dim_is_const(x->dims[1]) ||
-        gml_node_int(g->node, "ceil_mode", 0) != 0)
-        return gml_fail(
-            b->diags, GML_E_UNSUPPORTED, g->node->loc,
-            "the gradient needs sizes that are known when compiling, and no ceil_mode");
+    if (!sizes_are_known(&window) || !gml_dim_is_const(x->dims[1]))
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient needs sizes that are known when compiling");
     bool padded = gml_node_int(g->node, "count_include_pad", 0) != 0;
-    gml_value *share = gml_build_div(b, g->results[0], counts(g, &window, padded));
+    gml_value *share = shares(g, &window, padded);
     gml_value *weight =
         gml_conv_build_ones(b, x->dtype, x->dims[1], window.kernel, window.rank);
     return gml_conv_grad_input(g, share, weight, &window, x->dims[1], &g->operands[0]);

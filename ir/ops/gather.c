@@ -96,10 +96,22 @@ static gml_status grad(gml_grad *g)
         line[d] = d == (size_t)axis ? n : 1;
         all[d] = d == (size_t)axis ? n : data->type.dims[d];
     }
-    gml_value *updates = gml_build_reshape(b, g->results[0], all, rank);
+    gml_value *updates = g->results[0];
     gml_value *indices = gml_build_cast(b, which, GML_I64);
-    indices = gml_grad_expand_like(b, gml_build_reshape(b, indices, line, rank), updates);
-    gml_value *zeros = gml_build_zeros(b, data->type.dtype, data->type.dims, rank);
+    if (which->type.rank == 1) { /* whose length may be known to the run alone */
+        int64_t others[GML_MAX_RANK];
+        size_t n_others = 0;
+        for (size_t d = 0; d < rank; d++)
+            if (d != (size_t)axis)
+                others[n_others++] = (int64_t)d;
+        if (n_others > 0)
+            indices = gml_build_unsqueeze(b, indices, others, n_others);
+    } else {
+        updates = gml_build_reshape(b, updates, all, rank);
+        indices = gml_build_reshape(b, indices, line, rank);
+    }
+    indices = gml_grad_expand_like(b, indices, updates);
+    gml_value *zeros = gml_grad_zeros_like(b, data);
     gml_value *operands[3] = {zeros, indices, updates};
     gml_attr attrs_of[2] = {gml_attr_int("axis", axis), gml_attr_string("reduction", "add")};
     g->operands[0] = gml_build_op(b, &gml_op_scatterelements, operands, 3, attrs_of, 2);
