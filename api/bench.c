@@ -46,6 +46,24 @@ static void fill(const gml_tensor *tensor, uint64_t *state)
         gml_host_put(tensor, i, is_float ? normal(state) : (double)(next_random(state) & 1));
 }
 
+/* States begin as the model has them. */
+static void set_states(const gml_program *program, const gml_rvalue *inputs)
+{
+    for (size_t i = 0; i < program->states.count; i++) {
+        const gml_program_state *state = &program->states.items[i];
+        size_t bytes = 0;
+        if (state->input == GML_NO_SLOT)
+            continue;
+        const gml_tensor *tensor = &inputs[state->input].tensor;
+        if (!gml_tensor_bytes(tensor, &bytes) || bytes == 0)
+            continue;
+        if (state->initial != NULL)
+            memcpy(tensor->data, state->initial, bytes);
+        else
+            memset(tensor->data, 0, bytes);
+    }
+}
+
 gml_status gml_random_inputs(const gml_program *program, uint64_t seed, gml_rvalue *out_inputs,
                              gml_diags *diags)
 {
@@ -64,6 +82,7 @@ gml_status gml_random_inputs(const gml_program *program, uint64_t seed, gml_rval
         uint64_t state = seed + i;
         fill(&out_inputs[i].tensor, &state);
     }
+    set_states(program, out_inputs);
     return GML_OK;
 }
 
@@ -98,6 +117,15 @@ static int by_time(const void *a, const void *b)
     return x > y ? 1 : (x < y ? -1 : 0);
 }
 
+/* The next run goes on from the state that this one leaves. */
+static void step_in_place(const gml_program_state *state, const gml_rvalue *inputs,
+                          gml_rvalue *outputs)
+{
+    if (state->input != GML_NO_SLOT && state->output != GML_NO_SLOT)
+        outputs[state->output] =
+            (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = inputs[state->input].tensor};
+}
+
 static gml_status time_runs(gml_instance *instance, gml_program *program,
                             const gml_rvalue *inputs, const gml_bench_options *options,
                             watcher *w, gml_arena *arena, gml_bench *out)
@@ -113,6 +141,8 @@ static gml_status time_runs(gml_instance *instance, gml_program *program,
         w->on = run > options->n_warmup;
         if (run == options->n_warmup + 1)
             begin = now();
+        for (size_t i = 0; i < program->states.count; i++)
+            step_in_place(&program->states.items[i], inputs, outputs);
         uint64_t t = now();
         GML_TRY(gml_instance_run(instance, inputs, program->n_inputs, outputs,
                                  program->n_outputs, &diags));

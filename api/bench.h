@@ -38,8 +38,8 @@ typedef struct gml_bench_options {
 GML_MUST_CHECK gml_status gml_bench_run(gml_program *program, const gml_rvalue *inputs,
                                         const gml_bench_options *options, gml_arena *arena,
                                         gml_bench *out_bench, gml_diags *diags);
-/* Values for every input of the program, random from `seed`: floats normal, integers 0 or 1.
- * The caller resets them. */
+/* Values for every input of the program, random from `seed`: floats normal, integers 0 or 1;
+ * states as they are at first. The caller resets them. */
 GML_MUST_CHECK gml_status gml_random_inputs(const gml_program *program, uint64_t seed,
                                             gml_rvalue *out_inputs, gml_diags *diags);
 /* The q-quantile of the sorted runs, in milliseconds. */

@@ -160,6 +160,17 @@ static void add_packs(frame *f, const gml_node *node, const gml_code *code,
     }
 }
 
+/* NULL when no output can be computed over an input. */
+static const uint64_t *find_over(frame *f, const gml_kernel *kernel)
+{
+    uint64_t *over = gml_new_array(&f->program->arena, uint64_t, kernel->outputs.count + 1);
+    gml_kernel_over(kernel, over);
+    for (size_t i = 0; i < kernel->outputs.count; i++)
+        if (over[i] != 0)
+            return over;
+    return NULL;
+}
+
 static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
 {
     gml_program_builder *b = f->builder;
@@ -191,6 +202,7 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
     for (uint32_t r = 0; r < node->n_results; r++)
         outputs[r] = add_slot(f, &node->results[r], GML_SLOT_ARENA);
     step->kind = GML_STEP_KERNEL;
+    step->over = find_over(f, kernel);
     step->inputs = inputs;
     step->n_inputs = n_inputs;
     step->outputs = outputs;
@@ -369,6 +381,26 @@ static void add_inputs(frame *f)
     }
 }
 
+static uint32_t number_of(uint32_t index)
+{
+    return index == GML_NO_INDEX ? GML_NO_SLOT : index;
+}
+
+static void add_states(frame *f)
+{
+    const gml_module *module = f->builder->module;
+    gml_arena *arena = &f->program->arena;
+    for (size_t i = 0; f->graph == module->main && i < module->states.count; i++) {
+        const gml_state *state = &module->states.items[i];
+        gml_program_state copy = {.name =
+                                      gml_arena_text(arena, state->name, strlen(state->name)),
+                                  .input = number_of(state->param),
+                                  .output = number_of(state->result),
+                                  .initial = state->initial.data};
+        gml_push(arena, &f->program->states, copy);
+    }
+}
+
 gml_status gml_build_program(gml_program_builder *builder, const gml_graph *graph,
                              gml_value *const *captures, uint32_t n_captures,
                              gml_program **out_program)
@@ -387,6 +419,7 @@ gml_status gml_build_program(gml_program_builder *builder, const gml_graph *grap
                .n_captures = n_captures};
     f.slots = gml_new_array(builder->scratch, uint32_t, builder->module->n_values + 1);
     add_inputs(&f);
+    add_states(&f);
     gml_checks_begin(&f.checks, program, builder->scratch);
     for (const gml_node *node = graph->first; node; node = node->next)
         GML_TRY(add_node(&f, node));

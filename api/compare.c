@@ -184,7 +184,7 @@ static gml_status run_compiled(const gml_compare_side *side, const gml_rvalue *i
                                gml_rvalue *outputs, gml_diags *diags)
 {
     gml_session *session = NULL;
-    GML_TRY(gml_session_open(side->model, &session, diags));
+    GML_TRY(gml_session_open(side->model, NULL, &session, diags));
     gml_status status = gml_session_execute(session, inputs, outputs, diags);
     for (size_t i = 0; i < gml_model_n_outputs(side->model) && status == GML_OK; i++) {
         if (is_numbers(&outputs[i])) {

@@ -51,22 +51,22 @@ static gml_status watch_slot(void *context, const gml_program *program, uint32_t
 /* ---- devices ------------------------------------------------------------------------------
  */
 
-static bool differentiates(const gml_graph *graph)
+bool gml_differentiates(const gml_graph *graph)
 {
     for (const gml_node *node = graph->first; node; node = node->next) {
         if (node->op->traits & GML_DIFFERENTIATES)
             return true;
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH &&
-                differentiates(node->attrs[i].as.graph))
+                gml_differentiates(node->attrs[i].as.graph))
                 return true;
     }
     return false;
 }
 
 /* Derivatives are made of the whole graph, whose types have to be known. */
-static gml_status differentiate(gml_module *module, const gml_rvalue *inputs,
-                                const gml_execute_options *options, gml_diags *diags)
+gml_status gml_spell_out(gml_module *module, const gml_rvalue *inputs,
+                         const gml_execute_options *options, gml_diags *diags)
 {
     const gml_tensor **tensors =
         gml_new_array(&module->arena, const gml_tensor *, module->main->n_params + 1);
@@ -74,7 +74,7 @@ static gml_status differentiate(gml_module *module, const gml_rvalue *inputs,
         if (inputs[i].kind == GML_RVALUE_TENSOR && !inputs[i].is_optional)
             tensors[i] = &inputs[i].tensor;
     gml_bind_inputs(module, tensors);
-    gml_passes_options passes = {.verify = options->verify};
+    gml_passes_options passes = {.verify = options && options->verify};
     return gml_passes_run(module, "infer,differentiate", &passes, diags);
 }
 
@@ -83,8 +83,8 @@ static gml_status run_ref(gml_module *module, const gml_rvalue *inputs, gml_rval
 {
     gml_execute_options watched = *options;
     gml_eager_options eager = {watch_node, &watched};
-    if (differentiates(module->main))
-        GML_TRY(differentiate(module, inputs, options, diags));
+    if (gml_differentiates(module->main))
+        GML_TRY(gml_spell_out(module, inputs, options, diags));
     GML_TRY(
         gml_eager_run(module->main, inputs, outputs, options->watch ? &eager : NULL, diags));
     gml_status status = GML_OK;

@@ -47,4 +47,11 @@ GML_MUST_CHECK gml_status gml_execute(gml_module *module, const gml_rvalue *inpu
                                       gml_rvalue *outputs, const gml_execute_options *options,
                                       gml_diags *diags);
 
+/* Does the graph take derivatives, so that gml_spell_out is needed before it is interpreted? */
+bool gml_differentiates(const gml_graph *graph);
+/* Binds the parameters' types to `inputs` and replaces every Gradient by the nodes that compute
+ * it. `options` may be NULL. */
+GML_MUST_CHECK gml_status gml_spell_out(gml_module *module, const gml_rvalue *inputs,
+                                        const gml_execute_options *options, gml_diags *diags);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "gemel/gemel.h"
 
+#include "api/model.h"
 #include "api/names.h"
 #include "api/session.h"
 
@@ -139,12 +140,12 @@ gml_status gml_model_wrap(const void *bytes, size_t len, const char *folder,
 
 size_t gml_model_n_inputs(const gml_model *model)
 {
-    return gml_model_module(model)->main->n_params;
+    return gml_model_count_inputs(model);
 }
 
 size_t gml_model_n_outputs(const gml_model *model)
 {
-    return gml_model_module(model)->main->n_results;
+    return gml_model_count_outputs(model);
 }
 
 const gml_port *gml_model_input(const gml_model *model, size_t index)
@@ -193,7 +194,7 @@ gml_status gml_model_find_output(const gml_model *model, const char *name, size_
 gml_status gml_session_create(gml_model *model, gml_session **out_session)
 {
     call c;
-    return end(&c, gml_session_open(model, out_session, begin(&c)));
+    return end(&c, gml_session_open(model, NULL, out_session, begin(&c)));
 }
 
 /* Gives input `index` a value, which is taken, also on failure. */

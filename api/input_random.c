@@ -129,9 +129,10 @@ gml_status gml_inputs_fill(gml_inputs *inputs, uint64_t seed, gml_diags *diags)
     s.known = gml_new_array(inputs->arena, bool, n + 1);
     for (size_t i = 0; i < n; i++)
         s.values[i] = 1;
-    for (uint32_t i = 0; i < graph->n_params; i++)
+    size_t n_inputs = gml_model_n_inputs(inputs->model);
+    for (uint32_t i = 0; i < n_inputs; i++)
         learn(&s, &graph->params[i]->type, &inputs->values[i]);
-    for (uint32_t i = 0; i < graph->n_params; i++)
+    for (uint32_t i = 0; i < n_inputs; i++)
         if (inputs->values[i].kind == GML_RVALUE_NONE && !inputs->files[i])
             GML_TRY(fill_one(inputs, i, &s, seed, diags));
     return GML_OK;

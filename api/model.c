@@ -24,6 +24,7 @@ struct gml_model {
     gml_open_options options; /* without dims: those are the source's */
     gml_port *inputs;         /* ports are in the source's arena */
     gml_port *outputs;
+    uint32_t n_inputs, n_outputs;
     const bool *decides_shapes; /* by input */
     pthread_mutex_t mutex;      /* of what follows */
     kept_program kept[GML_MODEL_PROGRAMS];
@@ -72,17 +73,30 @@ static gml_port make_port(gml_source *source, const char *name, const gml_type *
     return port;
 }
 
+/* States are the last parameters and results. */
+static void count_ports(gml_model *model)
+{
+    const gml_module *module = model->source.module;
+    model->n_inputs = module->main->n_params;
+    model->n_outputs = module->main->n_results;
+    for (size_t i = 0; i < module->states.count; i++) {
+        model->n_inputs -= module->states.items[i].param != GML_NO_INDEX;
+        model->n_outputs -= module->states.items[i].result != GML_NO_INDEX;
+    }
+}
+
 static void make_ports(gml_model *model)
 {
     gml_source *source = &model->source;
     const gml_graph *graph = source->module->main;
     const char **inputs = gml_input_names(source->module, &source->arena);
     const char **outputs = gml_output_names(source->module, &source->arena);
-    model->inputs = gml_new_array(&source->arena, gml_port, graph->n_params + 1);
-    model->outputs = gml_new_array(&source->arena, gml_port, graph->n_results + 1);
-    for (uint32_t i = 0; i < graph->n_params; i++)
+    count_ports(model);
+    model->inputs = gml_new_array(&source->arena, gml_port, model->n_inputs + 1);
+    model->outputs = gml_new_array(&source->arena, gml_port, model->n_outputs + 1);
+    for (uint32_t i = 0; i < model->n_inputs; i++)
         model->inputs[i] = make_port(source, inputs[i], &graph->params[i]->type);
-    for (uint32_t r = 0; r < graph->n_results; r++)
+    for (uint32_t r = 0; r < model->n_outputs; r++)
         model->outputs[r] = make_port(source, outputs[r], &graph->results[r]->type);
 }
 
@@ -124,7 +138,10 @@ gml_status gml_model_open(const char *path, const gml_open_options *options,
     gml_model *model = calloc(1, sizeof *model);
     if (!model)
         return no_memory(diags);
-    gml_onnx_options source = {.dims = options->dims, .n_dims = options->n_dims};
+    gml_onnx_options source = {.entry = options->entry,
+                               .training = options->training,
+                               .dims = options->dims,
+                               .n_dims = options->n_dims};
     gml_status status = gml_source_open(&model->source, path, &source, diags);
     if (status != GML_OK) {
         free(model);
@@ -140,8 +157,11 @@ gml_status gml_model_open_bytes(const void *bytes, size_t len, const char *folde
     gml_model *model = calloc(1, sizeof *model);
     if (!model)
         return no_memory(diags);
-    gml_onnx_options source = {
-        .folder = folder, .dims = options->dims, .n_dims = options->n_dims};
+    gml_onnx_options source = {.entry = options->entry,
+                               .training = options->training,
+                               .folder = folder,
+                               .dims = options->dims,
+                               .n_dims = options->n_dims};
     gml_status status = gml_source_wrap(&model->source, bytes, len, &source, diags);
     if (status != GML_OK) {
         free(model);
@@ -184,6 +204,16 @@ const gml_module *gml_model_module(const gml_model *model)
 const gml_source *gml_model_source(const gml_model *model)
 {
     return &model->source;
+}
+
+uint32_t gml_model_count_inputs(const gml_model *model)
+{
+    return model->n_inputs;
+}
+
+uint32_t gml_model_count_outputs(const gml_model *model)
+{
+    return model->n_outputs;
 }
 
 const gml_port *gml_model_inputs(const gml_model *model)
@@ -305,6 +335,19 @@ static gml_tensor *copy_tensor(gml_arena *arena, const gml_tensor *tensor)
     if (bytes)
         copy->data = gml_arena_copy(arena, tensor->data, bytes);
     return copy;
+}
+
+gml_status gml_model_spell_out(const gml_model *model, const gml_rvalue *inputs,
+                               gml_module **out_module, gml_diags *diags)
+{
+    gml_module *module = NULL;
+    GML_TRY(gml_source_import(&model->source, false, &module, diags));
+    gml_status status = gml_spell_out(module, inputs, NULL, diags);
+    if (status != GML_OK)
+        gml_module_destroy(module);
+    else
+        *out_module = module;
+    return status;
 }
 
 static gml_status compile(const gml_model *model, const gml_rvalue *inputs,

@@ -14,8 +14,15 @@ gml_device_kind gml_model_device(const gml_model *model);
 /* As asked for, or one a processor. */
 int gml_model_threads(const gml_model *model);
 
-/* Replaces the contents of `key` by the signature of these inputs. */
+/* Parameters and results of the graph that are no states: they come first. */
+uint32_t gml_model_count_inputs(const gml_model *model);
+uint32_t gml_model_count_outputs(const gml_model *model);
+
+/* Replaces the contents of `key` by the signature of these inputs, states among them. */
 void gml_model_signature(const gml_model *model, const gml_rvalue *inputs, gml_str *key);
+/* On ref: the graph to interpret for `inputs`, derivatives spelled out. The caller's. */
+GML_MUST_CHECK gml_status gml_model_spell_out(const gml_model *model, const gml_rvalue *inputs,
+                                              gml_module **out_module, gml_diags *diags);
 /* The program for `key`, the signature of `inputs`, compiled if need be. The caller gets a
  * reference. Any thread; one compiles at a time. */
 GML_MUST_CHECK gml_status gml_model_find_program(gml_model *model, const gml_rvalue *inputs,

@@ -178,13 +178,14 @@ void gml_forget_constant(const gml_program *program, const void *data, size_t si
     gml_module_forget(b->module, data, size);
 }
 
-gml_status gml_compile_file(const char *path, const gml_onnx_dim *dims, size_t n_dims,
+gml_status gml_compile_file(const char *path, const gml_onnx_options *load,
                             const gml_compile_options *options, gml_program **out_program,
                             gml_diags *diags)
 {
     gml_module *module = NULL;
-    gml_onnx_options load = {.skip_infer = true, .dims = dims, .n_dims = n_dims};
+    gml_onnx_options without_types = *load;
+    without_types.skip_infer = true;
     *out_program = NULL;
-    GML_TRY(gml_onnx_load(path, &load, &module, diags));
+    GML_TRY(gml_onnx_load(path, &without_types, &module, diags));
     return gml_compile(module, options, out_program, diags);
 }

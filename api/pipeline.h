@@ -33,9 +33,9 @@ void gml_bind_inputs(gml_module *module, const gml_tensor *const *tensors);
 /* Which parameters' elements decide shapes, by parameter number; in the module's arena. */
 const bool *gml_shape_inputs(gml_module *module);
 
-/* Loads an ONNX file without inference and compiles it. */
-GML_MUST_CHECK gml_status gml_compile_file(const char *path, const gml_onnx_dim *dims,
-                                           size_t n_dims, const gml_compile_options *options,
+/* Loads an ONNX file, of `load` the entry and the sizes, and compiles it. */
+GML_MUST_CHECK gml_status gml_compile_file(const char *path, const gml_onnx_options *load,
+                                           const gml_compile_options *options,
                                            gml_program **out_program, gml_diags *diags);
 /* Compiles for this process. Takes `module`, also on failure. */
 GML_MUST_CHECK gml_status gml_compile(gml_module *module, const gml_compile_options *options,

@@ -12,8 +12,13 @@ struct gml_session {
     gml_pool *pool;         /* NULL: one thread */
     gml_program *program;   /* of the last run; NULL before */
     gml_instance *instance; /* of `program` */
-    gml_str key;            /* the signature of `program` */
-    gml_str wanted;         /* that of the run at hand */
+    gml_module
+        *spelled;       /* on ref, in place of a program; NULL: the model's own graph will do */
+    gml_str key;        /* the signature of `program` or `spelled` */
+    gml_str wanted;     /* that of the run at hand */
+    gml_states *states; /* NULL: none */
+    gml_rvalue *params; /* what the graph takes in a run: the caller's inputs, the states */
+    gml_rvalue *results; /* what it gives: the caller's outputs, the states */
     gml_session_ports ports;
 };
 
@@ -22,16 +27,49 @@ static gml_status no_memory(gml_diags *diags)
     return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a session");
 }
 
-static bool allocate_ports(gml_session_ports *ports, const gml_graph *graph)
+static bool allocate_ports(gml_session *session, const gml_graph *graph)
 {
+    gml_session_ports *ports = &session->ports;
+    session->params = calloc((size_t)graph->n_params + 1, sizeof *session->params);
+    session->results = calloc((size_t)graph->n_results + 1, sizeof *session->results);
     ports->inputs = calloc((size_t)graph->n_params + 1, sizeof *ports->inputs);
     ports->outputs = calloc((size_t)graph->n_results + 1, sizeof *ports->outputs);
     ports->targets = calloc((size_t)graph->n_results + 1, sizeof *ports->targets);
     ports->is_bound = calloc((size_t)graph->n_results + 1, sizeof *ports->is_bound);
-    return ports->inputs && ports->outputs && ports->targets && ports->is_bound;
+    return session->params && session->results && ports->inputs && ports->outputs &&
+           ports->targets && ports->is_bound;
 }
 
-gml_status gml_session_open(gml_model *model, gml_session **out_session, gml_diags *diags)
+static gml_status open_states(gml_session *session, gml_states *states, gml_diags *diags)
+{
+    const gml_module *module = gml_model_module(session->model);
+    if (!states && module->states.count == 0)
+        return GML_OK;
+    if (!states)
+        return gml_states_create(module, &session->states, diags);
+    if (!gml_states_fit(states, module))
+        return gml_fail(diags, GML_E_USAGE, (gml_loc){.file = module->file},
+                        "does not have these states");
+    session->states = gml_states_retain(states);
+    return GML_OK;
+}
+
+static gml_status fill_session(gml_session *session, gml_states *states, gml_diags *diags)
+{
+    gml_model *model = session->model;
+    int n_threads = gml_model_device(model) == GML_DEVICE_CPU ? gml_model_threads(model) : 1;
+    if (!allocate_ports(session, gml_model_module(model)->main))
+        return no_memory(diags);
+    if (n_threads > 1)
+        session->pool = gml_pool_create(n_threads, NULL);
+    if (n_threads > 1 && !session->pool)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "cannot start %d threads",
+                        n_threads);
+    return open_states(session, states, diags);
+}
+
+gml_status gml_session_open(gml_model *model, gml_states *states, gml_session **out_session,
+                            gml_diags *diags)
 {
     gml_session *session = calloc(1, sizeof *session);
     if (!session)
@@ -39,20 +77,12 @@ gml_status gml_session_open(gml_model *model, gml_session **out_session, gml_dia
     session->model = gml_model_retain(model);
     gml_str_init(&session->key);
     gml_str_init(&session->wanted);
-    int n_threads = gml_model_device(model) == GML_DEVICE_CPU ? gml_model_threads(model) : 1;
-    if (n_threads > 1)
-        session->pool = gml_pool_create(n_threads, NULL);
-    if (!allocate_ports(&session->ports, gml_model_module(model)->main)) {
+    gml_status status = fill_session(session, states, diags);
+    if (status != GML_OK)
         gml_session_destroy(session);
-        return no_memory(diags);
-    }
-    if (n_threads > 1 && !session->pool) {
-        gml_session_destroy(session);
-        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "cannot start %d threads",
-                        n_threads);
-    }
-    *out_session = session;
-    return GML_OK;
+    else
+        *out_session = session;
+    return status;
 }
 
 static void drop_program(gml_session *session)
@@ -60,8 +90,10 @@ static void drop_program(gml_session *session)
     gml_instance_destroy(session->instance);
     if (session->program)
         gml_program_release(session->program);
+    gml_module_destroy(session->spelled);
     session->instance = NULL;
     session->program = NULL;
+    session->spelled = NULL;
 }
 
 void gml_session_destroy(gml_session *session)
@@ -77,12 +109,20 @@ void gml_session_destroy(gml_session *session)
     free(session->ports.outputs);
     free(session->ports.targets);
     free(session->ports.is_bound);
+    free(session->params);
+    free(session->results);
     drop_program(session);
+    gml_states_release(session->states);
     gml_pool_destroy(session->pool);
     gml_str_reset(&session->key);
     gml_str_reset(&session->wanted);
     gml_model_release(session->model);
     free(session);
+}
+
+gml_states *gml_session_states(const gml_session *session)
+{
+    return session->states;
 }
 
 gml_session_ports *gml_session_get_ports(gml_session *session)
@@ -113,10 +153,40 @@ static gml_status own(gml_rvalue *value)
     return GML_OK;
 }
 
+/* Takes what was signed into `wanted` as what the session is ready for. */
+static void keep_key(gml_session *session)
+{
+    gml_str swapped = session->key;
+    session->key = session->wanted;
+    session->wanted = swapped;
+}
+
+static bool is_ready(gml_session *session, const gml_rvalue *inputs)
+{
+    gml_str *wanted = &session->wanted;
+    gml_model_signature(session->model, inputs, wanted);
+    return (session->program || session->spelled) && session->key.len == wanted->len &&
+           memcmp(session->key.text, wanted->text, wanted->len) == 0;
+}
+
+static gml_status spell_out(gml_session *session, const gml_rvalue *inputs, gml_diags *diags)
+{
+    if (!gml_differentiates(gml_model_module(session->model)->main) ||
+        is_ready(session, inputs))
+        return GML_OK;
+    drop_program(session);
+    GML_TRY(gml_model_spell_out(session->model, inputs, &session->spelled, diags));
+    keep_key(session);
+    return GML_OK;
+}
+
 static gml_status interpret(gml_session *session, const gml_rvalue *inputs, gml_rvalue *outputs,
                             gml_diags *diags)
 {
-    const gml_graph *graph = gml_model_module(session->model)->main;
+    GML_TRY(spell_out(session, inputs, diags));
+    const gml_module *module =
+        session->spelled ? session->spelled : gml_model_module(session->model);
+    const gml_graph *graph = module->main;
     for (uint32_t r = 0; r < graph->n_results; r++)
         gml_rvalue_reset(&outputs[r]);
     GML_TRY(gml_eager_run(graph, inputs, outputs, NULL, diags));
@@ -131,34 +201,105 @@ static gml_status interpret(gml_session *session, const gml_rvalue *inputs, gml_
 
 static gml_status prepare(gml_session *session, const gml_rvalue *inputs, gml_diags *diags)
 {
-    gml_str *wanted = &session->wanted;
-    gml_model_signature(session->model, inputs, wanted);
-    if (session->program && session->key.len == wanted->len &&
-        memcmp(session->key.text, wanted->text, wanted->len) == 0)
+    if (is_ready(session, inputs))
         return GML_OK;
     drop_program(session);
-    GML_TRY(gml_model_find_program(session->model, inputs, wanted, &session->program, diags));
+    GML_TRY(gml_model_find_program(session->model, inputs, &session->wanted, &session->program,
+                                   diags));
     gml_status status =
         gml_instance_create(session->program, session->pool, &session->instance, diags);
-    if (status != GML_OK) {
+    if (status != GML_OK)
         drop_program(session);
-        return status;
+    else
+        keep_key(session);
+    return status;
+}
+
+/* ---- states -------------------------------------------------------------------------------
+ */
+
+static gml_rvalue view_of(const gml_states *states, size_t index)
+{
+    return (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = gml_states_tensor(states, index)};
+}
+
+/* On entry the places of results are the states' memory; what was computed elsewhere is put
+ * there. All results exist by now, so that one may be another's old value. */
+static gml_status store_states(gml_session *session, gml_diags *diags)
+{
+    const gml_module *module = gml_model_module(session->model);
+    for (size_t i = 0; i < module->states.count; i++) {
+        const gml_state *state = &module->states.items[i];
+        if (state->result == GML_NO_INDEX)
+            continue;
+        gml_rvalue *value = &session->results[state->result];
+        gml_tensor place = gml_states_tensor(session->states, i);
+        size_t bytes = 0;
+        if (value->tensor.data == place.data)
+            continue;
+        if (value->kind != GML_RVALUE_TENSOR || value->tensor.dtype != place.dtype ||
+            value->tensor.rank != place.rank ||
+            (place.rank != 0 && memcmp(value->tensor.dims, place.dims,
+                                       (size_t)place.rank * sizeof *place.dims) != 0))
+            return gml_fail(diags, GML_E_SHAPE,
+                            (gml_loc){.file = module->file, .node = state->name, .op = "state"},
+                            "is %s and would become %s", gml_tensor_text(&place, diags->arena),
+                            gml_tensor_text(&value->tensor, diags->arena));
+        if (gml_tensor_bytes(&place, &bytes) && bytes != 0)
+            memcpy(place.data, value->tensor.data, bytes);
     }
-    gml_str swapped = session->key;
-    session->key = *wanted;
-    *wanted = swapped;
     return GML_OK;
+}
+
+static void set_states(gml_session *session)
+{
+    const gml_module *module = gml_model_module(session->model);
+    for (size_t i = 0; i < module->states.count; i++) {
+        const gml_state *state = &module->states.items[i];
+        if (state->param != GML_NO_INDEX)
+            session->params[state->param] = view_of(session->states, i);
+        if (state->result != GML_NO_INDEX)
+            session->results[state->result] = view_of(session->states, i);
+    }
+}
+
+static void drop_states(gml_session *session)
+{
+    const gml_module *module = gml_model_module(session->model);
+    for (size_t i = 0; i < module->states.count; i++)
+        if (module->states.items[i].result != GML_NO_INDEX)
+            gml_rvalue_reset(&session->results[module->states.items[i].result]);
+}
+
+/* ---- running ------------------------------------------------------------------------------
+ */
+
+static gml_status run(gml_session *session, gml_diags *diags)
+{
+    const gml_graph *graph = gml_model_module(session->model)->main;
+    if (gml_model_device(session->model) == GML_DEVICE_REF)
+        return interpret(session, session->params, session->results, diags);
+    GML_TRY(prepare(session, session->params, diags));
+    return gml_instance_run(session->instance, session->params, graph->n_params,
+                            session->results, graph->n_results, diags);
 }
 
 gml_status gml_session_execute(gml_session *session, const gml_rvalue *inputs,
                                gml_rvalue *outputs, gml_diags *diags)
 {
-    const gml_graph *graph = gml_model_module(session->model)->main;
-    for (uint32_t i = 0; i < graph->n_params; i++)
+    uint32_t n_inputs = gml_model_count_inputs(session->model);
+    uint32_t n_outputs = gml_model_count_outputs(session->model);
+    for (uint32_t i = 0; i < n_inputs; i++)
         GML_TRY(gml_model_check_input(session->model, i, &inputs[i], diags));
-    if (gml_model_device(session->model) == GML_DEVICE_REF)
-        return interpret(session, inputs, outputs, diags);
-    GML_TRY(prepare(session, inputs, diags));
-    return gml_instance_run(session->instance, inputs, graph->n_params, outputs,
-                            graph->n_results, diags);
+    memcpy(session->params, inputs, n_inputs * sizeof *inputs);
+    memcpy(session->results, outputs, n_outputs * sizeof *outputs);
+    if (session->states)
+        set_states(session);
+    gml_status status = run(session, diags);
+    memcpy(outputs, session->results, n_outputs * sizeof *outputs);
+    if (status == GML_OK && session->states)
+        status = store_states(session, diags);
+    if (session->states)
+        drop_states(session);
+    return status;
 }

@@ -12,10 +12,13 @@
 
 #include "api/execute.h"
 #include "api/source.h"
+#include "api/states.h"
 #include "gemel/gemel.h"
 #include "runtime/program.h"
 
 typedef struct gml_open_options {
+    gml_onnx_entry entry; /* RUN is as FIXED where the model has no training part */
+    size_t training;      /* of a STEP or INITIALISE */
     gml_device_kind device;
     int n_threads; /* 0: one a processor */
     bool fast_compile;
@@ -33,7 +36,7 @@ GML_MUST_CHECK gml_status gml_model_open_bytes(const void *bytes, size_t len,
                                                gml_model **out_model, gml_diags *diags);
 const gml_module *gml_model_module(const gml_model *model);
 const gml_source *gml_model_source(const gml_model *model);
-/* The graph's interface, in its order. */
+/* The graph's interface, in its order; states are not among them. */
 const gml_port *gml_model_inputs(const gml_model *model);
 const gml_port *gml_model_outputs(const gml_model *model);
 
@@ -42,11 +45,16 @@ const gml_port *gml_model_outputs(const gml_model *model);
 GML_MUST_CHECK gml_status gml_model_check_input(const gml_model *model, size_t index,
                                                 const gml_rvalue *value, gml_diags *diags);
 
-GML_MUST_CHECK gml_status gml_session_open(gml_model *model, gml_session **out_session,
-                                           gml_diags *diags);
+/* With `states`, which must fit the model, it works on them; else on its own, at their initial
+ * values. NULL for a model without. */
+GML_MUST_CHECK gml_status gml_session_open(gml_model *model, gml_states *states,
+                                           gml_session **out_session, gml_diags *diags);
+/* NULL: the model has none. */
+gml_states *gml_session_states(const gml_session *session);
 /* Runs on borrowed inputs, one for each of the graph's, all of them checked. `outputs` have
  * been initialised: what comes in as a tensor of the right type and shape is written in place,
- * all others are set to values that are valid until the session's next run. */
+ * all others are set to values that are valid until the session's next run. States change in
+ * place: after a failure while running, those of a step are lost. */
 GML_MUST_CHECK gml_status gml_session_execute(gml_session *session, const gml_rvalue *inputs,
                                               gml_rvalue *outputs, gml_diags *diags);
 

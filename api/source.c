@@ -104,7 +104,9 @@ gml_status gml_source_import(const gml_source *source, bool infer, gml_module **
                         "is compiled: its graph is gone");
     if (is_text(source))
         return import_text(source, out_module, diags);
-    gml_onnx_options options = {.skip_infer = !infer,
+    gml_onnx_options options = {.entry = source->entry,
+                                .training = source->training,
+                                .skip_infer = !infer,
                                 .file = source->path,
                                 .folder = source->folder,
                                 .dims = source->dims,
@@ -187,6 +189,10 @@ static gml_status import_declared(gml_source *source, const gml_onnx_options *op
                                   gml_diags *diags)
 {
     size_t n = options ? options->n_dims : 0;
+    if (options) {
+        source->entry = options->entry;
+        source->training = options->training;
+    }
     GML_TRY(declare(source, diags));
     if (!n)
         return GML_OK;

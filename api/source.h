@@ -22,16 +22,18 @@ typedef struct gml_source {
     size_t len;
     const char *path;   /* for messages; NULL: bytes in memory */
     const char *folder; /* of external data, or NULL */
+    gml_onnx_entry entry;
+    size_t training;
     gml_onnx_dim *dims;
     size_t n_dims;
     gml_module *module;
     gml_artifact artifact; /* its program is NULL unless the file is a compiled model */
 } gml_source;
 
-/* Of `options` (may be NULL) the sizes of dimensions count, and for bytes in memory the folder
- * of external data. Reports every fault of the model that needs no shapes, and sizes for
- * dimensions that no input or output has. After a failure there is nothing to close. `source`
- * must not move afterwards. */
+/* Of `options` (may be NULL) the entry and the sizes of dimensions count, and for bytes in
+ * memory the folder of external data. Reports every fault of the model that needs no shapes,
+ * and sizes for dimensions that no input or output has. After a failure there is nothing to
+ * close. `source` must not move afterwards. */
 GML_MUST_CHECK gml_status gml_source_open(gml_source *source, const char *path,
                                           const gml_onnx_options *options, gml_diags *diags);
 /* The same for bytes in memory, which are borrowed. */

@@ -1,9 +1,6 @@
-/* api/weights_file.h - an artifact's constants as a file beside it, in the safetensors format:
- * the length of a header (8 bytes, little-endian), the header, then the elements without gaps.
- *
- * The header is JSON: dtype, shape and data_offsets by name, and under "__metadata__" a
- * checksum of all elements. What safetensors has no type for, and what was packed for the
- * kernels, is U8. It is padded with spaces, so that elements begin at a page.
+/* api/weights_file.h - an artifact's constants as a file beside it, in the safetensors format
+ * (api/safetensors.h), with a checksum of all elements in its metadata. What was packed for the
+ * kernels is U8.
  */
 #ifndef GML_API_WEIGHTS_FILE_H
 #define GML_API_WEIGHTS_FILE_H

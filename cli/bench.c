@@ -12,7 +12,7 @@
 
 typedef struct bench_args {
     gml_bench_options options;
-    bool kernels, json, explain;
+    bool kernels, json, explain, step;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -27,6 +27,7 @@ static const gml_cli_option options[] = {
     {"warmup", "N", "runs before measuring (2)"},
     {"dim", "NAME=N", "value of a symbolic size; 1 otherwise"},
     {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
+    {"step", NULL, "the training step, not the graph; from the initial state"},
     {"explain", NULL, "why nodes were not fused"},
     {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"dump", "STAGE", "print loops, llvm or asm instead of measuring"},
@@ -80,6 +81,8 @@ static bool handle(void *context, const char *name, const char *value)
         return a->kernels = true;
     if (strcmp(name, "explain") == 0)
         return a->explain = true;
+    if (strcmp(name, "step") == 0)
+        return a->step = true;
     if (strcmp(name, "json") == 0)
         return a->json = true;
     if (strcmp(name, "dump") == 0) {
@@ -197,7 +200,7 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     GML_TRY(gml_file_map(path, &file, diags));
     bool compiled = gml_artifact_is(file.data, file.size);
     gml_status status = GML_OK;
-    if (compiled && (a->dump || a->explain || a->n_off || a->dims.count))
+    if (compiled && (a->dump || a->explain || a->n_off || a->dims.count || a->step))
         status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
                           "is compiled already: nothing of that can be chosen any more");
     else if (compiled)
@@ -211,7 +214,10 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     compile.passes.off = a->off;
     if (a->explain)
         compile.passes.explain = text;
-    return gml_compile_file(path, a->dims.items, a->dims.count, &compile, out_program, diags);
+    gml_onnx_options load = {.entry = a->step ? GML_ONNX_STEP : GML_ONNX_FIXED,
+                             .dims = a->dims.items,
+                             .n_dims = a->dims.count};
+    return gml_compile_file(path, &load, &compile, out_program, diags);
 }
 
 int gml_verb_bench(int argc, char **argv)

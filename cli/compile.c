@@ -125,8 +125,8 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     compile_options.passes.off = a->off;
     if (a->explain)
         compile_options.passes.explain = text;
-    gml_status status =
-        gml_compile_file(path, a->dims.items, a->dims.count, &compile_options, &program, diags);
+    gml_onnx_options load = {.dims = a->dims.items, .n_dims = a->dims.count};
+    gml_status status = gml_compile_file(path, &load, &compile_options, &program, diags);
     gml_link_options link = {
         .output = a->output, .runtime = a->runtime, .weights_beside = a->beside};
     if (status == GML_OK && !a->triple)

@@ -13,6 +13,7 @@ static const gml_verb verbs[] = {
     {"info", "say what a model is: interface, operators, size", gml_verb_info},
     {"kernels", "list the operators, test their kernels", gml_verb_kernels},
     {"run", "run a model once on files or random inputs", gml_verb_run},
+    {"train", "run training steps of a model", gml_verb_train},
 };
 
 static void print_help(FILE *out)

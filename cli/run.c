@@ -123,7 +123,7 @@ static gml_status execute(request *r, gml_model *model, const gml_inputs *inputs
     size_t n = gml_model_n_outputs(model);
     gml_rvalue *outputs = gml_new_array(&r->arena, gml_rvalue, n + 1);
     gml_session *session = NULL;
-    GML_TRY(gml_session_open(model, &session, &r->diags));
+    GML_TRY(gml_session_open(model, NULL, &session, &r->diags));
     gml_status status = gml_session_execute(session, inputs->values, outputs, &r->diags);
     if (status == GML_OK)
         status = report(r, gml_model_outputs(model), outputs, n, folder);

@@ -7,7 +7,7 @@
 _gemel_verbs() {
     local found
     found=$("$1" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\)  *.*/\1/p')
-    echo "${found:-bench check compare compile export info kernels run}"
+    echo "${found:-bench check compare compile export info kernels run train}"
 }
 
 _gemel_options() {

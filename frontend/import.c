@@ -176,7 +176,7 @@ static gml_status import_model(gml_importer *importer, const void *bytes, size_t
     gml_scope scope;
     gml_scope_init(&scope, importer, module->main, NULL);
     scope.opsets = importer->opsets;
-    gml_import_graph(&scope, model->graph);
+    gml_import_training(&scope);
     report_unknown(importer);
     return GML_OK;
 }

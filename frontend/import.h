@@ -21,9 +21,21 @@ typedef struct gml_onnx_dim {
     int64_t value;
 } gml_onnx_dim;
 
+/* Which part of the model becomes the main graph. States are the initialisers that some binding
+ * of the training information names; they are parameters behind the graph's own, in the order
+ * of the file, and results behind its own (module->states). */
+typedef enum gml_onnx_entry {
+    GML_ONNX_FIXED,      /* the model's graph; states are constants like other initialisers */
+    GML_ONNX_RUN,        /* the model's graph */
+    GML_ONNX_STEP,       /* the same, continued by a training algorithm */
+    GML_ONNX_INITIALISE, /* a training's initialisation; states are results only */
+} gml_onnx_entry;
+
 /* All zero is the default. */
 typedef struct gml_onnx_options {
-    bool skip_infer;       /* leave types unknown but for what the file declares */
+    gml_onnx_entry entry;
+    size_t training; /* STEP, INITIALISE: which training information; mostly there is one */
+    bool skip_infer; /* leave types unknown but for what the file declares */
     bool allow_hard_links; /* external data may have several names */
     const char *file;      /* gml_onnx_parse: the name for messages */
     const char *folder;    /* gml_onnx_parse: of external data; NULL: there can be none */
@@ -35,6 +47,7 @@ typedef struct gml_onnx_options {
 GML_MUST_CHECK gml_status gml_onnx_load(const char *path, const gml_onnx_options *options,
                                         gml_module **out_module, gml_diags *diags);
 /* `bytes` must outlive the module. */
+/* GML_E_USAGE when the model has no such training information. */
 GML_MUST_CHECK gml_status gml_onnx_parse(const void *bytes, size_t len,
                                          const gml_onnx_options *options,
                                          gml_module **out_module, gml_diags *diags);

@@ -113,7 +113,6 @@ static void import_initialisers(gml_scope *scope, const Onnx__GraphProto *proto)
 static void import_inputs(gml_scope *scope, const Onnx__GraphProto *proto)
 {
     gml_importer *importer = scope->importer;
-    uint32_t first_id = importer->module->n_values;
     for (size_t i = 0; i < proto->n_input; i++) {
         const Onnx__ValueInfoProto *item = proto->input[i];
         gml_loc loc = named_loc(scope, item->name, "input");
@@ -122,7 +121,7 @@ static void import_inputs(gml_scope *scope, const Onnx__GraphProto *proto)
             continue;
         }
         const gml_value *existing = gml_map_find(&scope->names, item->name);
-        if (existing != NULL && existing->id < first_id)
+        if (existing != NULL && existing->def != NULL)
             continue; /* an initialiser */
         gml_type type;
         if (gml_import_type(importer, item->type, loc, &type) != GML_OK)
@@ -134,30 +133,28 @@ static void import_inputs(gml_scope *scope, const Onnx__GraphProto *proto)
     }
 }
 
-static void import_outputs(gml_scope *scope, const Onnx__GraphProto *proto)
+gml_value *gml_import_output(gml_scope *scope, const Onnx__GraphProto *proto, size_t i)
 {
     gml_importer *importer = scope->importer;
-    for (size_t i = 0; i < proto->n_output; i++) {
-        const Onnx__ValueInfoProto *item = proto->output[i];
-        gml_loc loc = named_loc(scope, item->name, "output");
-        gml_value *value = gml_scope_find(scope, gml_text_or_empty(item->name));
-        if (value == NULL || value == &importer->absent) {
-            (void)gml_import_fail(importer, GML_E_INVALID, loc,
-                                  "output %zu is not the result of any node", i);
-            continue;
-        }
-        gml_type declared;
-        if (gml_import_type(importer, item->type, loc, &declared) != GML_OK)
-            continue;
-        bool contradicts = declared.kind == GML_TYPE_TENSOR &&
-                           value->type.kind == GML_TYPE_TENSOR &&
-                           declared.dtype != value->type.dtype;
-        if (contradicts)
-            (void)gml_import_fail(
-                importer, GML_E_TYPE, loc, "an output is declared as %s and computed as %s",
-                gml_dtype_name(declared.dtype), gml_dtype_name(value->type.dtype));
-        gml_graph_add_result(scope->graph, value, item->name);
+    const Onnx__ValueInfoProto *item = proto->output[i];
+    gml_loc loc = named_loc(scope, item->name, "output");
+    gml_value *value = gml_scope_find(scope, gml_text_or_empty(item->name));
+    if (value == NULL || value == &importer->absent) {
+        (void)gml_import_fail(importer, GML_E_INVALID, loc,
+                              "output %zu is not the result of any node", i);
+        return NULL;
     }
+    gml_type declared;
+    if (gml_import_type(importer, item->type, loc, &declared) != GML_OK)
+        return NULL;
+    bool contradicts = declared.kind == GML_TYPE_TENSOR &&
+                       value->type.kind == GML_TYPE_TENSOR &&
+                       declared.dtype != value->type.dtype;
+    if (contradicts)
+        (void)gml_import_fail(
+            importer, GML_E_TYPE, loc, "an output is declared as %s and computed as %s",
+            gml_dtype_name(declared.dtype), gml_dtype_name(value->type.dtype));
+    return value;
 }
 
 static void import_hints(gml_scope *scope, Onnx__ValueInfoProto *const *items, size_t n_items)
@@ -165,6 +162,25 @@ static void import_hints(gml_scope *scope, Onnx__ValueInfoProto *const *items, s
     for (size_t i = 0; i < n_items; i++) {
         if (items[i]->name != NULL && items[i]->type != NULL)
             gml_map_set(&scope->hints, items[i]->name, items[i]->type);
+    }
+}
+
+void gml_import_declarations(gml_scope *scope, const Onnx__GraphProto *proto)
+{
+    import_hints(scope, proto->value_info, proto->n_value_info);
+    import_hints(scope, proto->output, proto->n_output);
+    import_initialisers(scope, proto);
+    import_inputs(scope, proto);
+}
+
+void gml_import_nodes(gml_scope *scope, const Onnx__GraphProto *proto)
+{
+    scope->nodes = (const Onnx__NodeProto *const *)proto->node;
+    scope->n_nodes = proto->n_node;
+    for (size_t i = 0; i < proto->n_node; i++) {
+        if (!has_budget(scope->importer, gml_node_loc(scope, proto->node[i])))
+            break;
+        gml_import_node(scope, proto->node[i]);
     }
 }
 
@@ -178,19 +194,13 @@ void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto)
         return;
     }
     importer->nesting++;
-    scope->nodes = (const Onnx__NodeProto *const *)proto->node;
-    scope->n_nodes = proto->n_node;
-    import_hints(scope, proto->value_info, proto->n_value_info);
-    import_hints(scope, proto->output, proto->n_output);
-    import_initialisers(scope, proto);
-    import_inputs(scope, proto);
-    for (size_t i = 0; i < proto->n_node; i++) {
-        if (!has_budget(importer, gml_node_loc(scope, proto->node[i])))
-            break;
-        gml_import_node(scope, proto->node[i]);
+    gml_import_declarations(scope, proto);
+    gml_import_nodes(scope, proto);
+    for (size_t i = 0; i < proto->n_output && !gml_import_is_hopeless(importer); i++) {
+        gml_value *value = gml_import_output(scope, proto, i);
+        if (value != NULL)
+            gml_graph_add_result(scope->graph, value, proto->output[i]->name);
     }
-    if (!gml_import_is_hopeless(importer))
-        import_outputs(scope, proto);
     importer->nesting--;
 }
 

@@ -143,10 +143,20 @@ void gml_scope_define(gml_scope *scope, const char *name, gml_value *value, gml_
 gml_value *gml_scope_placeholder(gml_scope *scope);
 /* Fills `scope->graph` from `proto`. */
 void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto);
+/* Its parts, for a graph that is made of several: type hints, initialisers, inputs; then nodes;
+ * then output `i`, NULL after a fault. */
+void gml_import_declarations(gml_scope *scope, const Onnx__GraphProto *proto);
+void gml_import_nodes(gml_scope *scope, const Onnx__GraphProto *proto);
+gml_value *gml_import_output(gml_scope *scope, const Onnx__GraphProto *proto, size_t i);
 /* The function that `proto` calls, or NULL. */
 const Onnx__FunctionProto *gml_find_function(const gml_scope *scope,
                                              const Onnx__NodeProto *proto);
 void gml_import_call(gml_scope *caller, const Onnx__NodeProto *proto,
                      const Onnx__FunctionProto *function, gml_loc loc);
+
+/* ---- import_training.c ---- */
+
+/* The main graph as options->entry wants it. */
+void gml_import_training(gml_scope *scope);
 
 #endif

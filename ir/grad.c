@@ -14,6 +14,11 @@ gml_status gml_grad_view(gml_grad *g)
     return g->b.status;
 }
 
+gml_status gml_grad_none(gml_grad *g)
+{
+    return g->b.status;
+}
+
 gml_value *gml_grad_sum_to(gml_build *b, gml_value *gradient, const gml_type *type)
 {
     const gml_type *from = &gradient->type;
@@ -40,13 +45,29 @@ gml_value *gml_grad_swap_last(gml_build *b, gml_value *x)
     return gml_build_transpose(b, x, perm, (size_t)rank);
 }
 
+/* The shape of `like`: as numbers where they are known, else read from the tensor itself, whose
+ * sizes may be known inside one region only. */
+static gml_value *shape_of(gml_build *b, const gml_value *like)
+{
+    if (gml_type_is_static(&like->type))
+        return gml_build_dims(b, like->type.dims, (size_t)like->type.rank);
+    return gml_build_unary(b, &gml_op_shape, (gml_value *)(uintptr_t)like);
+}
+
 gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like)
 {
-    return gml_build_reshape(b, x, like->type.dims, (size_t)like->type.rank);
+    gml_attr allow_zero = gml_attr_int("allowzero", 1);
+    gml_value *operands[2] = {x, shape_of(b, like)};
+    return gml_build_op(b, &gml_op_reshape, operands, 2, &allow_zero, 1);
 }
 
 gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like)
 {
-    gml_value *operands[2] = {x, gml_build_dims(b, like->type.dims, (size_t)like->type.rank)};
-    return gml_build_op(b, &gml_op_expand, operands, 2, NULL, 0);
+    return gml_build_binary(b, &gml_op_expand, x, shape_of(b, like));
+}
+
+gml_value *gml_grad_zeros_like(gml_build *b, const gml_value *like)
+{
+    gml_value *zero = gml_build_scalar(b, like->type.dtype, 0);
+    return like->type.rank == 0 ? zero : gml_grad_expand_like(b, zero, like);
 }

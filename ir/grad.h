@@ -23,6 +23,8 @@
 
 #include "ir/op.h"
 
+typedef struct gml_reverse gml_reverse;
+
 struct gml_grad {
     gml_build b; /* new nodes go after the node and everything that it uses */
     gml_node *node;
@@ -31,6 +33,10 @@ struct gml_grad {
     const bool *wanted;        /* by operand: somebody asks for its gradient */
     gml_value **operands; /* to be filled; NULL is zero. May be of the shape that the operand
                              broadcasts to: the caller sums it up */
+    const gml_reverse *reverse; /* that the node is walked in (ir/grad_graph.h) */
+    gml_value *const *captured; /* values from around a node's regions, set by its `grad` … */
+    gml_value *const *captured_gradients; /* … and their gradients */
+    uint32_t n_captured;
 };
 
 /* The gradient of an elementwise node. Fails when its formula has an operator without
@@ -39,6 +45,14 @@ gml_status gml_grad_scalar(gml_grad *g);
 
 /* Serves as `grad` of whatever reshapes operand 0. */
 gml_status gml_grad_view(gml_grad *g);
+
+/* Serves as `grad` of what depends on its operands by steps, or by their shapes alone. */
+gml_status gml_grad_none(gml_grad *g);
+
+/* Serves as `grad` of what runs a region again and again (ir/grad_loop.c). */
+gml_status gml_grad_loop(gml_grad *g);
+/* Serves as `grad` of what runs one region of two. */
+gml_status gml_grad_branches(gml_grad *g);
 
 /* The node has a gradient, of its own or as elementwise. */
 bool gml_op_has_grad(const gml_op_info *op);
@@ -51,5 +65,7 @@ gml_value *gml_grad_swap_last(gml_build *b, gml_value *x);
 gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like);
 /* `x` broadcast to `like`'s shape. */
 gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like);
+/* Zeros of `like`'s type. */
+gml_value *gml_grad_zeros_like(gml_build *b, const gml_value *like);
 
 #endif

@@ -28,11 +28,23 @@ typedef struct gml_resource {
     void *context;
 } gml_resource;
 
+#define GML_NO_INDEX UINT32_MAX
+
+/* What a model keeps from run to run: a trained weight, a running average, a counter. */
+typedef struct gml_state {
+    const char *name;
+    uint32_t param;     /* of the main graph: its value; GML_NO_INDEX: the graph does not ask */
+    uint32_t result;    /* of the main graph: what it becomes; GML_NO_INDEX: it stays */
+    gml_tensor initial; /* what it is at first; elements as those of constants */
+    bool is_trained;    /* a Gradient is taken by it */
+} gml_state;
+
 /* Everything that belongs together: the main graph, the sizes it speaks of, its memory. */
 struct gml_module {
     gml_arena arena;
     gml_dim_pool dims;
     gml_graph *main;
+    gml_vec(gml_state) states; /* none unless asked for: frontend/import.h */
     const char *file;     /* where it was read from, or NULL */
     const char *producer; /* of the ONNX file, or NULL */
     int64_t opset;        /* of ai.onnx in the file it was read from; 0 when built here */

@@ -208,6 +208,12 @@ void gml_kernel_place(gml_kernel *kernel);
  * once. */
 void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_bytes);
 
+/* For each output the inputs, of the first 64 as bits, that it may be computed over: they have
+ * its type and shape, and an element of them is read nowhere but where that very element of the
+ * output is stored, or in stores before it of the same loop. `out_over` has room for every
+ * output. */
+void gml_kernel_over(const gml_kernel *kernel, uint64_t *out_over);
+
 void gml_kernel_print(const gml_kernel *kernel, gml_str *out);
 void gml_expr_print(const gml_kernel *kernel, const gml_expr *expr, gml_str *out);
 

@@ -72,6 +72,14 @@ typedef struct gml_expand {
 
 typedef struct gml_grad gml_grad;
 
+/* How a node runs its region again and again. Parameter and operand of one number belong
+ * together: from `first` on `count` values that are carried from one iteration to the next,
+ * then what is read slice by slice. Result 0 is the body's `first_result`: first the carried
+ * ones, then what is stacked. */
+typedef struct gml_carries {
+    uint32_t count, first, first_result;
+} gml_carries;
+
 struct gml_op_info {
     const char *name;       /* ONNX spelling, and the spelling in textual IR */
     const char *domain;     /* NULL: ai.onnx; "ai.onnx.ml", …, "gemel" for our own */
@@ -90,7 +98,8 @@ struct gml_op_info {
     gml_status (*expand)(gml_expand *cx);
     gml_status (*grad)(gml_grad *g); /* NULL: as elementwise, or as what it expands into,
                                                or it has none (ir/grad.h) */
-    const char *host;                /* name of the row in runtime/host.def */
+    gml_carries (*carries)(const gml_node *node); /* NULL: no region, or each runs once */
+    const char *host;                             /* name of the row in runtime/host.def */
 };
 
 /* The operator called `name` in `domain` ("" and NULL are ai.onnx), or NULL. */

@@ -19,6 +19,6 @@ typedef void (*gml_phase_fn)(void *const *mems, const int64_t *dims, int64_t beg
                              void *scratch);
 
 /* Raised whenever the layout above or of a serialised program changes; artifacts carry it. */
-#define GML_ABI_VERSION 3
+#define GML_ABI_VERSION 4
 
 #endif

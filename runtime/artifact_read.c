@@ -74,8 +74,19 @@ static void read_slot(gml_reader *r, gml_slot *slot)
 
 /* ---- Steps ------------------------------------------------------------------------------ */
 
+static void read_over(gml_reader *r, gml_step *step)
+{
+    if (gml_read_u32(r) == 0 || r->status != GML_OK)
+        return;
+    uint64_t *over = gml_new_array(r->arena, uint64_t, step->n_outputs + 1);
+    for (uint32_t i = 0; i < step->n_outputs; i++)
+        over[i] = (uint64_t)gml_read_i64(r);
+    step->over = over;
+}
+
 static void read_kernel(gml_reader *r, gml_step *step)
 {
+    read_over(r, step);
     step->n_phases = gml_read_count(r, 12);
     gml_phase *phases = gml_new_array(r->arena, gml_phase, step->n_phases);
     for (uint32_t i = 0; i < step->n_phases && r->status == GML_OK; i++) {
@@ -191,6 +202,32 @@ static void read_check(gml_reader *r, gml_check *check)
     check->step = gml_read_u32(r);
 }
 
+static void read_state(gml_reader *r, const gml_program *program, gml_program_state *state)
+{
+    state->name = gml_read_name(r);
+    state->input = gml_read_u32(r);
+    state->output = gml_read_u32(r);
+    bool has_initial = gml_read_u32(r) != 0;
+    bool is_input = state->input != GML_NO_SLOT;
+    uint32_t number = GML_NO_SLOT;
+    if (is_input && state->input < program->n_inputs)
+        number = program->inputs[state->input];
+    else if (!is_input && state->output < program->n_outputs)
+        number = program->outputs[state->output];
+    if (number >= program->slots.count)
+        gml_reader_refuse(r, "a state");
+    if (r->status != GML_OK || !has_initial)
+        return;
+    const gml_slot *slot = &program->slots.items[number];
+    gml_tensor tensor = {.dtype = slot->dtype, .rank = slot->rank};
+    if (slot->rank < 0 || slot->dtype == GML_NONE || slot->dtype == GML_STRING)
+        gml_reader_refuse(r, "the type of a state");
+    for (int i = 0; i < slot->rank; i++)
+        tensor.dims[i] = slot->dims[i];
+    gml_read_elements(r, &tensor);
+    state->initial = tensor.data;
+}
+
 static void fill_program(gml_reader *r, gml_program *program, int depth)
 {
     read_dims(r, &program->dims);
@@ -206,6 +243,12 @@ static void fill_program(gml_reader *r, gml_program *program, int depth)
     for (uint32_t i = 0; i < n_steps && r->status == GML_OK; i++) {
         gml_push(r->arena, &program->steps, (gml_step){0});
         read_step(r, &program->steps.items[i], depth);
+    }
+    uint32_t n_states = gml_read_count(r, 16);
+    for (uint32_t i = 0; i < n_states && r->status == GML_OK; i++) {
+        gml_program_state state = {0};
+        read_state(r, program, &state);
+        gml_push(r->arena, &program->states, state);
     }
     uint32_t n_checks = gml_read_count(r, 32);
     for (uint32_t i = 0; i < n_checks && r->status == GML_OK; i++) {

@@ -206,6 +206,9 @@ static gml_status put_slot(writer *w, const gml_program *program, uint32_t numbe
 
 static gml_status put_kernel(writer *w, const gml_step *step)
 {
+    put_u32(w, step->over != NULL);
+    for (uint32_t i = 0; step->over != NULL && i < step->n_outputs; i++)
+        put_number(w, step->over[i], 8);
     put_u32(w, step->n_phases);
     for (uint32_t i = 0; i < step->n_phases; i++) {
         if (step->phases[i].symbol == NULL)
@@ -271,6 +274,30 @@ static void put_check(writer *w, const gml_check *check)
     put_u32(w, check->step);
 }
 
+/* Initial elements are a constant of the state's type. */
+static gml_status put_state(writer *w, const gml_program *program,
+                            const gml_program_state *state)
+{
+    put_text(w, state->name);
+    put_u32(w, state->input);
+    put_u32(w, state->output);
+    put_u32(w, state->initial != NULL);
+    if (state->initial == NULL)
+        return GML_OK;
+    uint32_t number = state->input != GML_NO_SLOT ? program->inputs[state->input]
+                                                  : program->outputs[state->output];
+    const gml_slot *slot = &program->slots.items[number];
+    union {
+        const void *from;
+        void *to;
+    } data = {state->initial};
+    gml_tensor tensor = {.dtype = slot->dtype, .rank = slot->rank, .data = data.to};
+    for (int i = 0; i < slot->rank; i++)
+        tensor.dims[i] = slot->dims[i];
+    gml_blob blob = {.tensor.name = state->name};
+    return put_elements(w, &tensor, &blob);
+}
+
 static gml_status put_program(writer *w, const gml_program *program)
 {
     put_dims(w, &program->dims);
@@ -284,6 +311,9 @@ static gml_status put_program(writer *w, const gml_program *program)
     put_u32(w, (uint32_t)program->steps.count);
     for (size_t i = 0; i < program->steps.count; i++)
         GML_TRY(put_step(w, &program->steps.items[i]));
+    put_u32(w, (uint32_t)program->states.count);
+    for (size_t i = 0; i < program->states.count; i++)
+        GML_TRY(put_state(w, program, &program->states.items[i]));
     put_u32(w, (uint32_t)program->checks.count);
     for (size_t i = 0; i < program->checks.count; i++)
         put_check(w, &program->checks.items[i]);

@@ -97,7 +97,8 @@ static bool must_die(const gml_instance *instance, uint32_t slot)
     bool is_owned =
         instance->outer != NULL && instance->live.last[slot] == program->steps.count;
     return kind == GML_SLOT_VALUE ||
-           (kind == GML_SLOT_ARENA && (!program->is_static || is_owned));
+           (kind == GML_SLOT_ARENA &&
+            (!program->is_static || is_owned || program->slots.items[slot].is_state));
 }
 
 static void find_deaths(gml_instance *instance)

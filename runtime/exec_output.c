@@ -53,6 +53,24 @@ static bool is_place(const gml_instance *instance, const gml_rvalue *entry,
     return data >= start && size >= bytes && data - start <= size - bytes;
 }
 
+/* Output `slot` is computed over input `input`, in the very same memory. */
+static bool lies_over(const gml_instance *instance, uint32_t slot, uint32_t input,
+                      const void *memory, size_t bytes)
+{
+    const gml_program *program = instance->program;
+    const gml_step *step = &program->steps.items[instance->live.first[slot]];
+    const gml_rvalue *value = &instance->values[input];
+    size_t size = 0;
+    if (value->kind != GML_RVALUE_TENSOR || value->tensor.data != memory ||
+        !gml_tensor_bytes(&value->tensor, &size) || size != bytes)
+        return false;
+    for (uint32_t o = 0; o < step->n_outputs; o++)
+        for (uint32_t i = 0; i < step->n_inputs && step->outputs[o] == slot; i++)
+            if (step->inputs[i] == input)
+                return gml_may_lie_over(step, o, i);
+    return false;
+}
+
 /* ---- Before the steps ------------------------------------------------------------------- */
 
 static bool is_in_the_way(const gml_instance *instance, const gml_rvalue *outputs,
@@ -63,8 +81,11 @@ static bool is_in_the_way(const gml_instance *instance, const gml_rvalue *output
     uint32_t born = instance->live.first[program->outputs[output]];
     for (uint32_t i = 0; i < program->n_inputs; i++) {
         uint32_t slot = program->inputs[i];
-        if (instance->live.last[slot] >= born &&
-            value_overlaps(&instance->values[slot], memory, bytes))
+        if (instance->live.last[slot] < born ||
+            !value_overlaps(&instance->values[slot], memory, bytes))
+            continue;
+        if (instance->live.last[slot] != born ||
+            !lies_over(instance, program->outputs[output], slot, memory, bytes))
             return true;
     }
     for (uint32_t i = 0; i < program->n_outputs; i++) {

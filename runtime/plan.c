@@ -1,8 +1,9 @@
 /* runtime/plan.c - first fit by falling size.
  *
  * Large slots are placed first, each at the lowest offset where nothing alive at the same time
- * lies. Liveness counts whole steps, so that a step's results never share memory with its
- * operands. The places already taken are kept in order of offset: one walk over them finds the
+ * lies. Liveness counts whole steps, so that a step's results share no memory with its operands
+ * but where a result may be computed over one: the two are one place then, which lives as long
+ * as both. The places already taken are kept in order of offset: one walk over them finds the
  * gap.
  */
 #include "runtime/plan.h"
@@ -38,6 +39,16 @@ void gml_find_liveness(const gml_program *program, gml_liveness live)
         }
     }
     use(live, program->outputs, program->n_outputs, (uint32_t)program->steps.count);
+}
+
+bool gml_may_lie_over(const gml_step *step, uint32_t output, uint32_t input)
+{
+    if (step->over == NULL || input >= 64 || (step->over[output] >> input & 1) == 0)
+        return false;
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        if (i != input && step->inputs[i] == step->inputs[input])
+            return false;
+    return true;
 }
 
 /* ---- Placement -------------------------------------------------------------------------- */
@@ -119,22 +130,99 @@ typedef struct planner {
     gml_place *places;
     size_t n_places;
     uint32_t *order;
+    uint32_t *place_of; /* by slot: its place + 1; 0: none */
 } planner;
 
+static bool is_output_once(const gml_program *program, uint32_t slot)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < program->n_outputs; i++)
+        n += program->outputs[i] == slot;
+    return n == 1;
+}
+
+/* The old value is not read any more when the new one is written, or only as it is replaced. */
+static bool can_replace(const planner *p, uint32_t old, uint32_t new)
+{
+    const gml_program *program = p->program;
+    uint32_t born = p->live.first[new];
+    if (born == UINT32_MAX || !is_output_once(program, new) || is_output_once(program, old))
+        return false;
+    if (p->live.last[old] != born)
+        return p->live.last[old] < born;
+    const gml_step *step = &program->steps.items[born];
+    for (uint32_t o = 0; o < step->n_outputs; o++)
+        for (uint32_t i = 0; i < step->n_inputs && step->outputs[o] == new; i++)
+            if (step->inputs[i] == old)
+                return gml_may_lie_over(step, o, i);
+    return true; /* nobody reads it at all */
+}
+
+static void find_states(planner *p)
+{
+    gml_program *program = p->program;
+    for (size_t s = 0; s < program->states.count; s++) {
+        const gml_program_state *state = &program->states.items[s];
+        if (state->input == GML_NO_SLOT || state->output == GML_NO_SLOT)
+            continue;
+        uint32_t slot = program->outputs[state->output];
+        program->slots.items[slot].is_state =
+            program->slots.items[slot].kind == GML_SLOT_ARENA &&
+            can_replace(p, program->inputs[state->input], slot);
+    }
+}
+
+static gml_status collect_place(planner *p, uint32_t number, uint32_t born, gml_diags *diags)
+{
+    gml_slot *slot = &p->program->slots.items[number];
+    size_t bytes = 0;
+    GML_TRY(constant_bytes(slot, &slot->planned, &bytes, diags));
+    p->program->is_static = p->program->is_static && slot->planned;
+    if (!slot->planned || slot->is_state || born == UINT32_MAX)
+        return GML_OK;
+    p->places[p->n_places++] =
+        (gml_place){.size = bytes, .first = born, .last = p->live.last[number], .slot = number};
+    p->place_of[number] = (uint32_t)p->n_places;
+    return GML_OK;
+}
+
+/* Gives output `o` of step `number` the place of an operand that dies there. */
+static void lie_over(planner *p, uint32_t number, uint32_t o)
+{
+    const gml_step *step = &p->program->steps.items[number];
+    gml_place *own = &p->places[p->place_of[step->outputs[o]] - 1];
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
+        uint32_t slot = step->inputs[i];
+        if (slot == GML_NO_SLOT || p->place_of[slot] == 0 || !gml_may_lie_over(step, o, i))
+            continue;
+        gml_place *place = &p->places[p->place_of[slot] - 1];
+        if (place->last != number || place->size != own->size)
+            continue; /* read again, or taken by another output */
+        place->last = own->last;
+        p->place_of[step->outputs[o]] = p->place_of[slot];
+        p->n_places--; /* `own` is the newest */
+        return;
+    }
+}
+
+/* Places are made in the order of steps, so that a place has its operands' before it. */
 static gml_status collect_places(planner *p, gml_diags *diags)
 {
     gml_program *program = p->program;
     program->is_static = true;
-    for (uint32_t i = 0; i < program->slots.count; i++) {
-        gml_slot *slot = &program->slots.items[i];
-        if (slot->kind != GML_SLOT_ARENA)
-            continue;
-        size_t bytes = 0;
-        GML_TRY(constant_bytes(slot, &slot->planned, &bytes, diags));
-        program->is_static = program->is_static && slot->planned;
-        if (slot->planned && p->live.first[i] != UINT32_MAX)
-            p->places[p->n_places++] = (gml_place){
-                .size = bytes, .first = p->live.first[i], .last = p->live.last[i], .slot = i};
+    for (uint32_t i = 0; i < program->slots.count; i++)
+        if (program->slots.items[i].kind == GML_SLOT_ARENA && p->live.first[i] == UINT32_MAX)
+            GML_TRY(collect_place(p, i, UINT32_MAX, diags));
+    for (uint32_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
+        for (uint32_t o = 0; o < step->n_outputs; o++) {
+            uint32_t slot = step->outputs[o];
+            if (slot == GML_NO_SLOT || program->slots.items[slot].kind != GML_SLOT_ARENA)
+                continue;
+            GML_TRY(collect_place(p, slot, s, diags));
+            if (p->place_of[slot] != 0)
+                lie_over(p, s, o);
+        }
     }
     return GML_OK;
 }
@@ -179,11 +267,17 @@ static gml_status plan(planner *p, gml_diags *diags)
 {
     gml_program *program = p->program;
     gml_find_liveness(program, p->live);
+    find_states(p);
     GML_TRY(collect_places(p, diags));
+    for (size_t i = 0; i < p->n_places; i++)
+        p->places[i].slot = (uint32_t)i; /* sorting moves them */
     if (!gml_place_all(p->places, p->n_places, p->order, &program->arena_size))
         return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "the values do not fit in memory");
-    for (size_t i = 0; i < p->n_places; i++)
-        program->slots.items[p->places[i].slot].offset = p->places[i].offset;
+    for (uint32_t i = 0; i < p->n_places; i++)
+        p->order[p->places[i].slot] = i;
+    for (uint32_t i = 0; i < program->slots.count; i++)
+        if (p->place_of[i] != 0)
+            program->slots.items[i].offset = p->places[p->order[p->place_of[i] - 1]].offset;
     return add_steps(program, diags);
 }
 
@@ -194,9 +288,11 @@ gml_status gml_program_plan(gml_program *program, gml_diags *diags)
     planner p = {.program = program,
                  .live = {malloc(n * sizeof(uint32_t)), malloc(n * sizeof(uint32_t))},
                  .places = malloc(n * sizeof(gml_place)),
-                 .order = malloc(n * sizeof(uint32_t))};
+                 .order = malloc(n * sizeof(uint32_t)),
+                 .place_of = calloc(n, sizeof(uint32_t))};
     gml_status status = GML_E_MEMORY;
-    if (p.live.first != NULL && p.live.last != NULL && p.places != NULL && p.order != NULL)
+    if (p.live.first != NULL && p.live.last != NULL && p.places != NULL && p.order != NULL &&
+        p.place_of != NULL)
         status = plan(&p, diags);
     else
         (void)gml_fail(diags, status, (gml_loc){0}, "no memory to plan the program");
@@ -204,5 +300,6 @@ gml_status gml_program_plan(gml_program *program, gml_diags *diags)
     free(p.live.last);
     free(p.places);
     free(p.order);
+    free(p.place_of);
     return status;
 }

@@ -29,6 +29,10 @@ typedef struct gml_liveness {
 
 void gml_find_liveness(const gml_program *program, gml_liveness live);
 
+/* Output `output` of `step` may be computed over input `input`: the step says so, and reads
+ * that slot as nothing else. */
+bool gml_may_lie_over(const gml_step *step, uint32_t output, uint32_t input);
+
 typedef struct gml_place {
     uint64_t size; /* bytes */
     uint64_t offset;

@@ -176,6 +176,32 @@ static gml_status check_checks(checker *c)
     return GML_OK;
 }
 
+/* States are the last inputs and outputs, in their order. */
+static gml_status check_states(checker *c)
+{
+    const gml_program *program = c->program;
+    uint32_t n_in = 0;
+    uint32_t n_out = 0;
+    for (size_t i = 0; i < program->states.count; i++) {
+        n_in += program->states.items[i].input != GML_NO_SLOT;
+        n_out += program->states.items[i].output != GML_NO_SLOT;
+    }
+    if (n_in > program->n_inputs || n_out > program->n_outputs)
+        return refuse(c, "number of states", program->states.count);
+    for (size_t i = 0; i < program->states.count; i++) {
+        const gml_program_state *state = &program->states.items[i];
+        if (state->name == NULL)
+            return refuse(c, "a state without a name", i);
+        if (state->input != GML_NO_SLOT &&
+            (state->input >= program->n_inputs || state->input < program->n_inputs - n_in))
+            return refuse(c, "input of a state", state->input);
+        if (state->output != GML_NO_SLOT &&
+            (state->output >= program->n_outputs || state->output < program->n_outputs - n_out))
+            return refuse(c, "output of a state", state->output);
+    }
+    return GML_OK;
+}
+
 static gml_status check_all(checker *c)
 {
     const gml_program *program = c->program;
@@ -192,6 +218,7 @@ static gml_status check_all(checker *c)
         GML_TRY(check_step(c, &program->steps.items[i]));
     c->loc = (gml_loc){0};
     GML_TRY(check_checks(c));
+    GML_TRY(check_states(c));
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         if (!is_set(c, program->outputs[i]))
             return refuse(c, "slot of an output", program->outputs[i]);

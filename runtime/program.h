@@ -40,6 +40,8 @@ typedef struct gml_slot {
                            reports, not kept in artifacts */
     uint64_t offset;    /* in the arena, when `planned` */
     bool planned;       /* size and place were fixed when compiling */
+    bool is_state; /* has no place in the arena: it is computed right over the state that it
+                      replaces, whose memory the caller hands in as an output's */
 } gml_slot;
 
 /* One phase of a kernel (runtime/abi.h). */
@@ -61,6 +63,9 @@ typedef struct gml_step {
     const uint32_t *outputs;
     uint32_t n_outputs;
     /* KERNEL */
+    /* By output: the inputs, as bits, that it may be computed over: every element of such an
+     * input is read no later than the same element of the output is written. NULL: none. */
+    const uint64_t *over;
     const gml_phase *phases;
     uint32_t n_phases;
     const gml_dim *temporaries; /* bytes of each shared temporary, in mems after the outputs */
@@ -100,6 +105,15 @@ typedef struct gml_check {
 
 #define GML_NO_STEP UINT32_MAX
 
+/* A value that is kept from run to run: it goes in as one input and comes out as one output.
+ * Its type is that of the slots. */
+typedef struct gml_program_state {
+    const char *name;
+    uint32_t input, output; /* numbers among the program's; GML_NO_SLOT: it is not read, or does
+                               not change */
+    const void *initial;    /* its elements at first; NULL: zeros */
+} gml_program_state;
+
 typedef struct gml_program {
     gml_arena arena;
     gml_dim_pool dims;
@@ -112,9 +126,10 @@ typedef struct gml_program {
     uint32_t n_outputs;
     const char **input_names;
     const char **output_names;
-    uint64_t arena_size;   /* when every slot is planned */
-    uint64_t scratch_size; /* the same */
-    bool is_static;        /* every arena slot is planned */
+    gml_vec(gml_program_state) states; /* their inputs and outputs are the last ones */
+    uint64_t arena_size;               /* when every slot is planned */
+    uint64_t scratch_size;             /* the same */
+    bool is_static;                    /* every arena slot is planned */
     void (*release)(
         void *context); /* of the kernels' code and the model's mapping; may be NULL */
     void *context;
@@ -132,7 +147,9 @@ gml_status gml_program_check(const gml_program *program, gml_diags *diags);
 
 /* Places every arena slot whose size is constant so that slots alive at the same step do not
  * overlap (first fit by falling size; offsets are multiples of 64), and the steps' scratch and
- * temporaries behind them. Sets is_static when all are. The result depends on the program
+ * temporaries behind them. A result lies right on an operand that it may be computed over
+ * (gml_step.over) and that nobody reads later. States that can be replaced in place get no
+ * place of their own. Sets is_static when all slots have one. The result depends on the program
  * alone. Programs of regions are planned by themselves. */
 gml_status gml_program_plan(gml_program *program, gml_diags *diags);
 

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -25,5 +26,6 @@ const gml_op_info gml_op_bernoulli = {
     .traits = GML_EFFECT,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .host = "bernoulli",
 };

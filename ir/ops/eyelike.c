@@ -1,5 +1,6 @@
 /* ir/ops/eyelike.c - EyeLike. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
 
 static const gml_attr_spec attrs[] = {
     {"dtype", GML_ATTR_INT, GML_ATTR_OPTIONAL},
@@ -39,5 +40,6 @@ const gml_op_info gml_op_eyelike = {
     .traits = GML_VALUE_FREE,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .lower = lower,
 };

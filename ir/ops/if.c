@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -61,5 +62,6 @@ const gml_op_info gml_op_if = {
     .traits = GML_BRANCHES | GML_EFFECT,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_branches,
     .host = "if",
 };

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -57,15 +58,22 @@ static gml_status infer(gml_infer *cx)
     return set_results(cx, body, initial, n_carried, mark);
 }
 
+static gml_carries carries(const gml_node *node)
+{
+    return (gml_carries){node->n_operands > 2 ? node->n_operands - 2 : 0, 2, 1};
+}
+
 const gml_op_info gml_op_loop = {
     .name = "Loop",
     .doc = "Runs a region again and again, carrying values and stacking others.",
-    .min_in = 2,
+    .min_in = 0, /* both limits may be absent */
     .max_in = -1,
     .min_out = 1,
     .max_out = -1,
     .traits = GML_EFFECT,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_loop,
+    .carries = carries,
     .host = "loop",
 };

@@ -3,6 +3,7 @@
  * The division has the type of the scale, or the one that `precision` names. Floats of 8 bits
  * and fewer are not rounded to whole numbers, only to themselves. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
 #include "ir/quantize.h"
 
 static const gml_attr_spec attrs[] = {
@@ -91,5 +92,6 @@ const gml_op_info gml_op_quantizelinear = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .lower = lower,
 };

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -27,5 +28,6 @@ const gml_op_info gml_op_randomnormallike = {
     .traits = GML_EFFECT,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .host = "randomnormallike",
 };

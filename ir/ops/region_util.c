@@ -80,3 +80,15 @@ void gml_build_region(gml_build *b, const gml_graph *region, gml_value *const *a
     for (uint32_t r = 0; r < region->n_results; r++)
         out_results[r] = copy_of(&c, region->results[r]);
 }
+
+gml_status gml_build_copy(gml_build *b, const gml_node *node, gml_value **copies,
+                          uint32_t n_values)
+{
+    gml_module *module = node->graph->module;
+    copying c = {
+        .from = module, .n_values = n_values, .copies = copies, .arena = &module->arena};
+    gml_node *copy = copy_node(b, &c, node);
+    for (uint32_t r = 0; r < copy->n_results; r++)
+        copy->results[r].name = NULL; /* the name is the original's */
+    return gml_node_infer(copy, b->diags);
+}

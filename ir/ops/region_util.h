@@ -11,4 +11,9 @@
 void gml_build_region(gml_build *b, const gml_graph *region, gml_value *const *args,
                       gml_value **out_results);
 
+/* A copy of one node of the module, regions included, whose operands are their entries of
+ * `copies`, by value id below `n_values`, where there is one; its results become entries. */
+gml_status gml_build_copy(gml_build *b, const gml_node *node, gml_value **copies,
+                          uint32_t n_values);
+
 #endif

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -103,6 +104,12 @@ static gml_status infer(gml_infer *cx)
     return set_results(cx, &s);
 }
 
+static gml_carries carries(const gml_node *node)
+{
+    int64_t n_scanned = gml_node_int(node, "num_scan_inputs", 0);
+    return (gml_carries){node->n_operands - (uint32_t)n_scanned, 0, 0};
+}
+
 const gml_op_info gml_op_scan = {
     .name = "Scan",
     .doc = "Runs a region for each slice of some tensors, carrying states and stacking others.",
@@ -113,5 +120,7 @@ const gml_op_info gml_op_scan = {
     .traits = GML_EFFECT,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_loop,
+    .carries = carries,
     .host = "scan",
 };

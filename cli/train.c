@@ -1,0 +1,263 @@
+/* cli/train.c - gemel train: steps of a training graph. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "api/safetensors.h"
+#include "cli/cli.h"
+#include "cli/given.h"
+#include "cli/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct request {
+    gml_arena arena;
+    gml_diags diags;
+    gml_open_options open;
+    gml_given given;
+    gml_vec(const char *) batches; /* .npz files, taken in turn */
+    int64_t steps;
+    const char *save;
+    const char *load;
+    bool json;
+} request;
+
+static const gml_cli_option options[] = {
+    {"steps", "N", "how many (1)", 'n'},
+    {"batch", "FILE.npz", "inputs of a step; of several, the next step has the next", 'b'},
+    GML_GIVEN_OPTIONS,
+    {"save", "FILE.safetensors", "write all states after the last step", 'o'},
+    {"load", "FILE.safetensors", "begin with these states"},
+    {"device", "NAME", "cpu (default) or ref, the interpreter"},
+    {"threads", "N", "threads of the cpu device (one a processor)"},
+    {"json", NULL, "one JSON object a step"},
+    {NULL, NULL, NULL},
+};
+
+static const gml_cli cli = {
+    options,
+    "gemel train GRAPH [options]",
+    "Runs the training steps of an ONNX model with training information. " GML_GIVEN_HELP "\n"
+    "Each step is a line: the results that are single numbers, and its time.",
+};
+
+/* ---- options ------------------------------------------------------------------------------
+ */
+
+static bool handle(void *context, const char *name, const char *value)
+{
+    request *r = context;
+    int64_t n = 0;
+    bool ok = false;
+    if (gml_given_handle(&r->given, name, value, &ok))
+        return ok;
+    if (strcmp(name, "steps") == 0)
+        return gml_cli_int(value, &r->steps) && r->steps >= 0;
+    if (strcmp(name, "batch") == 0)
+        gml_push(&r->arena, &r->batches, value);
+    else if (strcmp(name, "save") == 0)
+        r->save = value;
+    else if (strcmp(name, "load") == 0)
+        r->load = value;
+    else if (strcmp(name, "device") == 0)
+        return gml_device_find(value, &r->open.device);
+    else if (strcmp(name, "json") == 0)
+        return r->json = true;
+    else {
+        ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;
+        r->open.n_threads = (int)n;
+        return ok;
+    }
+    return *value != '\0';
+}
+
+/* ---- states -------------------------------------------------------------------------------
+ */
+
+static gml_status load_state(const gml_safetensor *item, const gml_tensor *place, gml_loc loc,
+                             gml_diags *diags)
+{
+    const gml_tensor *tensor = &item->tensor;
+    if (tensor->dtype != place->dtype || tensor->rank != place->rank ||
+        (place->rank != 0 &&
+         memcmp(tensor->dims, place->dims, (size_t)place->rank * sizeof *place->dims) != 0))
+        return gml_fail(diags, GML_E_SHAPE, loc, "the file has %s where the model has %s",
+                        gml_tensor_text(tensor, diags->arena),
+                        gml_tensor_text(place, diags->arena));
+    if (item->size != 0)
+        memcpy(place->data, tensor->data, (size_t)item->size);
+    return GML_OK;
+}
+
+/* Every state of the model must be in the file; what else is there is of no concern. */
+static gml_status load_states(request *r, const gml_states *states)
+{
+    gml_safetensors file;
+    GML_TRY(gml_safetensors_open(r->load, &file, &r->diags));
+    gml_status status = GML_OK;
+    for (size_t i = 0; i < gml_states_count(states) && status == GML_OK; i++) {
+        const char *name = gml_states_name(states, i);
+        const gml_safetensor *item = gml_safetensors_find(&file, name);
+        gml_tensor place = gml_states_tensor(states, i);
+        gml_loc loc = {.file = r->load, .node = name};
+        status = item ? load_state(item, &place, loc, &r->diags)
+                      : gml_fail(&r->diags, GML_E_INVALID, loc, "is not in the file");
+    }
+    gml_safetensors_close(&file);
+    return status;
+}
+
+static gml_status save_states(request *r, const gml_states *states)
+{
+    size_t n = gml_states_count(states);
+    gml_safetensor *items = gml_new_array(&r->arena, gml_safetensor, n + 1);
+    for (size_t i = 0; i < n; i++)
+        items[i] = (gml_safetensor){.name = gml_states_name(states, i),
+                                    .tensor = gml_states_tensor(states, i)};
+    return gml_safetensors_write(r->save, items, n, NULL, 0, &r->diags);
+}
+
+/* ---- one step -----------------------------------------------------------------------------
+ */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static bool is_number(const gml_rvalue *value)
+{
+    gml_dtype_class class = gml_dtype_get_class(value->tensor.dtype);
+    return value->kind == GML_RVALUE_TENSOR && gml_tensor_numel(&value->tensor) == 1 &&
+           class != GML_CLASS_STRING && class != GML_CLASS_COMPLEX;
+}
+
+static double number_of(const gml_tensor *tensor)
+{
+    return gml_dtype_get_class(tensor->dtype) == GML_CLASS_FLOAT
+               ? gml_host_get_float(tensor, 0)
+               : (double)gml_host_get_int(tensor, 0);
+}
+
+static void report(const request *r, const gml_model *model, const gml_rvalue *outputs,
+                   int64_t step, double seconds)
+{
+    json_t *json = r->json ? json_object() : NULL;
+    if (json)
+        (void)json_object_set_new(json, "step", json_integer(step));
+    else
+        printf("step %lld", (long long)step);
+    for (size_t i = 0; i < gml_model_n_outputs(model); i++) {
+        const char *name = gml_model_outputs(model)[i].name;
+        if (!is_number(&outputs[i]))
+            continue;
+        double value = number_of(&outputs[i].tensor);
+        if (json)
+            (void)json_object_set_new(json, name, gml_json_real(value));
+        else
+            printf("  %s %.9g", name, value);
+    }
+    if (json)
+        (void)json_object_set_new(json, "ms", gml_json_real(seconds * 1e3));
+    else
+        printf("  %.1f ms\n", seconds * 1e3);
+    if (json && json_dumpf(json, stdout, JSON_COMPACT) == 0)
+        putchar('\n');
+    json_decref(json);
+}
+
+static gml_status run_steps(request *r, gml_session *session, const gml_inputs *batches)
+{
+    const gml_model *model = gml_session_model(session);
+    size_t n = gml_model_n_outputs(model);
+    size_t n_batches = r->batches.count ? r->batches.count : 1;
+    gml_rvalue *outputs = gml_new_array(&r->arena, gml_rvalue, n + 1);
+    gml_status status = GML_OK;
+    for (int64_t step = 0; step < r->steps && status == GML_OK; step++) {
+        double begin = now();
+        status = gml_session_execute(session, batches[(size_t)step % n_batches].values, outputs,
+                                     &r->diags);
+        if (status == GML_OK)
+            report(r, model, outputs, step + 1, now() - begin);
+        if (status == GML_OK && (fflush(stdout) != 0 || ferror(stdout)))
+            status =
+                gml_fail(&r->diags, GML_E_IO, (gml_loc){0}, "cannot write to standard output");
+    }
+    for (size_t i = 0; i < n; i++)
+        gml_rvalue_reset(&outputs[i]);
+    return status;
+}
+
+/* ---- the whole ----------------------------------------------------------------------------
+ */
+
+static gml_status train_on(request *r, gml_model *model, const gml_inputs *batches)
+{
+    gml_session *session = NULL;
+    GML_TRY(gml_session_open(model, NULL, &session, &r->diags));
+    gml_states *states = gml_session_states(session);
+    gml_status status = GML_OK;
+    if (!states)
+        status =
+            gml_fail(&r->diags, GML_E_USAGE, (gml_loc){.file = gml_model_source(model)->path},
+                     "its training changes nothing: there is no update binding");
+    if (status == GML_OK && r->load)
+        status = load_states(r, states);
+    if (status == GML_OK)
+        status = run_steps(r, session, batches);
+    if (status == GML_OK && r->save)
+        status = save_states(r, states);
+    gml_session_destroy(session);
+    return status;
+}
+
+static gml_status train(request *r, gml_model *model)
+{
+    size_t n = r->batches.count ? r->batches.count : 1;
+    gml_inputs *batches = gml_new_array(&r->arena, gml_inputs, n);
+    gml_status status = GML_OK;
+    for (size_t i = 0; i < n; i++)
+        gml_inputs_init(&batches[i], model, &r->arena);
+    for (size_t i = 0; i < n && status == GML_OK; i++) {
+        if (r->batches.count)
+            status = gml_inputs_read_npz(&batches[i], r->batches.items[i], &r->diags);
+        if (status == GML_OK)
+            status = gml_given_read(&r->given, &batches[i], &r->diags);
+    }
+    if (status == GML_OK)
+        status = train_on(r, model, batches);
+    for (size_t i = 0; i < n; i++)
+        gml_inputs_reset(&batches[i]);
+    return status;
+}
+
+static int run_request(request *r, const char *path)
+{
+    gml_model *model = NULL;
+    r->open.entry = GML_ONNX_STEP;
+    r->open.dims = r->given.dims.items;
+    r->open.n_dims = r->given.dims.count;
+    gml_status status = gml_model_open(path, &r->open, &model, &r->diags);
+    if (status == GML_OK)
+        status = train(r, model);
+    gml_model_release(model);
+    return status == GML_OK ? 0 : gml_cli_fail(&r->diags, status);
+}
+
+int gml_verb_train(int argc, char **argv)
+{
+    request r = {.steps = 1};
+    gml_arena_init(&r.arena);
+    gml_diags_init(&r.diags, &r.arena);
+    r.given.arena = &r.arena;
+    int n = gml_cli_parse(&cli, argc, argv, handle, &r);
+    int status = n < 0 ? -1 - n : 2;
+    if (n == 1)
+        status = run_request(&r, argv[1]);
+    else if (n >= 0)
+        fputs("gemel: train needs one GRAPH; --help says more\n", stderr);
+    gml_arena_reset(&r.arena);
+    return status;
+}
