@@ -119,7 +119,8 @@ static gml_value *add_layer_norm(gml_siam *s, const char *scope, gml_value *cons
         s, scope,
         (gml_node_spec){.op = "LayerNormalization",
                         .inputs = {inputs[0], inputs[1], inputs[2]},
-                        .attrs = {GML_INT("axis", -1), GML_FLOAT("epsilon", epsilon)}});
+                        .attrs = {GML_INT("axis", -1), GML_FLOAT("epsilon", epsilon),
+                                  GML_INT("stash_type", s->c.dtype)}});
 }
 
 /* In training mode, with momentum 0: results 1 and 2 are this batch's mean and variance. */

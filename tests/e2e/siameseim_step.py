@@ -50,7 +50,7 @@ def initialisers(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 def set_initialiser(tensor: onnx.TensorProto, value: np.ndarray):
     assert tuple(tensor.dims) == value.shape, f"{tensor.name}: {tensor.dims} and {value.shape}"
-    tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), tensor.name))
+    tensor.CopyFrom(numpy_helper.from_array(np.array(value, order="C"), tensor.name))
 
 
 def run(gemel: str, model: onnx.ModelProto, inputs: dict, wanted: list[str],
