@@ -105,14 +105,14 @@ static gml_value *when_last(gml_siam *s, const char *scope, gml_value *value, gm
     return s->is_last == NULL ? value : gml_siam_where(s, scope, s->is_last, value, old);
 }
 
-/* The state NAME.PART, as large as `like` and 0 at first. */
+/* The state PART.NAME, as large as `like` and 0 at first. */
 static gml_value *make_state(gml_siam *s, const char *name, const char *part, gml_value *like)
 {
     int64_t dims[GML_MAX_RANK];
     int rank = gml_builder_rank(s->b, like);
     for (int i = 0; i < rank; i++)
         dims[i] = gml_builder_dim(s->b, like, i);
-    return gml_builder_state(s->b, gml_scope_in(name, part).text, s->c.dtype, rank, dims,
+    return gml_builder_state(s->b, gml_scope_in(part, name).text, s->c.dtype, rank, dims,
                              gml_fill_constant(0));
 }
 
