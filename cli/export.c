@@ -11,10 +11,13 @@
 #include <string.h>
 
 #define GML_DEFAULT_OPSET   20 /* the oldest that has a word for GELU: most runtimes read it */
+#define GML_MAX_SETTINGS    64
 #define GML_MANY_PARAMETERS 10000000 /* from here on progress is shown */
 
 typedef struct request {
     gml_network_options options;
+    const gml_network *named; /* the network among the arguments: its own options are known */
+    gml_setting settings[GML_MAX_SETTINGS];
     uint64_t seed;
     const char *output;
     unsigned given; /* of the options that not every network reads */
@@ -26,7 +29,7 @@ typedef struct request {
 static const gml_cli_option options[] = {
     {"output", "FILE", "the file to write", 'o'},
     {"variant", "NAME", "which of the network's variants (--list names them)"},
-    {"batch", "N", "batch size, or a name for one that is open (1)"},
+    {"batch", "N", "batch size, or a name for one that is open (1; siameseim 8)"},
     {"sequence", "N", "tokens in a sequence, or a name"},
     {"image-size", "N", "width and height of the input"},
     {"no-head", NULL, "without the layers that serve one task"},
@@ -39,13 +42,16 @@ static const gml_cli_option options[] = {
     {NULL, NULL, NULL},
 };
 
+#define GML_N_OPTIONS (sizeof options / sizeof *options - 1)
+
 static const gml_cli cli = {
     options,
     "gemel export NAME -o FILE [options], or gemel export --list",
     "Writes a network with random weights as an ONNX model. The weights bear the names that "
     "the\n"
     "framework's implementation gives them; the same seed gives the same file on every "
-    "machine.",
+    "machine.\n"
+    "'gemel export NAME --help' adds the network's own options.",
 };
 
 /* A number, or a name for a size that is open. */
@@ -97,9 +103,29 @@ static bool handle_flag(request *r, const char *name)
     return true;
 }
 
+/* One of the network's own: it reads the value itself. */
+static bool handle_setting(request *r, const char *name, const char *value)
+{
+    if (r->options.n_settings == GML_MAX_SETTINGS)
+        return false;
+    r->settings[r->options.n_settings++] = (gml_setting){name, value};
+    return true;
+}
+
+static bool is_setting(const gml_network *network, const char *name)
+{
+    const gml_network_setting *at = network != NULL ? network->settings : NULL;
+    for (; at != NULL && at->name != NULL; at++)
+        if (strcmp(at->name, name) == 0)
+            return true;
+    return false;
+}
+
 static bool handle(void *context, const char *name, const char *value)
 {
     request *r = context;
+    if (is_setting(r->named, name))
+        return handle_setting(r, name, value);
     if (value == NULL)
         return handle_flag(r, name);
     if (strcmp(name, "output") == 0) {
@@ -152,6 +178,8 @@ static const char *find_fault(const request *r, const gml_network *network)
     unsigned unread = r->given & ~network->options;
     if (!gml_network_has_variant(network, r->options.variant))
         return "it has no such variant; --list names them";
+    if (r->options.n_settings > 0 && network != r->named)
+        return "these are another network's options; name the network first";
     if (unread & GML_NETWORK_SEQUENCE)
         return "it has no sequence";
     if (unread & GML_NETWORK_IMAGE_SIZE)
@@ -196,8 +224,11 @@ static int report(const request *r, const gml_network *network, uint64_t paramet
     return 0;
 }
 
-static int export_network(const request *r, const gml_network *network)
+static int export_network(request *r, const gml_network *network)
 {
+    r->options.settings = r->settings;
+    if (r->options.batch.name == NULL && r->options.batch.value == 0)
+        r->options.batch.value = network->batch;
     gml_builder *builder = gml_builder_create(network->name, r->options.opset, r->seed);
     network->build(builder, &r->options);
     uint64_t parameters = gml_builder_parameters(builder);
@@ -215,10 +246,46 @@ static int export_network(const request *r, const gml_network *network)
     return status == GML_OK ? report(r, network, parameters) : gml_status_exit(status);
 }
 
+/* ---- options ----------------------------------------------------------------------------- */
+
+/* The first argument that is a network's name. */
+static const gml_network *find_named(int argc, char **argv)
+{
+    const gml_network *network = NULL;
+    for (int i = 1; i < argc && network == NULL; i++)
+        network = gml_network_find(argv[i]);
+    return network;
+}
+
+#define GML_DOC_SIZE 128
+
+/* The table of options with those of the network. */
+typedef struct option_table {
+    gml_cli_option options[GML_N_OPTIONS + GML_MAX_SETTINGS + 1];
+    char docs[GML_MAX_SETTINGS][GML_DOC_SIZE];
+} option_table;
+
+static void make_table(const gml_network *network, option_table *out_table)
+{
+    memset(out_table, 0, sizeof *out_table);
+    memcpy(out_table->options, options, GML_N_OPTIONS * sizeof *options);
+    const gml_network_setting *at = network != NULL ? network->settings : NULL;
+    for (size_t i = 0; i < GML_MAX_SETTINGS && at != NULL && at->name != NULL; i++, at++) {
+        bool has_default = *at->value != '\0';
+        snprintf(out_table->docs[i], GML_DOC_SIZE, "%s%s%s%s", at->doc, has_default ? " (" : "",
+                 at->value, has_default ? ")" : "");
+        out_table->options[GML_N_OPTIONS + i] =
+            (gml_cli_option){at->name, "VALUE", out_table->docs[i], '\0'};
+    }
+}
+
 int gml_verb_export(int argc, char **argv)
 {
-    request r = {.options = {.batch = {.value = 1}, .opset = GML_DEFAULT_OPSET}};
-    int n = gml_cli_parse(&cli, argc, argv, handle, &r);
+    request r = {.named = find_named(argc, argv), .options = {.opset = GML_DEFAULT_OPSET}};
+    option_table table;
+    make_table(r.named, &table);
+    int n =
+        gml_cli_parse(&(gml_cli){table.options, cli.usage, cli.doc}, argc, argv, handle, &r);
     if (n < 0)
         return -1 - n;
     if (r.list && n == 0)

@@ -4,7 +4,8 @@
 #include <string.h>
 
 static const gml_network networks[] = {
-#define X(name, doc, variants, reads) {#name, doc, variants, reads, gml_network_##name},
+#define X(name, doc, variants, reads, batch, settings)                                         \
+    {#name, doc, variants, reads, batch, settings, gml_network_##name},
 #include "models/models.def"
 #undef X
 };

@@ -11,6 +11,18 @@
 
 #include "gemel/build.h"
 
+/* An option of one network alone. */
+typedef struct gml_network_setting {
+    const char *name;  /* as --NAME of the command line; NULL ends a table */
+    const char *value; /* when it is not given; "": as doc says */
+    const char *doc;
+} gml_network_setting;
+
+/* One that is given. */
+typedef struct gml_setting {
+    const char *name, *value;
+} gml_setting;
+
 typedef struct gml_network_options {
     const char *variant; /* one of the network's; NULL: the first */
     gml_extent batch;
@@ -19,6 +31,8 @@ typedef struct gml_network_options {
     bool no_head;         /* leave out what is specific to a task */
     const char *features; /* of a network without head: "cls" (NULL) or "tokens" */
     int64_t opset;        /* the builder's, which decides how operators are spelled; not 0 */
+    const gml_setting *settings; /* the last one of a name counts */
+    size_t n_settings;
 } gml_network_options;
 
 /* Which options a network reads. */
@@ -34,9 +48,13 @@ typedef struct gml_network {
     const char *doc;
     const char *variants; /* separated by spaces, the default first; "" when there is but one */
     unsigned options;
+    int64_t batch;                       /* when none is given */
+    const gml_network_setting *settings; /* its own options; NULL: none */
     /* Adds the network to an empty builder; failures stick there. */
     void (*build)(gml_builder *builder, const gml_network_options *options);
 } gml_network;
+
+extern const gml_network_setting gml_network_siameseim_settings[];
 
 const gml_network *gml_network_table(size_t *out_count);
 /* NULL when none is called so. */
@@ -44,7 +62,7 @@ const gml_network *gml_network_find(const char *name);
 /* True when `variant` is one of the network's, or NULL. */
 bool gml_network_has_variant(const gml_network *network, const char *variant);
 
-#define X(name, doc, variants, reads)                                                          \
+#define X(name, doc, variants, reads, batch, settings)                                         \
     void gml_network_##name(gml_builder *builder, const gml_network_options *options);
 #include "models/models.def"
 #undef X

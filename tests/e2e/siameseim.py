@@ -1,0 +1,271 @@
+"""siameseim.py GEMEL - the exported step beside the method's golden values, in double precision on
+the interpreter, and every row of the paper's table in ONNX's checker.
+
+Exits 77 without onnx. Values are texts: one is right when it rounds to the digits given (gradients,
+which were differences, may be 2 off in the last).
+"""
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+try:
+    import numpy as np
+    import onnx
+except ImportError as error:
+    print(f"skipped: {error}")
+    sys.exit(77)
+
+import siameseim_step as step
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = json.loads((ROOT / "scripts/gpu/siameseim_golden.json").read_text())
+ROWS = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "mae", "moco"]
+failures = 0
+
+
+def check(name: str, is_right: bool, more: str = ""):
+    global failures
+    failures += not is_right
+    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more if more else ''}")
+
+
+def half_digit(text: str) -> float:
+    mantissa, _, exponent = text.lower().partition("e")
+    return 0.5 * 10.0**(int(exponent or 0) - len(mantissa.partition(".")[2]))
+
+
+def compare(name: str, pairs, limit: float = 1.0):
+    """`pairs`: of a value and the text of what it should be."""
+    worst, which = 0.0, ""
+    for value, text in pairs:
+        error = abs(float(value) - float(text)) / (half_digit(text) + 1e-12)
+        if not error <= worst:
+            worst, which = error, f"{float(value):.13g} for {text}"
+    check(name, worst <= limit * 1.001, f"{worst:.2f} {which}")
+
+
+class Exporter:
+    def __init__(self, gemel: str, folder: str):
+        self.gemel, self.folder = gemel, folder
+
+    def call(self, *options: str) -> subprocess.CompletedProcess:
+        return subprocess.run([self.gemel, "export", "siameseim", *options, "-o",
+                               f"{self.folder}/model.onnx"], capture_output=True, text=True)
+
+    def make(self, *options: str) -> onnx.ModelProto:
+        result = self.call("--variant", "tiny", "--batch", "2", *options)
+        if result.returncode != 0:
+            raise RuntimeError(f"gemel export {' '.join(options)}: {result.stderr}")
+        return onnx.load(f"{self.folder}/model.onnx")
+
+
+def pick(values: dict, name: str, golden: dict):
+    return [pair for place, texts in golden.items()
+            for pair in zip(values[name][tuple(map(int, place.split(",")))], texts)]
+
+
+def terms(pred: np.ndarray, target: np.ndarray, epsilon: float) -> tuple[float, float]:
+    """The loss's positive and negative term, by its formula."""
+    p, t = (x.reshape(-1, x.shape[-1]) for x in (pred, target))
+    t = t - t.mean(1, keepdims=True)
+    t = t / np.sqrt((t * t).mean(1, keepdims=True) + epsilon)
+    return ((p - t)**2).sum(1).mean(), ((p @ (t.T @ t / len(t))) * p).sum(1).mean()
+
+
+# ---- the golden values ---------------------------------------------------------------------------
+
+def check_forward(exporter: Exporter):
+    golden = GOLDEN["tiny"]
+    model = exporter.make("--dtype", "f64", "--ema", "1")
+    parameters = step.fill_parameters(model)
+    given = step.inputs(golden)
+    named = {**parameters, "x1": given["x1"], "x2": given["x2"]}
+    compare("fills", [p for k, v in golden["fills"].items() for p in zip(named[k].flatten(), v)])
+    projector = "projector_decoder_blocks.1.mlp.sum/Add_0_output_0"
+    positions = "decoder_pos_mlp/Add_1_output_0"
+    wanted = ["loss", "pos", "neg", "pred", "target", projector, positions]
+    got = step.run(exporter.gemel, step.join(model), given, wanted, "ref")
+    compare("loss", [(got["loss"], golden["loss"])])
+    exact = terms(got["pred"], got["target"], 1e-5)
+    compare("positive and negative", zip(exact, (golden["positive"], golden["negative"])))
+    # ONNX's epsilon is a float, which 12 digits show
+    single = terms(got["pred"], got["target"], float(np.float32(1e-5)))
+    check("the same of the graph", np.allclose([got["pos"], got["neg"]], single, 1e-14, 0))
+    compare("prediction", pick(got, "pred", golden["prediction"]))
+    compare("target", pick(got, "target", golden["target"]))
+    compare("projector", pick(got, projector, golden["projector"]))
+    compare("relative positions", pick(got, positions, golden["position_mlp"]))
+
+
+def check_step(exporter: Exporter):
+    """All that the algorithm makes; the first step, whose learning rate is 0."""
+    golden = GOLDEN["tiny"]
+    model = exporter.make("--dtype", "f64", "--ema", "1", "--train-patches", "on")
+    parameters = step.fill_parameters(model)
+    given, bound, turned = step.inputs(golden), step.bindings(model), step.transposed(model)
+    node = step.gradient_node(model)
+    xs = step.names_of(node, "xs")
+    check("all gradients are golden", set(xs) == set(golden["gradients"]))
+    running = [f"{k}.bn.running_{kind}" for k in golden["running"] for kind in ("mean", "var")]
+    states = running + [bound[k] for k in xs]
+    got = step.run(exporter.gemel, step.join(model), given,
+                   list(node.output) + [bound.get(k, k) for k in states] + ["step.next"], "ref")
+    gradients = {x: got[out].T if x in turned else got[out] for x, out in zip(xs, node.output)}
+    for part in ("length", "first", "last"):
+        compare(f"gradients, {part}", [
+            ({"length": np.linalg.norm(g), "first": g.flatten()[0], "last": g.flatten()[-1]}[part],
+             golden["gradients"][x][("length", "first", "last").index(part)])
+            for x, g in gradients.items()], 2.0)
+    squares = sum(np.sum(g**2) for x, g in gradients.items() if not x.startswith("patch_embed"))
+    compare("gradient norm", [(squares**0.5, golden["gradient_norm"])], 2.0)
+    compare("running statistics", [
+        pair for name, texts in golden["running"].items() for pair in zip(
+            [*got[bound[f"{name}.bn.running_mean"]][:2], *got[bound[f"{name}.bn.running_var"]][:2]],
+            texts)])
+    same = all(np.array_equal(got[bound[x]].T if x in turned else got[bound[x]], parameters[x])
+               for x in xs)
+    check("a learning rate of 0 changes nothing", same)
+    check("the step is counted", got["step.next"] == 1)
+
+
+def check_following(exporter: Exporter):
+    """The fills differ between the branches' patch embeddings, and the golden values average these
+    too; a frozen one is not averaged, so it is trained here."""
+    golden = GOLDEN["tiny"]["after_following"]
+    model = exporter.make("--dtype", "f64", "--ema", str(golden["momentum"]), "--ema-schedule",
+                          "const", "--train-patches", "on")
+    step.fill_parameters(model)
+    weight = step.bindings(model)["mm_blocks.0.attn.qkv.weight"]
+    got = step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]), ["loss", weight],
+                   "ref")
+    compare("loss after following", [(got["loss"], golden["loss"])])
+    compare("a followed weight", [(got[weight][0, 0], golden["mm_blocks.0.attn.qkv.weight"])])
+
+
+def check_schedules(exporter: Exporter):
+    """By exports whose counter is set."""
+    golden = GOLDEN["schedules"]
+    pairs = []
+    models = {}
+    for epochs, iteration, lr, momentum in golden["values"]:
+        if epochs not in models:
+            models[epochs] = exporter.make("--dtype", "f64", "--epochs", str(epochs))
+        model = models[epochs]
+        step.set_initialiser(step.initialisers(model)["step"], np.array(iteration, dtype=np.int64))
+        got = step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]),
+                       ["lr", "momentum"], "ref")
+        pairs += [(got["lr"] / float(lr), "1.0000000000"), (got["momentum"], momentum)]
+    compare("schedules", pairs)
+
+
+def adamw(p, m, v, g, lr, t, decay):
+    """One step as PyTorch's, of arrays in double precision; t counts from 1."""
+    m, v = 0.9 * m + (1 - 0.9) * g, 0.95 * v + (1 - 0.95) * g * g
+    deviation = np.sqrt(v) / np.sqrt(1 - 0.95**t) + 1e-8
+    return p * (1 - lr * decay) - lr / (1 - 0.9**t) * m / deviation, m, v
+
+
+def check_updates(exporter: Exporter):
+    """Clipping and AdamW of a later step, whose moments are not 0, beside a few lines of numpy."""
+    model = exporter.make("--dtype", "f64")
+    step.fill_parameters(model)
+    tensors, bound = step.initialisers(model), step.bindings(model)
+    step.set_initialiser(tensors["step"], np.array(6240, dtype=np.int64))
+    node = step.gradient_node(model)
+    xs = step.names_of(node, "xs")
+    old = {}
+    for i, x in enumerate(xs):
+        shape = tuple(tensors[x].dims)
+        old[x] = (onnx.numpy_helper.to_array(tensors[x]), fill_moment(2000 + i, shape, 0.02),
+                  abs(fill_moment(3000 + i, shape, 0.0002)))
+        step.set_initialiser(tensors["exp_avg." + x], old[x][1])
+        step.set_initialiser(tensors["exp_avg_sq." + x], old[x][2])
+    wanted = [bound[part + x] for x in xs for part in ("", "exp_avg.", "exp_avg_sq.")]
+    got = step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]),
+                   list(node.output) + wanted + ["grad_norm", "lr"], "ref")
+    norm = sum(np.sum(got[out]**2) for out in node.output)**0.5
+    factor = min(1.0, 1.0 / (norm + 1e-6))
+    check("clipping happens", factor < 1)
+    check("the gradients' norm", abs(got["grad_norm"] / norm - 1) < 1e-12)
+    check("the learning rate", abs(got["lr"] - 1e-3 * 6240 / 312 / 40) < 1e-15)
+    worst = 0.0
+    for x, out in zip(xs, node.output):
+        decay = 0.05 if len(old[x][0].shape) > 1 else 0.0
+        new = adamw(*old[x], factor * got[out], got["lr"], 6241, decay)
+        for value, part in zip(new, ("", "exp_avg.", "exp_avg_sq.")):
+            scale = max(1e-6, abs(value).max())
+            worst = max(worst, abs(got[bound[part + x]] - value).max() / scale)
+    check("AdamW", worst < 1e-12, f"{worst:.1e}")
+
+
+def fill_moment(number: int, shape, scale: float) -> np.ndarray:
+    return step.fill(number, shape, scale)
+
+
+# ---- forms ---------------------------------------------------------------------------------------
+
+def check_rows(exporter: Exporter):
+    for row in ROWS:
+        for batch in ("2", "batch"):
+            model = exporter.make("--row", row, "--batch", batch)
+            onnx.checker.check_model(model, full_check=True)
+            onnx.checker.check_model(step.join(model), full_check=True)
+        opsets = {o.domain: o.version for o in model.opset_import}
+        check(f"row {row}", opsets == {"": 20, "ai.onnx.preview.training": 1},
+              f"inputs {' '.join(i.name for i in model.graph.input)}")
+
+
+def check_round_trip(exporter: Exporter):
+    """The joined graph as ONNX's text; the whole file as protobuf's, since ONNX's text has no
+    words for training_info."""
+    from google.protobuf import text_format
+    model = exporter.make()
+    joined = step.join(model)
+    for tensor in joined.graph.initializer: # the text has fewer digits than the elements
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            step.set_initialiser(tensor, np.zeros(tuple(tensor.dims), dtype=np.float32))
+    text = onnx.printer.to_text(joined)
+    again = onnx.parser.parse_model(text)
+    check("the joined graph as text", onnx.printer.to_text(again) == text and
+          len(again.graph.node) == len(joined.graph.node))
+    text = text_format.MessageToString(model)
+    check("the file as text", text_format.Parse(text, onnx.ModelProto()) == model)
+
+
+def check_faults(exporter: Exporter):
+    for options, text in [
+            (["--row", "z"], "there is no row 'z'"),
+            (["--lambda", "much"], "option lambda: 'much' is no number"),
+            (["--depth", "1.5"], "option depth: 1.5 is no count"),
+            (["--target", "words"], "option target: 'words' is neither pixel nor feature"),
+            (["--masked", "196"], "option masked: '196' is no number from 0 to 195"),
+            (["--heads", "7"], "a width is no multiple of its number of heads"),
+            (["--image-size", "100"], "image size 100 is no multiple of the patch's 16"),
+            (["--layout", "fill"], "fill goes with the same view"),
+            (["--loss-on", "masked"], "masked patches are those of the same view"),
+            (["--scope", "global", "--target", "pixel"], "pixels have no global vector"),
+            (["--warmup", "400"], "the warm-up takes all of the 400 epochs"),
+            (["--variant", "huge"], "it has no such variant"),
+            (["--momentum", "1"], "there is no option '--momentum'")]:
+        result = exporter.call(*options)
+        check(f"fault {' '.join(options)}", result.returncode == 2 and text in result.stderr,
+              result.stderr.strip().split("\n")[0])
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        exporter = Exporter(sys.argv[1], folder)
+        for part in (check_faults, check_rows, check_round_trip, check_forward, check_following,
+                     check_step, check_schedules, check_updates):
+            try:
+                part(exporter)
+            except (RuntimeError, onnx.checker.ValidationError) as error:
+                check(part.__name__, False, str(error)[:800])
+    print(f"{failures} failures" if failures else "all right")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
