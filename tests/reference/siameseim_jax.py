@@ -388,7 +388,6 @@ def set_precision(dtype: str):
     """Before anything else is done with JAX. Returns the NumPy type."""
     jax.config.update("jax_enable_x64", dtype == "f64")
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_default_matmul_precision", "highest")
     return {"f32": np.float32, "f64": np.float64}[dtype]
 
 
