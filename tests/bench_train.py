@@ -3,20 +3,21 @@
 usage: bench_train.py GEMEL FOLDER JAX_PYTHON TORCH_PYTHON [--peers-only] [--json] [--batch N]
                       [--threads N] [--rounds N] [--steps N] [--rivals NAME…] [--cache] [MODEL…]
 
-Rivals are processes (tests/reference/step_worker.py), set up once each; a round lets every one do
---steps steps, one rival at a time in an order that rotates, while the others wait. A round's value is
-the median of its steps. gemel is a process a round, `gemel bench --step`, whose warm-up does not count.
+Rivals are processes (tests/reference/step_worker.py), set up once each; a round lets every one
+do --steps steps, one rival at a time in an order that rotates, while the others wait. A round's
+value is the median of its steps. gemel is a process a round, `gemel bench --step`, whose
+warm-up does not count.
 
-First the rivals must prove that they do the same: the losses of the first steps, in which parameters,
-moments and the target have moved, lie within 1e-4 of each other. Where they do not, or where gemel
-gives none, the exit status is 1.
+First the rivals must prove that they do the same: the losses of the first steps, in which
+parameters, moments and the target have moved, lie within 1e-4 of each other. Where they do not,
+or where gemel gives none, the exit status is 1.
 
 The best peer is the one with the least median over the rounds. Ratios are gemel's over the best
-peer's, below 1 is faster or smaller: the median of the rounds' ratios with the least and the most,
-and of peak resident memory, which for a peer counts all its life, with its imports, setting up and
-compiling, as it does for gemel; "steps" is the peak since the first steps were done. With
---peers-only the ratios are the peers' over the best one's. --cache keeps compiled code of peers
-between runs, which makes setting up shorter and its peak of memory smaller.
+peer's, below 1 is faster or smaller: the median of the rounds' ratios with the least and the
+most, and of peak resident memory, which for a peer counts all its life, with its imports,
+setting up and compiling, as it does for gemel; "steps" is the peak since the first steps were
+done. With --peers-only the ratios are the peers' over the best one's. --cache keeps compiled
+code of peers between runs, which makes setting up shorter and its peak of memory smaller.
 """
 import argparse
 import json
@@ -33,18 +34,19 @@ FIRST = 3  # steps whose losses are compared
 SAME_LOSS = 1e-4
 
 
-# ---- contenders ----------------------------------------------------------------------------------
+# ---- contenders ------------------------------------------------------------------------------
 
 class Peer:
     """A worker, which waits between commands."""
 
     def __init__(self, arguments, rival: str, model: str):
         python = arguments.jax_python if rival == "jax" else arguments.torch_python
-        command = [python, str(WORKER), rival, "--model", model, "--batch", str(arguments.batch),
-                   "--threads", str(arguments.threads), "--first", str(FIRST)]
+        command = [python, str(WORKER), rival, "--model", model, "--first", str(FIRST),
+                   "--batch", str(arguments.batch), "--threads", str(arguments.threads)]
         if arguments.cache:
             command += ["--cache", os.path.join(arguments.folder, "train-cache")]
-        self.log = open(os.path.join(arguments.folder, f"train-{rival}.log"), "w+", encoding="utf-8")
+        log = os.path.join(arguments.folder, f"train-{rival}.log")
+        self.log = open(log, "w+", encoding="utf-8")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.log, text=True)
         ready = self.answer()
@@ -55,7 +57,8 @@ class Peer:
         line = self.process.stdout.readline()
         if not line:
             self.log.seek(0)
-            sys.exit(f"bench_train.py: {' '.join(self.process.args)} ended: {self.log.read()[-2000:]}")
+            sys.exit(f"bench_train.py: {' '.join(self.process.args)} ended: "
+                     + self.log.read()[-2000:])
         return json.loads(line)
 
     def ask(self, command: str) -> dict:
@@ -82,10 +85,10 @@ def gemel_export(arguments, model: str, path: str) -> list[str]:
 
 
 def gemel_bench(arguments, path: str, steps: int, warmup: int) -> list[str]:
-    """The command that does steps with the fills as inputs, and prints {"ms": [of each that counts],
-    "losses": [of each, the warm-up's too]}. The one place that knows how."""
-    return [arguments.gemel, "bench", path, "--step", "--json", "--threads", str(arguments.threads),
-            "--runs", str(steps), "--warmup", str(warmup)]
+    """The command that does steps with the fills as inputs, and prints {"ms": [of each that
+    counts], "losses": [of each, the warm-up's too]}. The one place that knows how."""
+    return [arguments.gemel, "bench", path, "--step", "--json", "--threads",
+            str(arguments.threads), "--runs", str(steps), "--warmup", str(warmup)]
 
 
 class Gemel:
@@ -94,8 +97,9 @@ class Gemel:
     def __init__(self, arguments, model: str):
         self.arguments, self.name, self.setup_s = arguments, "gemel", None
         self.path, self.peak = os.path.join(arguments.folder, f"siameseim-{model}.onnx"), 0
-        subprocess.run(gemel_export(arguments, model, self.path), check=True,
-                       stdout=subprocess.DEVNULL)
+        command = gemel_export(arguments, model, self.path)
+        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
+            sys.exit(f"bench_train.py: {' '.join(command)} failed")
         self.losses = self.run(1, FIRST - 1).get("losses")
 
     def run(self, steps: int, warmup: int) -> dict:
@@ -121,7 +125,7 @@ class Gemel:
         pass
 
 
-# ---- measuring -----------------------------------------------------------------------------------
+# ---- measuring -------------------------------------------------------------------------------
 
 def disagreements(contenders: list) -> list[str]:
     """Why the contenders are not known to do the same."""
@@ -132,7 +136,8 @@ def disagreements(contenders: list) -> list[str]:
             words.append(f"{contender.name} gave no loss")
         elif len(losses) != len(wanted) or not all(
                 abs(a - b) <= SAME_LOSS * abs(b) for a, b in zip(losses, wanted)):
-            words.append(f"{contender.name} has losses {losses}, {contenders[-1].name} {wanted}")
+            words.append(f"{contender.name} has losses {losses}, "
+                         f"{contenders[-1].name} {wanted}")
     return words
 
 
@@ -184,13 +189,14 @@ def measure(arguments, model: str) -> dict:
 
 
 def print_result(result: dict):
-    print(f"\n{result['model']}, batch {result['batch']}, {result['threads']} threads; load averages "
-          + ", ".join(f"{load:.1f}" for load in result["load_averages"]))
+    loads = ", ".join(f"{load:.1f}" for load in result["load_averages"])
+    print(f"\n{result['model']}, batch {result['batch']}, {result['threads']} threads; load "
+          f"averages {loads}")
     if result["differ"]:
         print("not the same step: " + "; ".join(result["differ"]))
         return
-    print(f"{'':<30}{'ms':>8}{'least to most':>18}{'to best':>9}{'least to most':>15}{'peak MB':>9}"
-          f"{'to best':>9}{'steps MB':>10}{'to best':>9}")
+    print(f"{'':<30}{'ms':>8}{'least to most':>18}{'to best':>9}{'least to most':>15}"
+          f"{'peak MB':>9}{'to best':>9}{'steps MB':>10}{'to best':>9}")
     for row in result["rows"]:
         ms, ratio = row["ms"], row["ratio"]
         print(f"{row['name']:<30}{ms['median']:>8.0f}"
