@@ -148,8 +148,7 @@ static gml_value *add_saved(loop_grad *l, gml_value *value)
     return add_slice(l, (slice){.saved = value, .backwards = 1}, &value->type);
 }
 
-/* What the copy of the body is given. The first slice is there whatever it is used for: it says
- * how many iterations there were. */
+/* What the copy of the body is given. */
 static gml_value **make_arguments(loop_grad *l, gml_build *b)
 {
     uint32_t n_params = l->body->n_params;
@@ -335,14 +334,14 @@ static gml_status prune(const gml_grad *g, gml_graph *graph, uint32_t **out_uses
     return refuse_random(g, graph);
 }
 
-/* Drops slices that nobody reads. */
+/* Drops slices that nobody reads, but one that says how many iterations there were. */
 static void drop_slices(loop_grad *l, const uint32_t *uses)
 {
     uint32_t n_params = (uint32_t)l->states.count;
     size_t n = 0;
     for (size_t i = 0; i < l->slices.count; i++) {
         slice s = l->slices.items[i];
-        if (i > 0 && uses[s.param->id] == 0)
+        if (uses[s.param->id] == 0 && (n > 0 || i + 1 < l->slices.count))
             continue;
         s.param->index = n_params;
         l->back->params[n_params++] = s.param;
