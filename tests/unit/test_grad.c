@@ -449,7 +449,7 @@ static void refused_in_regions(void **state)
                   "   %a = SequenceConstruct(%v)\n %z = Constant {value = [0]} : i64[]\n"
                   "   %b = SequenceAt(%a, %z)\n return %c, %b\n } }\n" GRADIENT(
                       "d", "x", "x", "y") " return %d\n}\n",
-         {"SequenceConstruct has no gradient", "SequenceAt has no gradient"}},
+         {"Scaler has no gradient", "Normalizer has no gradient"}},
         {"graph @f(%x: f64[3]) {\n" ITERATIONS(
              "2") " %y = Loop(%n, %go, %x) {\n"
                   "  body = graph @body(%i: i64[], %c: bool[], %v: f64[n]) {\n"
