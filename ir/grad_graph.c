@@ -24,7 +24,7 @@ bool gml_reverse_leads(const gml_reverse *r, const gml_value *value)
 
 bool gml_reverse_wants(const gml_reverse *r, const gml_value *value)
 {
-    return gml_reverse_leads(r, value) && is_float_tensor(value);
+    return gml_reverse_leads(r, value) && gml_grad_is_possible(&value->type);
 }
 
 /* ---- what is active -----------------------------------------------------------------------
@@ -248,15 +248,22 @@ static gml_value **gradient_of(gml_reverse *r, const gml_value *value)
  * float type. */
 static void add_gradient(gml_reverse *r, gml_build *b, gml_value *value, gml_value *gradient)
 {
-    if (value->type.rank < 0 || gradient->type.rank < 0) {
+    gml_value **sum = gradient_of(r, value);
+    if (gradient->type.kind != GML_TYPE_TENSOR) {
+        *sum = *sum ? gml_grad_add(b, *sum, gradient) : gradient;
+        return;
+    }
+    const gml_type *type = &value->type;
+    while (type->kind == GML_TYPE_OPTIONAL)
+        type = type->element;
+    if (type->rank < 0 || gradient->type.rank < 0) {
         if (b->status == GML_OK)
             b->status = gml_fail(b->diags, GML_E_UNSUPPORTED, b->loc,
                                  "the gradient needs a rank that is not known when compiling");
         return;
     }
-    gradient = gml_grad_sum_to(b, gradient, &value->type);
-    gradient = gml_build_cast(b, gradient, value->type.dtype);
-    gml_value **sum = gradient_of(r, value);
+    gradient = gml_grad_sum_to(b, gradient, type);
+    gradient = gml_build_cast(b, gradient, type->dtype);
     *sum = *sum ? gml_grad_add(b, *sum, gradient) : gradient;
 }
 
