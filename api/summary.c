@@ -197,12 +197,14 @@ static const char *first_text(const gml_diags *diags, gml_arena *arena)
 static void count_arithmetic(summarizer *s, const gml_model *model)
 {
     gml_module *module = NULL;
+    bool trains = gml_model_module(model)->states.count > 0;
+    const char *steps = trains ? "differentiate,expand,dce" : "expand";
     gml_passes_options options = {0};
     gml_diags diags;
     gml_diags_init(&diags, s->arena);
     gml_status status = gml_source_import(gml_model_source(model), true, &module, &diags);
     if (status == GML_OK)
-        status = gml_passes_run(module, "expand", &options, &diags);
+        status = gml_passes_run(module, steps, &options, &diags);
     if (status != GML_OK) {
         s->summary->no_cost = first_text(&diags, s->arena);
         gml_module_destroy(module);
@@ -210,6 +212,35 @@ static void count_arithmetic(summarizer *s, const gml_model *model)
     }
     s->summary->module = module;
     add_costs(s, module, module->main);
+}
+
+static void count_states(gml_summary *summary, const gml_module *module)
+{
+    for (size_t i = 0; i < module->states.count; i++) {
+        const gml_state *state = &module->states.items[i];
+        uint64_t n = (uint64_t)gml_tensor_numel(&state->initial);
+        summary->n_states++;
+        summary->state_bytes += (n * gml_dtype_bits(state->initial.dtype) + 7) / 8;
+        summary->n_trained += state->is_trained;
+        summary->trained_elements += state->is_trained ? n : 0;
+    }
+}
+
+/* The first size that all inputs have in common, when it is a number. */
+static int64_t find_batch(const gml_module *module)
+{
+    int64_t batch = 0;
+    size_t n_states = 0;
+    for (size_t i = 0; i < module->states.count; i++)
+        n_states += module->states.items[i].param != GML_NO_INDEX;
+    for (uint32_t i = 0; i + n_states < module->main->n_params; i++) {
+        const gml_type *type = &module->main->params[i]->type;
+        if (type->kind != GML_TYPE_TENSOR || type->rank < 1 ||
+            !gml_dim_is_const(type->dims[0]) || (batch != 0 && type->dims[0] != batch))
+            return 0;
+        batch = type->dims[0];
+    }
+    return batch;
 }
 
 void gml_summarize(const gml_model *model, gml_arena *arena, gml_summary *out_summary)
@@ -222,6 +253,8 @@ void gml_summarize(const gml_model *model, gml_arena *arena, gml_summary *out_su
         out_summary->no_cost = "the model is compiled";
     } else {
         count_graph(&s, gml_model_module(model)->main);
+        count_states(out_summary, gml_model_module(model));
+        out_summary->batch = find_batch(gml_model_module(model));
         count_arithmetic(&s, model);
     }
     if (s.ops.count)

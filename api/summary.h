@@ -23,7 +23,12 @@ typedef struct gml_summary {
     uint64_t n_parameters; /* elements of constants, without those that are shapes and the like:
                               i64, bool, text */
     uint64_t constant_bytes; /* of all constants as a file has them */
-    gml_module *module;      /* inferred and expanded; NULL when no_cost */
+    size_t n_states;         /* of a model opened as a training step, its interface's: */
+    uint64_t state_bytes;
+    size_t n_trained; /* of them, by which a Gradient is taken */
+    uint64_t trained_elements;
+    int64_t batch;      /* the size with which all inputs begin; 0: there is none */
+    gml_module *module; /* inferred and expanded; NULL when no_cost */
     gml_dim macs;
     gml_dim flops;       /* every operator on floats; a multiply-add is two */
     const char *no_cost; /* NULL: the three above are known */

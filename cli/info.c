@@ -106,6 +106,23 @@ static void print_text(request *r, const gml_model *model, const gml_summary *s)
     }
 }
 
+/* The model's training step: what it changes, and its arithmetic. */
+static void print_training(request *r, const gml_model *model, const gml_summary *s)
+{
+    printf("training    %" PRIu64 " parameters in %zu tensors; %zu states, %" PRIu64 " bytes\n",
+           s->trained_elements, s->n_trained, s->n_states, s->state_bytes);
+    if (s->no_cost) {
+        printf("  FLOPs     unknown: %s\n", s->no_cost);
+    } else {
+        printf("  MACs      %s a step", dim_text(r, s->module, s->macs));
+        if (s->batch > 1 && gml_dim_is_const(s->macs))
+            printf(", %s for each of %" PRId64,
+                   short_number(r, (double)s->macs / (double)s->batch), s->batch);
+        printf("\n  FLOPs     %s a step\n", dim_text(r, s->module, s->flops));
+    }
+    print_ports("  inputs of a step", gml_model_inputs(model), gml_model_n_inputs(model));
+}
+
 /* ---- JSON ---------------------------------------------------------------------------------
  */
 
@@ -139,7 +156,26 @@ static json_t *json_ops(request *r, const gml_summary *s)
     return list;
 }
 
-static void print_json(request *r, const gml_model *model, const gml_summary *s)
+static json_t *json_training(request *r, const gml_model *model, const gml_summary *s)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "parameters", json_integer((json_int_t)s->trained_elements));
+    json_object_set_new(object, "tensors", json_integer((json_int_t)s->n_trained));
+    json_object_set_new(object, "states", json_integer((json_int_t)s->n_states));
+    json_object_set_new(object, "state_bytes", json_integer((json_int_t)s->state_bytes));
+    json_object_set_new(object, "macs",
+                        s->module ? json_dim(r, s->module, s->macs) : json_null());
+    json_object_set_new(object, "flops",
+                        s->module ? json_dim(r, s->module, s->flops) : json_null());
+    json_object_set_new(object, "inputs",
+                        json_ports(gml_model_inputs(model), gml_model_n_inputs(model)));
+    json_object_set_new(object, "outputs",
+                        json_ports(gml_model_outputs(model), gml_model_n_outputs(model)));
+    return object;
+}
+
+static void print_json(request *r, const gml_model *model, const gml_summary *s,
+                       json_t *training)
 {
     const gml_module *module = gml_model_module(model);
     json_t *root = json_object();
@@ -158,6 +194,7 @@ static void print_json(request *r, const gml_model *model, const gml_summary *s)
                         s->module ? json_dim(r, s->module, s->flops) : json_null());
     json_object_set_new(root, "nodes", json_integer((json_int_t)s->n_nodes));
     json_object_set_new(root, "operators", json_ops(r, s));
+    json_object_set_new(root, "training", training);
     json_object_set_new(root, "unsupported", json_array());
     (void)gml_json_print(root); /* whoever called looks at the stream */
 }
@@ -182,28 +219,73 @@ static void print_json_faults(const request *r)
 /* ---- the verb -----------------------------------------------------------------------------
  */
 
+/* What a model says of itself, opened as what `entry` says. */
+typedef struct view {
+    gml_model *model;
+    gml_summary summary;
+} view;
+
+static gml_status open_view(request *r, const char *path, gml_onnx_entry entry, view *out_view,
+                            gml_diags *diags)
+{
+    gml_open_options open = {.entry = entry, .dims = r->dims.items, .n_dims = r->dims.count};
+    GML_TRY(gml_model_open(path, &open, &out_view->model, diags));
+    gml_summarize(out_view->model, &r->arena, &out_view->summary);
+    return GML_OK;
+}
+
+static void close_view(view *v)
+{
+    if (v->model == NULL)
+        return;
+    gml_module_destroy(v->summary.module);
+    gml_model_release(v->model);
+}
+
+/* The model as a training step; nothing where it is none. */
+static gml_status open_training(request *r, const char *path, const view *model, view *out_step)
+{
+    gml_diags diags;
+    gml_diags_init(&diags, &r->arena);
+    if (gml_model_source(model->model)->artifact.program != NULL)
+        return GML_OK;
+    gml_status status = open_view(r, path, GML_ONNX_STEP, out_step, &diags);
+    bool is_none =
+        status == GML_E_USAGE || (status == GML_OK && out_step->summary.n_states == 0);
+    if (is_none) {
+        close_view(out_step);
+        *out_step = (view){NULL};
+        return GML_OK;
+    }
+    if (status != GML_OK)
+        fputs(gml_diags_print(&diags), stderr);
+    return status;
+}
+
 static int describe(request *r, const char *path)
 {
-    gml_model *model = NULL;
-    gml_summary summary;
-    gml_open_options open = {.dims = r->dims.items, .n_dims = r->dims.count};
-    gml_status status = gml_model_open(path, &open, &model, &r->diags);
+    view model = {NULL};
+    view step = {NULL};
+    gml_status status = open_view(r, path, GML_ONNX_FIXED, &model, &r->diags);
     if (status != GML_OK) {
         if (r->json && status == GML_E_UNSUPPORTED)
             print_json_faults(r);
         return gml_cli_fail(&r->diags, status);
     }
-    gml_summarize(model, &r->arena, &summary);
+    status = open_training(r, path, &model, &step);
     if (r->json)
-        print_json(r, model, &summary);
+        print_json(r, model.model, &model.summary,
+                   step.model ? json_training(r, step.model, &step.summary) : json_null());
     else
-        print_text(r, model, &summary);
-    gml_module_destroy(summary.module);
-    gml_model_release(model);
+        print_text(r, model.model, &model.summary);
+    if (step.model && !r->json)
+        print_training(r, step.model, &step.summary);
+    close_view(&step);
+    close_view(&model);
     if (fflush(stdout) != 0 || ferror(stdout))
         return gml_cli_fail(&r->diags, gml_fail(&r->diags, GML_E_IO, (gml_loc){0},
                                                 "cannot write to standard output"));
-    return 0;
+    return gml_status_exit(status);
 }
 
 int gml_verb_info(int argc, char **argv)

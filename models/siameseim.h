@@ -41,6 +41,7 @@ typedef struct gml_siam_config {
     bool grid_positions; /* queries have the fixed table's positions; else relative ones */
     bool masked_only;    /* the loss is of masked patches */
     bool biased;         /* variance of a patch's pixels */
+    bool embeds_visible; /* patches alone; else all of them, and takes the visible ones then */
     bool trains_patches; /* the patch embedding is no longer frozen */
     bool divides;        /* the loss by its channels */
     double lambda, correlation;

@@ -95,15 +95,15 @@ static gml_value *embed(gml_siam *s, gml_value *patches)
     return gml_siam_binary(s, name, "Add", patches, bias);
 }
 
-/* The patches of x in the order of `visible`: (B, V, K). */
-static gml_value *pick(gml_siam *s, gml_value *patches, gml_value *visible)
+/* Of (B, N, C) the rows `visible`: (B, V, C). */
+static gml_value *pick(gml_siam *s, gml_value *x, gml_value *visible)
 {
     static const char scope[] = "patch_embed.pick";
     gml_value *rows =
         gml_siam_reshape(s, scope, visible, (int64_t[]){-1, s->c.n_visible, 1}, 3);
     return gml_siam_node(s, scope,
                          (gml_node_spec){.op = "GatherND",
-                                         .inputs = {patches, rows},
+                                         .inputs = {x, rows},
                                          .attrs = {GML_INT("batch_dims", 1)}});
 }
 
@@ -112,9 +112,11 @@ gml_value *gml_siam_encode(gml_siam *s, gml_value *x, gml_value *visible)
     const gml_siam_config *c = &s->c;
     int64_t tokens = 1 + (visible != NULL ? c->n_visible : c->n_patches);
     gml_value *patches = gml_siam_patches(s, "patch_embed.patches", x, false);
-    if (visible != NULL)
+    if (visible != NULL && c->embeds_visible)
         patches = pick(s, patches, visible);
     patches = embed(s, patches);
+    if (visible != NULL && !c->embeds_visible)
+        patches = pick(s, patches, visible);
     gml_value *token = gml_siam_parameter(s, "cls_token", 3, (int64_t[]){1, 1, c->width},
                                           gml_fill_normal(0, 0.02));
     token = gml_siam_binary(s, "cls_token.each", "Expand", token, s->each);

@@ -40,6 +40,7 @@ const gml_network_setting gml_network_siameseim_settings[] = {
     {"projector-depth", "2", "blocks"},
     {"predictor-depth", "4", "blocks"},
     {"train-patches", "off", "on: the patch embedding is trained too"},
+    {"embed", "", "all patches of the first view (default), or visible (default when trained)"},
     {"lr", "1e-3", "peak of the learning rate, which is meant for batches of 4096"},
     {"min-lr", "0", "its end"},
     {"warmup", "40", "epochs from 0 to the peak"},
@@ -256,6 +257,9 @@ static void read_objective(const reader *r, gml_siam_config *c)
         c->grid_positions = is_chosen(r, "positions", "grid", "relative");
     c->biased = is_chosen(r, "pixel-variance", "biased", "unbiased");
     c->trains_patches = is_chosen(r, "train-patches", "on", "off");
+    c->embeds_visible = c->trains_patches;
+    if (*read_text(r, "embed").bytes != '\0')
+        c->embeds_visible = is_chosen(r, "embed", "visible", "all");
     if (c->fills_slots && !(c->same_view && c->grid_positions))
         gml_builder_fail(r->b, GML_E_USAGE,
                          "option layout: fill goes with the same view and its grid");

@@ -66,12 +66,21 @@ def pick(values: dict, name: str, golden: dict):
             for pair in zip(values[name][tuple(map(int, place.split(",")))], texts)]
 
 
-def terms(pred: np.ndarray, target: np.ndarray, epsilon: float) -> tuple[float, float]:
-    """The loss's positive and negative term, by its formula."""
-    p, t = (x.reshape(-1, x.shape[-1]) for x in (pred, target))
-    t = t - t.mean(1, keepdims=True)
-    t = t / np.sqrt((t * t).mean(1, keepdims=True) + epsilon)
+def standardise(x: np.ndarray, axis: int, epsilon: float, lost: int = 0) -> np.ndarray:
+    """Mean 0 and variance 1 along the axis; `lost` degrees of freedom."""
+    x = x - x.mean(axis, keepdims=True)
+    variance = (x * x).sum(axis, keepdims=True) / (x.shape[axis] - lost)
+    return x / np.sqrt(variance + epsilon)
+
+
+def terms_of_rows(p: np.ndarray, t: np.ndarray) -> tuple[float, float]:
+    """The loss's positive and negative term, by their formulas."""
     return ((p - t)**2).sum(1).mean(), ((p @ (t.T @ t / len(t))) * p).sum(1).mean()
+
+
+def terms(pred: np.ndarray, target: np.ndarray, epsilon: float) -> tuple[float, float]:
+    p, t = (x.reshape(-1, x.shape[-1]) for x in (pred, target))
+    return terms_of_rows(p, standardise(t, 1, epsilon))
 
 
 # ---- the golden values ---------------------------------------------------------------------------
@@ -178,8 +187,8 @@ def check_updates(exporter: Exporter):
     old = {}
     for i, x in enumerate(xs):
         shape = tuple(tensors[x].dims)
-        old[x] = (onnx.numpy_helper.to_array(tensors[x]), fill_moment(2000 + i, shape, 0.02),
-                  abs(fill_moment(3000 + i, shape, 0.0002)))
+        old[x] = (onnx.numpy_helper.to_array(tensors[x]), step.fill(2000 + i, shape, 0.02),
+                  abs(step.fill(3000 + i, shape, 0.0002)))
         step.set_initialiser(tensors["exp_avg." + x], old[x][1])
         step.set_initialiser(tensors["exp_avg_sq." + x], old[x][2])
     wanted = [bound[part + x] for x in xs for part in ("", "exp_avg.", "exp_avg_sq.")]
@@ -200,8 +209,116 @@ def check_updates(exporter: Exporter):
     check("AdamW", worst < 1e-12, f"{worst:.1e}")
 
 
-def fill_moment(number: int, shape, scale: float) -> np.ndarray:
-    return step.fill(number, shape, scale)
+# ---- the table's rows ----------------------------------------------------------------------------
+
+def options_of(model: onnx.ModelProto) -> dict[str, str]:
+    prefix = "siameseim."
+    return {entry.key.removeprefix(prefix): entry.value for entry in model.metadata_props
+            if entry.key.startswith(prefix)}
+
+
+def row_loss(options: dict, got: dict, visible: np.ndarray) -> float:
+    """The loss of a row from what is predicted and the target, by the paper's words."""
+    pred, target = got["pred"], got["target"]
+    if options["scope"] == "global":
+        pred, target = pred.mean(1), target.mean(1)
+    p, t = (x.reshape(-1, x.shape[-1]) for x in (pred, target))
+    if options["loss-norm"] == "moco":
+        p, t = (standardise(x, 0, float(np.float32(1e-5))) for x in (p, t))
+        p, t = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (p, t))
+    elif options["target"] == "pixel":
+        t = standardise(t, 1, 1e-6, 1)
+    else:
+        t = standardise(t, 1, float(np.float32(1e-5)))
+    if options["loss-on"] == "masked":
+        is_masked = np.ones(pred.shape[:2], dtype=bool)
+        np.put_along_axis(is_masked, visible, False, 1)
+        p, t = p[is_masked.flatten()], t[is_masked.flatten()]
+    positive, negative = terms_of_rows(p, t)
+    weight = float(options["lambda"]) if options["form"] == "unigrad" else 0.0
+    return (positive + weight * negative) / p.shape[1]
+
+
+def difference(exporter: Exporter, model: onnx.ModelProto, given: dict, line: tuple,
+               h: float) -> float:
+    """The loss's central difference along the line (begin, way), which sets the parameters."""
+    tensors, losses = step.initialisers(model), []
+    for at in (h, -h):
+        for x, begin in line[0].items():
+            step.set_initialiser(tensors[x], begin + at * line[1][x])
+        got = step.run(exporter.gemel, step.join(model), given, ["loss"], "ref")
+        losses.append(float(got["loss"]))
+    return (losses[0] - losses[1]) / (2 * h)
+
+
+def check_row_values(exporter: Exporter):
+    """The loss of every row, and its derivative along one direction beside a difference, of which the
+    better of two steps counts: batches of 2 bend BatchNorm. The target does not follow, so that it
+    is as constant to the difference as to the gradient."""
+    for row in ROWS:
+        model = exporter.make("--row", row, "--dtype", "f64", "--ema", "1")
+        options, given = options_of(model), step.inputs(GOLDEN["tiny"])
+        if options["mask"] == "random":
+            given["visible"] = np.array([[1, 5, 6, 12], [0, 7, 9, 15]])
+        node, tensors = step.gradient_node(model), step.initialisers(model)
+        xs, joined = step.names_of(node, "xs"), step.join(model)
+        got = step.run(exporter.gemel, joined, given, ["loss", "pred", "target", *node.output], "ref")
+        expected = row_loss(options, got, given["visible"])
+        check(f"loss of row {row}", abs(got["loss"] / expected - 1) < 1e-12, f"{got['loss']:.9f}")
+        begin = {x: onnx.numpy_helper.to_array(tensors[x]) for x in xs}
+        way = {x: step.fill(4000 + i, begin[x].shape, 1.0) for i, x in enumerate(xs)}
+        slope = sum(np.sum(got[out] * way[x]) for x, out in zip(xs, node.output))
+        length = sum(np.sum(got[out]**2) for out in node.output)**0.5
+        found = [difference(exporter, model, given, (begin, way), h) for h in (1e-5, 1e-6)]
+        best = min(found, key=lambda value: abs(slope - value))
+        check(f"gradient of row {row}", abs(slope - best) < 1e-6 * max(length, abs(slope)),
+              f"{slope:.9f} for {best:.9f}")
+
+
+def check_open_batch(exporter: Exporter):
+    results = []
+    for batch in ("2", "batch"):
+        model = exporter.make("--dtype", "f64", "--batch", batch)
+        step.fill_parameters(model)
+        bound = step.bindings(model)
+        wanted = ["loss", "grad_norm", bound["projector_decoder_blocks.0.norm1.bn.running_var"]]
+        results.append(step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]),
+                                wanted, "ref"))
+    worst = max(np.abs(results[0][name] / results[1][name] - 1).max() for name in results[0])
+    check("an open batch", worst < 1e-13, f"{worst:.1e}")
+
+
+def check_accumulation(exporter: Exporter):
+    """Two iterations make one step: parameters move after the second, the target before the first."""
+    model = exporter.make("--dtype", "f64", "--accum", "2", "--warmup", "0", "--iterations", "1",
+                          "--epochs", "10")
+    step.fill_parameters(model)
+    tensors, bound, node = step.initialisers(model), step.bindings(model), step.gradient_node(model)
+    xs = step.names_of(node, "xs")
+    begin = {x: onnx.numpy_helper.to_array(tensors[x]) for x in xs}
+    batches = [step.inputs(GOLDEN["tiny"]) for _ in range(2)]
+    batches[1]["x1"], batches[1]["x2"] = batches[0]["x2"], batches[0]["x1"]
+    runs = []
+    for batch in batches:
+        runs.append(step.run(exporter.gemel, step.join(model), batch,
+                             [*node.output, *bound.values(), "grad_norm", "lr"], "ref"))
+        for state, value in bound.items():
+            step.set_initialiser(tensors[state], runs[-1][value])
+    first, second = runs
+    followed = "mm_blocks.0.mlp.fc1.weight"
+    check("parameters wait", all(np.array_equal(first[bound[x]], begin[x]) for x in xs))
+    check("the target waits", np.array_equal(first[bound[followed]], second[bound[followed]]))
+    check("sums begin anew", all(not second[bound[f"grad_sum.{x}"]].any() for x in xs))
+    mean = {x: (first[out] + second[out]) / 2 for x, out in zip(xs, node.output)}
+    norm = sum(np.sum(g**2) for g in mean.values())**0.5
+    check("the mean's norm", abs(second["grad_norm"] / norm - 1) < 1e-12)
+    check("one learning rate", first["lr"] == second["lr"] == 1e-3)
+    worst = 0.0
+    for x in xs:
+        decay = 0.05 if begin[x].ndim > 1 else 0.0
+        value = adamw(begin[x], 0, 0, mean[x] * min(1.0, 1 / (norm + 1e-6)), 1e-3, 1, decay)[0]
+        worst = max(worst, np.abs(second[bound[x]] - value).max())
+    check("parameters move once", worst < 1e-12, f"{worst:.1e}")
 
 
 # ---- forms ---------------------------------------------------------------------------------------
@@ -258,7 +375,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         exporter = Exporter(sys.argv[1], folder)
         for part in (check_faults, check_rows, check_round_trip, check_forward, check_following,
-                     check_step, check_schedules, check_updates):
+                     check_step, check_schedules, check_updates,
+                     check_row_values, check_open_batch, check_accumulation):
             try:
                 part(exporter)
             except (RuntimeError, onnx.checker.ValidationError) as error:
