@@ -54,7 +54,17 @@ static void find_reduce(finder *f, const gml_expr *expr, unsigned depth)
 
 static bool match_form(finder *f)
 {
-    find_reduce(f, f->store->as.store.value, 64);
+    for (const gml_stmt *store = f->store; store; store = store->next) {
+        if (store->kind != GML_STMT_STORE)
+            return false;
+        unsigned n_before = f->n_reduces;
+        const gml_expr *before = f->reduce;
+        f->reduce = NULL;
+        find_reduce(f, store->as.store.value, 64);
+        if (before && (before != f->reduce || f->n_reduces != n_before + 1))
+            return false;
+        f->n_reduces = before ? n_before : f->n_reduces;
+    }
     if (f->n_reduces != 1 || f->reduce->as.reduce.op != GML_REDUCE_SUM ||
         f->reduce->dtype != GML_F32)
         return false;
@@ -195,13 +205,17 @@ static void rewrite(finder *f, const gml_expr *a, const gml_expr *b, gml_contrac
     for (unsigned i = 0; i < out->n_batch; i++)
         sum->depends |= bit(out->batch[i]);
     out->sum = gml_expr_load(kernel, sum, NULL, NULL);
-    const gml_expr *index[GML_MAX_RANK];
-    const gml_mem *mem = f->store->as.store.mem;
-    for (int d = 0; d < mem->rank; d++)
-        index[d] = renamed(f, f->store->as.store.index[d]);
-    const gml_expr *value =
-        gml_expr_replace(kernel, f->store->as.store.value, f->reduce, out->sum);
-    out->store = gml_stmt_store(kernel, mem, index, renamed(f, value));
+    gml_stmt *stores = NULL;
+    for (const gml_stmt *store = f->store; store; store = store->next) {
+        const gml_expr *index[GML_MAX_RANK];
+        const gml_mem *mem = store->as.store.mem;
+        for (int d = 0; d < mem->rank; d++)
+            index[d] = renamed(f, store->as.store.index[d]);
+        const gml_expr *value =
+            gml_expr_replace(kernel, store->as.store.value, f->reduce, out->sum);
+        gml_stmt_append(&stores, gml_stmt_store(kernel, mem, index, renamed(f, value)));
+    }
+    out->store = stores;
     out->a_at = a;
     out->a = renamed(f, a);
     out->b = renamed(f, b);
@@ -257,7 +271,7 @@ bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t consta
     *out = (gml_contraction){0};
     for (; stmt->kind == GML_STMT_FOR && !stmt->next; stmt = stmt->as.loop.body)
         f.loops[f.n_loops++] = stmt->as.loop.axis;
-    if (stmt->kind != GML_STMT_STORE || stmt->next || f.n_loops == 0)
+    if (stmt->kind != GML_STMT_STORE || f.n_loops == 0)
         return false;
     f.store = stmt;
     if (!match_form(&f) || !gml_kernel_has_axes(kernel, 8))
@@ -290,6 +304,9 @@ bool gml_contract_find(gml_kernel *kernel, const gml_stmt *stmt, uint64_t consta
     if (!worth_it(kernel, out))
         return false;
     rewrite(&f, a, b, out);
-    return gml_schedule_stride(kernel, out->store->as.store.mem, out->store->as.store.index,
-                               out->n) == 1;
+    for (const gml_stmt *store = out->store; store; store = store->next)
+        if (gml_schedule_stride(kernel, store->as.store.mem, store->as.store.index, out->n) !=
+            1)
+            return false;
+    return true;
 }

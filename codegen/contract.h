@@ -1,8 +1,8 @@
 /* codegen/contract.h - recognises contractions in loop IR: sums of products as matrix products.
  *
- * A perfect nest with one store, whose value holds one sum of products
+ * A perfect nest whose stores all hold one and the same sum of products
  *     y[…] = f(sum(k: a(batch, m, k) * b(batch, k, n)), …)
- * is a (batched) matrix product with an epilogue f, whatever the operator was: MatMul, Gemm,
+ * is a (batched) matrix product with an epilogue f for each store, whatever the operator was: MatMul, Gemm,
  * Conv, the products of an attention. Store axes that only `a` depends on are merged into m,
  * those that only `b` depends on into n, as far as the store stays contiguous along n; the rest
  * are batch axes. `a` and `b` are any expressions: they are evaluated once while packing. The
@@ -24,7 +24,7 @@ typedef struct gml_contraction {
     const gml_expr *a_at;      /* `a` in terms of batch, rows and taps */
     const gml_expr *b_at;      /* `b` in terms of batch, taps and n */
     const gml_expr *sum;       /* stands for the finished sum in `store` */
-    const gml_stmt *store;     /* in terms of batch, m, n */
+    const gml_stmt *store;     /* in terms of batch, m, n; a list */
     uint64_t a_batch, b_batch; /* batch axes that a and b depend on, as bits */
     bool b_constant; /* b reads only memories marked constant: it can be packed ahead */
 } gml_contraction;

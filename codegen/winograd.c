@@ -391,7 +391,7 @@ bool gml_winograd_find(gml_kernel *kernel, const gml_contraction *c, unsigned co
     maker m = {.kernel = kernel, .c = c, .columns = columns, .out = out};
     bool phases = false;
     *out = (gml_winograd){.n_outer = 0};
-    if (!has_form(&m) || !choose_units(&m, &phases))
+    if (c->store->next || !has_form(&m) || !choose_units(&m, &phases))
         return false;
     add_axes(&m, phases);
     add_memories(&m);

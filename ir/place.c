@@ -27,7 +27,7 @@ typedef struct nest {
     const gml_axis *loops[GML_MAX_AXES]; /* around the store, outermost first */
     unsigned n_loops;
     gml_stmt *before[GML_MAX_AXES + 1]; /* statements placed at each depth, in order */
-    gml_vec(placed) done;
+    gml_vec(placed) done;               /* for the top-level statement at hand */
 } nest;
 
 /* ---- alike but for the names of axes ------------------------------------------------------
@@ -209,7 +209,8 @@ static const gml_expr *place_reduce(frame *f, const gml_expr *expr)
                                             expr->as.reduce.axes, expr->as.reduce.n_axes, body);
     if (value->kind != GML_EXPR_REDUCE)
         return value;
-    bool inline_here = f->bound == 0 && depth_of(f->nest, value->free) == f->nest->n_loops;
+    bool inline_here = f->bound == 0 && depth_of(f->nest, value->free) == f->nest->n_loops &&
+                       !find_alike(f->nest, value, NULL, 0);
     return inline_here ? value : hoist(f, value);
 }
 
@@ -252,44 +253,48 @@ static const gml_expr *place(frame *f, const gml_expr *expr)
 
 static void place_store(nest *n, gml_stmt *store)
 {
-    n->done.count = 0;
-    memset(n->before, 0, sizeof n->before);
     frame f = {.nest = n, .n_memo = (uint32_t)n->kernel->exprs.count};
     f.memo = gml_new_array(n->kernel->arena, const gml_expr *, f.n_memo);
     store->as.store.value = place(&f, store->as.store.value);
 }
 
-/* Walks down one nest of loops; the statements placed at a depth go before what is inside.
- * Handles the form that gml_lower_store makes: one statement in each loop. */
-static void place_nest(nest *n, gml_stmt **slot)
+/* A list of statements under the same loops: first the loops in it, then the stores, which may
+ * want what the loops needed placed here; all of that goes before the list. */
+static void place_list(nest *n, gml_stmt **list)
 {
-    gml_stmt *stmt = *slot;
-    if (stmt->kind == GML_STMT_STORE) {
-        place_store(n, stmt);
-    } else {
+    for (gml_stmt *stmt = *list; stmt; stmt = stmt->next) {
+        if (stmt->kind != GML_STMT_FOR)
+            continue;
         n->loops[n->n_loops++] = stmt->as.loop.axis;
-        place_nest(n, &stmt->as.loop.body);
+        place_list(n, &stmt->as.loop.body);
         n->n_loops--;
     }
+    for (gml_stmt *stmt = *list; stmt; stmt = stmt->next)
+        if (stmt->kind == GML_STMT_STORE)
+            place_store(n, stmt);
     gml_stmt *before = n->before[n->n_loops];
+    n->before[n->n_loops] = NULL;
     if (!before)
         return;
-    n->before[n->n_loops] = NULL;
-    gml_stmt *rest = stmt->next;
-    stmt->next = NULL;
-    gml_stmt_append(&before, stmt);
-    stmt->next = rest;
-    *slot = before;
+    gml_stmt *rest = *list;
+    *list = before;
+    while (before->next)
+        before = before->next;
+    before->next = rest;
 }
 
+/* Statements at the top are phases of their own and share nothing. */
 void gml_kernel_place(gml_kernel *kernel)
 {
     nest n = {.kernel = kernel};
-    for (gml_stmt **slot = &kernel->body; *slot;) {
-        gml_stmt *own = *slot;
-        place_nest(&n, slot);
-        while (*slot != own)
-            slot = &(*slot)->next;
-        slot = &own->next;
+    gml_stmt *placed_all = NULL;
+    gml_stmt *next = NULL;
+    for (gml_stmt *stmt = kernel->body; stmt; stmt = next) {
+        next = stmt->next;
+        stmt->next = NULL;
+        n.done.count = 0;
+        place_list(&n, &stmt);
+        gml_stmt_append(&placed_all, stmt);
     }
+    kernel->body = placed_all;
 }

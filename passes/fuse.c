@@ -2,27 +2,38 @@
  *
  * Walks backwards and lets a node join the group of its users when all of them are in one
  * group, so that its result is never stored. That cannot make a cycle: whoever depends on the
- * node is in the group. A group is a set of nodes with one root, whose result alone is stored.
- * What may join:
+ * node is in the group. A group is a set of nodes with one root, where its kernel runs. What
+ * may join:
  *
  *   elementwise   any group, unless that would compute something costly several times: an
- * exponential that a reduction reads, or that is broadcast view          any group: it becomes
- * index arithmetic row reduction a group of elementwise nodes over the same rows (a
- * normalisation, a softmax and what follows); its result is computed once a row contraction   a
- * group of elementwise nodes of its own shape: they become its epilogue
+ *                 exponential that a reduction reads, or that is broadcast
+ *   view          any group: it becomes index arithmetic
+ *   row reduction a group of elementwise nodes over the same rows (a normalisation, a softmax
+ * and what follows); its result is computed once a row contraction   a group of elementwise
+ * nodes of its own shape: they become its epilogue
  *
- * A value with users in several groups is stored: that is where kernels meet. */
+ * A value with users in several groups is where kernels meet. It is stored by the first of them
+ * on the way (a side result), if it has the root's elements or one for each row: the others run
+ * later, so that nothing of theirs can be needed before. */
 #include "ir/op.h"
 #include "passes/region.h"
 
 #define GML_MAX_GROUP 64
+#define GML_MAX_SIDES 8
 
 typedef struct group {
     gml_node *root;
     unsigned n_nodes;
+    unsigned n_sides;
     bool has_contraction;
     int rows; /* leading dimensions of the rows that its reductions work on; -1: it has none */
 } group;
+
+/* Operand `k` of `node`. */
+typedef struct value_use {
+    const gml_node *node;
+    uint32_t k;
+} value_use;
 
 typedef struct fuser {
     gml_graph *graph;
@@ -32,7 +43,11 @@ typedef struct fuser {
     uint32_t *group_of; /* by value id */
     uint32_t
         n_values;    /* ids when the pass began: the nodes made here have none in the tables */
-    bool *is_result; /* by value id: of the graph, or used in a region */
+    bool *is_result; /* by value id: of the graph */
+    bool *is_captured;   /* by value id: used in a region */
+    bool *is_side;       /* by value id: stored by a group that it is not the root of */
+    uint32_t *first_use; /* by value id: users[first_use[id]] up to the next id's */
+    value_use *users;
 } fuser;
 
 static bool is_elementwise(const gml_node *node)
@@ -126,24 +141,27 @@ static bool is_costly(fuser *f, const gml_node *node)
 /* ---- joining ------------------------------------------------------------------------------
  */
 
+/* The users of a value by the group that runs first; groups are numbered from the last one on.
+ */
 typedef struct uses {
-    uint32_t group; /* of all users, number + 1; 0: none yet */
-    bool several;   /* in several groups, or in none */
+    uint32_t group; /* number + 1; 0: none yet */
+    bool others;    /* in other groups, which run later */
+    bool outside;   /* in no group */
     bool reduced;   /* some user reads elements more than once */
     bool contracted;
     bool widened; /* some elementwise user has more elements */
     bool viewed;
 } uses;
 
-static void note_use(fuser *f, const gml_value *value, const gml_node *user, uint32_t k,
-                     uses *u)
+static uint32_t group_of(const fuser *f, const gml_node *node)
 {
-    uint32_t number = user->n_results ? f->group_of[user->results[0].id] : 0;
-    if (number == 0 || (u->group && u->group != number) || !gml_reads_elements(user, k)) {
-        u->several = true;
-        return;
-    }
-    u->group = number;
+    return node->n_results && node->results[0].id < f->n_values
+               ? f->group_of[node->results[0].id]
+               : 0;
+}
+
+static void note_use(const gml_value *value, const gml_node *user, uses *u)
+{
     if (is_contraction(user))
         u->contracted = true;
     else if (user->op->traits & GML_REDUCES)
@@ -154,34 +172,38 @@ static void note_use(fuser *f, const gml_value *value, const gml_node *user, uin
         u->viewed = true;
 }
 
-static uses find_uses(fuser *f, const gml_node *node)
+static uses find_uses(const fuser *f, const gml_node *node)
 {
     uses u = {0};
     const gml_value *value = &node->results[0];
-    u.several = f->is_result[value->id] || node->n_results != 1;
-    for (const gml_node *user = node->next; user && !u.several; user = user->next)
-        for (uint32_t k = 0; k < user->n_operands && !u.several; k++)
-            if (user->operands[k] == value)
-                note_use(f, value, user, k, &u);
+    const value_use *begin = f->users + f->first_use[value->id];
+    const value_use *end = f->users + f->first_use[value->id + 1];
+    u.outside = f->is_captured[value->id] || node->n_results != 1;
+    u.others = f->is_result[value->id];
+    for (const value_use *at = begin; at < end; at++) {
+        uint32_t number = group_of(f, at->node);
+        u.outside |= number == 0 || !gml_reads_elements(at->node, at->k);
+        u.others |= u.group && number != u.group;
+        u.group = number > u.group ? number : u.group;
+    }
+    for (const value_use *at = begin; at < end; at++)
+        if (group_of(f, at->node) == u.group)
+            note_use(value, at->node, &u);
     return u;
 }
 
 /* True when everything from `value` to the root is elementwise over the same dimensions. */
-static bool only_elementwise(fuser *f, const gml_value *value, uint32_t number,
-                             const gml_node *from)
+static bool only_elementwise(const fuser *f, const gml_value *value, uint32_t number)
 {
     const gml_node *root = f->groups[number - 1].root;
-    for (const gml_node *user = from->next; user; user = user->next) {
-        for (uint32_t k = 0; k < user->n_operands; k++) {
-            if (user->operands[k] != value)
-                continue;
-            if (!is_elementwise(user) || !same_dims(&value->type, &user->results[0].type))
-                return false;
-            if (user != root && !only_elementwise(f, &user->results[0], number, user))
-                return false;
-        }
-        if (user == root)
-            break;
+    const value_use *end = f->users + f->first_use[value->id + 1];
+    for (const value_use *at = f->users + f->first_use[value->id]; at < end; at++) {
+        if (group_of(f, at->node) != number)
+            continue;
+        if (!is_elementwise(at->node) || !same_dims(&value->type, &at->node->results[0].type))
+            return false;
+        if (at->node != root && !only_elementwise(f, &at->node->results[0], number))
+            return false;
     }
     return true;
 }
@@ -211,16 +233,51 @@ static bool enough_rows(const gml_type *type, int rows)
     return count >= 8 || all <= 4096;
 }
 
+/* The group can store the node's result beside its own: it has the same elements, or one for
+ * each row of reductions. */
+static bool may_be_side(const group *g, const gml_type *type)
+{
+    const gml_type *root = &g->root->results[0].type;
+    if (g->n_sides >= GML_MAX_SIDES || type->rank != root->rank || type->rank == 0)
+        return false;
+    int same = 0;
+    while (same < type->rank && type->dims[same] == root->dims[same])
+        same++;
+    for (int d = same; d < type->rank; d++)
+        if (type->dims[d] != 1)
+            return false;
+    return same == type->rank ||
+           (!g->has_contraction && (g->rows < 0 || g->rows == same) && enough_rows(root, same));
+}
+
+/* `node` is the epilogue of a contraction: it reads one through elementwise nodes alone. */
+static bool ends_contraction(const fuser *f, const gml_node *node, unsigned depth)
+{
+    for (uint32_t k = 0; k < node->n_operands && depth > 0; k++) {
+        const gml_node *operand = node->operands[k] ? node->operands[k]->def : NULL;
+        if (!operand || operand->graph != f->graph || operand->n_results != 1 ||
+            !same_dims(&operand->results[0].type, &node->results[0].type))
+            continue;
+        if (is_contraction(operand) ||
+            (is_elementwise(operand) && ends_contraction(f, operand, depth - 1)))
+            return true;
+    }
+    return false;
+}
+
 static bool may_join(fuser *f, const gml_node *node, const uses *u)
 {
     group *g = &f->groups[u->group - 1];
     const gml_type *type = &node->results[0].type;
     const gml_type *root = &g->root->results[0].type;
-    if (g->n_nodes >= GML_MAX_GROUP)
+    if (g->n_nodes >= GML_MAX_GROUP || (u->others && !may_be_side(g, type)))
+        return false;
+    /* What is stored anyway is better stored by the contraction than read by the rows. */
+    if (u->others && g->rows >= 0 && is_elementwise(node) && ends_contraction(f, node, 4))
         return false;
     if (is_contraction(node))
         return !g->has_contraction && g->rows < 0 && type->dtype == root->dtype &&
-               same_dims(type, root) && only_elementwise(f, &node->results[0], u->group, node);
+               same_dims(type, root) && only_elementwise(f, &node->results[0], u->group);
     if (is_view(node))
         return true;
     if (is_elementwise(node))
@@ -242,10 +299,12 @@ static bool can_root(const gml_node *node)
            gml_dtype_get_class(type->dtype) != GML_CLASS_STRING && !node->results[0].constant;
 }
 
-static void join(fuser *f, gml_node *node, uint32_t number)
+static void join(fuser *f, gml_node *node, uint32_t number, bool is_side)
 {
     group *g = &f->groups[number - 1];
     f->group_of[node->results[0].id] = number;
+    f->is_side[node->results[0].id] = is_side;
+    g->n_sides += is_side;
     g->n_nodes++;
     g->has_contraction = g->has_contraction || is_contraction(node);
     if (rows_of(node) >= 0)
@@ -254,7 +313,7 @@ static void join(fuser *f, gml_node *node, uint32_t number)
 
 static void explain(fuser *f, const gml_node *node, const uses *u)
 {
-    if (f->cx->explain && u->group && !u->several)
+    if (f->cx->explain && u->group && !u->outside)
         gml_str_printf(f->cx->explain, "fuse: %s (%s) stays out of the kernel of %s (%s)\n",
                        node->loc.node ? node->loc.node : "?", node->op->name,
                        f->groups[u->group - 1].root->loc.node
@@ -269,13 +328,13 @@ static void form_groups(fuser *f)
         if (!can_root(node))
             continue;
         uses u = find_uses(f, node);
-        if (u.group && !u.several && may_join(f, node, &u)) {
-            join(f, node, u.group);
+        if (u.group && !u.outside && may_join(f, node, &u)) {
+            join(f, node, u.group, u.others);
             continue;
         }
         explain(f, node, &u);
         f->groups[f->n_groups] = (group){.root = node, .rows = -1};
-        join(f, node, ++f->n_groups);
+        join(f, node, ++f->n_groups, false);
     }
 }
 
@@ -334,15 +393,25 @@ static void copy_views(gml_graph *graph, bool *out_changed)
 /* ---- making the regions -------------------------------------------------------------------
  */
 
+static bool is_member(const fuser *f, const gml_node *node, uint32_t number)
+{
+    return group_of(f, node) == number;
+}
+
 static gml_status make_region(fuser *f, uint32_t number)
 {
     gml_node *root = f->groups[number - 1].root;
-    gml_region region = gml_region_begin(f->cx, root);
+    gml_node **sides =
+        gml_new_array(f->cx->scratch, gml_node *, f->groups[number - 1].n_sides + 1);
+    uint32_t n_sides = 0;
+    for (gml_node *node = f->graph->first; node != root; node = node->next)
+        if (is_member(f, node, number) && f->is_side[node->results[0].id])
+            sides[n_sides++] = node;
+    gml_region region = gml_region_begin(f->cx, root, sides, n_sides);
     gml_node *next = NULL;
     for (gml_node *member = f->graph->first; member && member != region.node; member = next) {
         next = member->next;
-        if (member->n_results && member->results[0].id < f->n_values &&
-            f->group_of[member->results[0].id] == number)
+        if (is_member(f, member, number))
             gml_region_move(&region, member);
     }
     return gml_region_end(&region);
@@ -353,13 +422,34 @@ static void mark_region(fuser *f, const gml_graph *region)
     for (const gml_node *node = region->first; node; node = node->next) {
         for (uint32_t k = 0; k < node->n_operands; k++)
             if (node->operands[k])
-                f->is_result[node->operands[k]->id] = true;
+                f->is_captured[node->operands[k]->id] = true;
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
                 mark_region(f, node->attrs[i].as.graph);
     }
     for (uint32_t r = 0; r < region->n_results; r++)
-        f->is_result[region->results[r]->id] = true;
+        f->is_captured[region->results[r]->id] = true;
+}
+
+/* The users of each value, in the order of the graph. */
+static void list_users(fuser *f)
+{
+    uint32_t n = f->n_values;
+    uint32_t *next = gml_new_array(f->cx->scratch, uint32_t, n + 2);
+    f->first_use = gml_new_array(f->cx->scratch, uint32_t, n + 2);
+    for (const gml_node *node = f->graph->first; node; node = node->next)
+        for (uint32_t k = 0; k < node->n_operands; k++)
+            if (node->operands[k])
+                f->first_use[node->operands[k]->id + 1]++;
+    for (uint32_t i = 0; i < n; i++)
+        f->first_use[i + 1] += f->first_use[i];
+    for (uint32_t i = 0; i <= n; i++)
+        next[i] = f->first_use[i];
+    f->users = gml_new_array(f->cx->scratch, value_use, f->first_use[n] + 1);
+    for (const gml_node *node = f->graph->first; node; node = node->next)
+        for (uint32_t k = 0; k < node->n_operands; k++)
+            if (node->operands[k])
+                f->users[next[node->operands[k]->id]++] = (value_use){node, k};
 }
 
 static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
@@ -367,8 +457,11 @@ static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_change
     uint32_t n_nodes = 0;
     copy_views(graph, out_changed);
     fuser f = {.graph = graph, .cx = cx, .n_values = cx->module->n_values};
-    f.group_of = gml_new_array(cx->scratch, uint32_t, cx->module->n_values + 1);
-    f.is_result = gml_new_array(cx->scratch, bool, cx->module->n_values + 1);
+    f.group_of = gml_new_array(cx->scratch, uint32_t, f.n_values + 1);
+    f.is_result = gml_new_array(cx->scratch, bool, f.n_values + 1);
+    f.is_captured = gml_new_array(cx->scratch, bool, f.n_values + 1);
+    f.is_side = gml_new_array(cx->scratch, bool, f.n_values + 1);
+    list_users(&f);
     for (uint32_t r = 0; r < graph->n_results; r++)
         f.is_result[graph->results[r]->id] = true;
     for (const gml_node *node = graph->first; node; node = node->next, n_nodes++)

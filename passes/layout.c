@@ -128,7 +128,7 @@ static gml_status make_region(layout *l, gml_node **node)
 {
     if (has_region(*node))
         return GML_OK;
-    gml_region region = gml_region_begin(l->cx, *node);
+    gml_region region = gml_region_begin(l->cx, *node, NULL, 0);
     gml_region_move(&region, *node);
     *node = region.node;
     return gml_region_end(&region);

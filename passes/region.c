@@ -7,16 +7,22 @@ bool gml_reads_elements(const gml_node *user, uint32_t k)
            !(user->op->traits & GML_VALUE_FREE);
 }
 
-gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root)
+gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *sides,
+                            uint32_t n_sides)
 {
     gml_value *result = &root->results[0];
-    gml_region region = {.cx = cx};
-    region.node =
-        gml_node_create(root->graph, root->next, &gml_op_fused, NULL, 0, 1, root->loc);
+    gml_region region = {.cx = cx, .sides = sides, .n_sides = n_sides};
+    region.node = gml_node_create(root->graph, root->next, &gml_op_fused, NULL, 0, 1 + n_sides,
+                                  root->loc);
     region.node->results[0].name = result->name;
     region.body = gml_graph_create(cx->module, "body", region.node);
     gml_value_replace(result, &region.node->results[0]);
     gml_graph_add_result(region.body, result, NULL);
+    for (uint32_t i = 0; i < n_sides; i++) {
+        gml_value *side = &sides[i]->results[0];
+        region.node->results[1 + i].name = side->name;
+        gml_graph_add_result(region.body, side, NULL);
+    }
     return region;
 }
 
@@ -47,8 +53,24 @@ void gml_region_move(gml_region *region, gml_node *member)
     gml_node_set_operands(member, operands, member->n_operands);
 }
 
+/* What is outside reads what the node makes of `old`. */
+static void replace_after(gml_node *node, const gml_value *old, gml_value *replacement)
+{
+    gml_graph *graph = node->graph;
+    for (gml_node *user = node->next; user; user = user->next)
+        for (uint32_t k = 0; k < user->n_operands; k++)
+            if (user->operands[k] == old)
+                user->operands[k] = replacement;
+    for (uint32_t r = 0; r < graph->n_results; r++)
+        if (graph->results[r] == old)
+            graph->results[r] = replacement;
+}
+
 gml_status gml_region_end(gml_region *region)
 {
+    for (uint32_t i = 0; i < region->n_sides; i++)
+        replace_after(region->node, &region->sides[i]->results[0],
+                      &region->node->results[1 + i]);
     gml_node_set_operands(region->node, region->operands.items,
                           (uint32_t)region->operands.count);
     gml_node_set_region(region->node, "body", region->body);

@@ -15,14 +15,18 @@ typedef struct gml_region {
     gml_node *node;
     gml_graph *body;
     gml_vec(gml_value *) operands;
+    gml_node *const *sides;
+    uint32_t n_sides;
 } gml_region;
 
 /* Begins a region after `root`, whose users become the new node's; `root`'s result becomes the
- * region's. */
-gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root);
+ * region's first, those of `sides`, which will be moved inside, the others. */
+gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *sides,
+                            uint32_t n_sides);
 /* Moves `member` inside; in the order of the graph, `root` last. What it reads from outside
  * becomes an operand, but for constants of one element and for shapes. */
 void gml_region_move(gml_region *region, gml_node *member);
+/* Users of `sides` that are not inside become the new node's; they must come after it. */
 GML_MUST_CHECK gml_status gml_region_end(gml_region *region);
 
 #endif

@@ -208,8 +208,10 @@ static unsigned size_of(const gml_expr *expr, unsigned limit)
  * ones are a loop over the rows. */
 static bool is_written_out(const gml_gemm *g)
 {
-    return gml_dim_is_const(g->c.m->extent) &&
-           size_of(g->c.store->as.store.value, GML_SHORT_EPILOGUE + 1) <= GML_SHORT_EPILOGUE;
+    unsigned size = 0;
+    for (const gml_stmt *store = g->c.store; store; store = store->next)
+        size += size_of(store->as.store.value, GML_SHORT_EPILOGUE + 1);
+    return gml_dim_is_const(g->c.m->extent) && size <= GML_SHORT_EPILOGUE;
 }
 
 static void finish_row(const tile *t, LLVMValueRef row, LLVMValueRef sum)
@@ -218,7 +220,8 @@ static void finish_row(const tile *t, LLVMValueRef row, LLVMValueRef sum)
     gml_scope_push(e);
     e->axis[t->g->c.m->number] = row;
     gml_emit_assume(e, t->g->c.sum, sum);
-    gml_emit_store(e, t->g->c.store);
+    for (const gml_stmt *store = t->g->c.store; store; store = store->next)
+        gml_emit_store(e, store);
     gml_scope_pop(e);
 }
 
@@ -244,7 +247,7 @@ static void finish_rows(const tile *t, LLVMValueRef first, unsigned j)
     gml_loop_end(e, &loop, NULL);
 }
 
-/* The store's expression over the finished sums. What does not depend on the row is computed
+/* The stores' expressions over the finished sums. What does not depend on the row is computed
  * once for all rows. */
 static void finish(const tile *t, LLVMValueRef first, LLVMValueRef column)
 {
@@ -261,7 +264,8 @@ static void finish(const tile *t, LLVMValueRef first, LLVMValueRef column)
         e->vector = n;
         e->lanes = t->lanes;
         e->mask = ragged ? gml_emit_lane_mask(e, e->axis[n->number], end) : NULL;
-        gml_emit_hoist(e, g->c.store->as.store.value, UINT64_C(1) << g->c.m->number);
+        for (const gml_stmt *store = g->c.store; store; store = store->next)
+            gml_emit_hoist(e, store->as.store.value, UINT64_C(1) << g->c.m->number);
         finish_rows(t, first, j);
         e->mask = NULL;
         e->vector = NULL;
@@ -308,7 +312,8 @@ static void ask_ahead(const tile *t, LLVMValueRef first, LLVMValueRef column)
     if (!gml_dim_is_const(c->m->extent) || !gml_dim_is_const(c->n->extent) ||
         c->m->extent * c->n->extent * 4 < GML_FAR_BYTES)
         return;
-    collect_loads(c->store->as.store.value, c, loads, &n_loads);
+    for (const gml_stmt *store = c->store; store; store = store->next)
+        collect_loads(store->as.store.value, c, loads, &n_loads);
     for (unsigned i = 0; i < t->rows; i++)
         for (unsigned j = 0; j < t->g->vectors; j++) {
             gml_scope_push(e);
@@ -316,7 +321,8 @@ static void ask_ahead(const tile *t, LLVMValueRef first, LLVMValueRef column)
             e->axis[c->n->number] = add(e, column, gml_ll_int(e, (int64_t)(j * t->lanes)));
             for (unsigned l = 0; l < n_loads; l++)
                 ask_for(e, loads[l]->as.load.mem, loads[l]->as.load.index, false);
-            ask_for(e, c->store->as.store.mem, c->store->as.store.index, true);
+            for (const gml_stmt *store = c->store; store; store = store->next)
+                ask_for(e, store->as.store.mem, store->as.store.index, true);
             gml_scope_pop(e);
         }
 }

@@ -161,7 +161,7 @@ static void settle_locals(plan *p)
         p->ahead = w->ahead;
         if (w->gemm && w->gemm->band)
             note_stmts(p, w->gemm->pack_a, (unsigned)i + 1, true);
-        note_stmts(p, w->stmt, (unsigned)i + 1, true);
+        note_stmts(p, w->stmt, (unsigned)i + 1, w->gemm == NULL || w->steps != NULL);
         if (w->steps) {
             note_stmts(p, w->steps->product.store, (unsigned)i + 1, true);
             note_stmts(p, w->steps->finish, (unsigned)i + 1, false);
