@@ -62,8 +62,10 @@ gml_status gml_grad_none(gml_grad *g);
 
 /* Serves as `grad` of what runs a region again and again (ir/grad_loop.c). */
 gml_status gml_grad_loop(gml_grad *g);
-/* Serves as `grad` of what runs one region of two. */
+/* Serves as `grad` of what runs one region of two, and of what runs one for each item of a
+ * sequence (ir/grad_region.c). */
 gml_status gml_grad_branches(gml_grad *g);
+gml_status gml_grad_map_items(gml_grad *g);
 
 /* The node has a gradient, of its own or as elementwise. */
 bool gml_op_has_grad(const gml_op_info *op);

@@ -135,7 +135,7 @@ static bool carry_mark(bool *items, const gml_value *from, const gml_value *to)
 static void analyse_depending(gml_reverse *r, const gml_node *node, const gml_carries *c)
 {
     bool again = true;
-    for (uint32_t k = c->first; k < r->graph->n_params; k++)
+    for (uint32_t k = c->first; k < r->graph->n_params && k < node->n_operands; k++)
         r->depends[r->graph->params[k]->id] =
             is_marked(r->depends, r->n_values, node->operands[k]);
     while (again) {

@@ -470,10 +470,14 @@ static void refused_in_regions(void **state)
     } table[] = {
         {"graph @f(%x: f64[3]) {\n" TWICE " %y = Loop(%n, %go, %x) {\n"
          "  body = graph @body(%i: i64[], %c: bool[], %v: f64[3]) {\n"
-         "   %a = ai.onnx.ml.Scaler(%v) {offset = [1.0], scale = [2.0]}\n"
-         "   %m = ai.onnx.ml.Normalizer(%a)\n %b = CastLike(%m, %x)\n"
-         "   return %c, %b\n } }\n" GRADIENT_OF_Y " return %d\n}\n",
-         {"Scaler has no gradient", "Normalizer has no gradient"}},
+         "   %a = ai.onnx.ml.SVMRegressor(%v)\n %b = CastLike(%a, %v)\n"
+         "   %m = SequenceConstruct(%b)\n %o = SequenceMap(%m) {\n"
+         "    body = graph @item(%p: f64[1,1]) {\n"
+         "     %s, %t = ai.onnx.ml.SVMClassifier(%p)\n return %t\n } }\n"
+         "   %k = Constant {value = [0]} : i64[]\n %q = SequenceAt(%o, %k)\n"
+         "   %f = Cast(%q) {to = 11}\n %l = ReduceSum(%f) {keepdims = 0}\n"
+         "   %w = Add(%l, %v)\n return %c, %w\n } }\n" GRADIENT_OF_Y " return %d\n}\n",
+         {"SVMRegressor has no gradient", "SVMClassifier has no gradient"}},
         {"graph @f(%x: f64[3]) {\n" TWICE " %y = Loop(%n, %go, %x) {\n"
          "  body = graph @body(%i: i64[], %c: bool[], %v: f64[n]) {\n"
          "   %b = Concat(%v, %v) {axis = 0}\n return %c, %b\n } }\n" GRADIENT_OF_Y
@@ -498,6 +502,46 @@ static void refused_in_regions(void **state)
         check_refused(table[i].text, table[i].says);
 }
 
+/* Operators on features give f32, which differences are too coarse for: slopes of sums. */
+static void features(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        double x[3], slopes[3];
+    } table[] = {
+        {"Scaler(%x) {offset = [1.0], scale = [2.0]}", {1, 2, 3}, {2, 2, 2}},
+        {"Scaler(%x) {scale = [2.0, -0.5, 4.0]}", {1, 2, 3}, {2, -0.5, 4}},
+        {"Normalizer(%x) {norm = \"L1\"}", {1, -2, 1}, {0.25, 0.25, 0.25}},
+        {"Normalizer(%x) {norm = \"MAX\"}", {1, 4, 3}, {0.25, -0.25, 0.25}},
+        {"Normalizer(%x) {norm = \"L2\"}", {0, 4, 0}, {0.25, 0, 0.25}},
+        {"Normalizer(%x) {norm = \"L2\"}", {0, 0, 0}, {1, 1, 1}},
+        {"Imputer(%x) {imputed_value_floats = [5.0], replaced_value_float = 2.0}",
+         {1, 2, 3},
+         {1, 0, 1}},
+        {"LinearRegressor(%x) {targets = 2, coefficients = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}",
+         {1, 2, 3},
+         {5, 7, 9}},
+        {"Binarizer(%x) {threshold = 2.0}", {1, 2, 3}, {0, 0, 0}},
+        {"FeatureVectorizer(%x, %x) {inputdimensions = [0, 2]}", {1, 2, 3}, {1, 1, 1}},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[400];
+        double slopes[3];
+        double *results[4] = {slopes};
+        snprintf(text, sizeof text,
+                 "graph @f(%%x: f64[3]) {\n %%y = ai.onnx.ml.%s\n"
+                 " %%d = ai.onnx.preview.training.Gradient(%%x, %%x, %%y) {xs = [\"x\"], y = "
+                 "\"y\"}\n"
+                 " return %%d\n}\n",
+                 table[i].op);
+        run_vectors(text, 3, table[i].x, results);
+        for (int k = 0; k < 3; k++)
+            if (fabs(slopes[k] - table[i].slopes[k]) > 1e-7)
+                fail_msg("%s: slope %d is %g", table[i].op, k, slopes[k]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +558,7 @@ int main(void)
         cmocka_unit_test(random_numbers),
         cmocka_unit_test(refused_in_regions),
         cmocka_unit_test(twice_through_a_loop),
+        cmocka_unit_test(features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
