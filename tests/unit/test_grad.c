@@ -502,7 +502,7 @@ static void refused_in_regions(void **state)
         check_refused(table[i].text, table[i].says);
 }
 
-/* Operators on features give f32, which differences are too coarse for: slopes of sums. */
+/* Quantised numbers and features are f32, which differences are too coarse for: slopes of sums. */
 static void features(void **state)
 {
     (void)state;
@@ -510,27 +510,42 @@ static void features(void **state)
         const char *op;
         double x[3], slopes[3];
     } table[] = {
-        {"Scaler(%x) {offset = [1.0], scale = [2.0]}", {1, 2, 3}, {2, 2, 2}},
-        {"Scaler(%x) {scale = [2.0, -0.5, 4.0]}", {1, 2, 3}, {2, -0.5, 4}},
-        {"Normalizer(%x) {norm = \"L1\"}", {1, -2, 1}, {0.25, 0.25, 0.25}},
-        {"Normalizer(%x) {norm = \"MAX\"}", {1, 4, 3}, {0.25, -0.25, 0.25}},
-        {"Normalizer(%x) {norm = \"L2\"}", {0, 4, 0}, {0.25, 0, 0.25}},
-        {"Normalizer(%x) {norm = \"L2\"}", {0, 0, 0}, {1, 1, 1}},
-        {"Imputer(%x) {imputed_value_floats = [5.0], replaced_value_float = 2.0}",
+        {"DequantizeLinear(%q, %x) {axis = 0}", {1, 2, 3}, {3, 7, 11}},
+        {"DequantizeLinear(%r, %x, %z) {axis = 1}", {1, 2, 3}, {3, 5, 7}},
+        {"DequantizeLinear(%b, %m) {axis = -1, block_size = 2}", {1, 2, 3}, {3, 7, 5}},
+        {"DequantizeLinear(%f, %one)", {1, 2, 3}, {0.5, 0.5, 0.5}},
+        {"ai.onnx.ml.Scaler(%x) {offset = [1.0], scale = [2.0]}", {1, 2, 3}, {2, 2, 2}},
+        {"ai.onnx.ml.Scaler(%x) {scale = [2.0, -0.5, 4.0]}", {1, 2, 3}, {2, -0.5, 4}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"L1\"}", {1, -2, 1}, {0.25, 0.25, 0.25}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"MAX\"}", {1, 4, 3}, {0.25, -0.25, 0.25}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"L2\"}", {0, 4, 0}, {0.25, 0, 0.25}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"L2\"}", {0, 0, 0}, {1, 1, 1}},
+        {"ai.onnx.ml.Imputer(%x) {imputed_value_floats = [5.0], replaced_value_float = 2.0}",
          {1, 2, 3},
          {1, 0, 1}},
-        {"LinearRegressor(%x) {targets = 2, coefficients = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}",
+        {"ai.onnx.ml.LinearRegressor(%x) {targets = 2, coefficients = [1.0, 2.0, 3.0, 4.0, "
+         "5.0, 6.0]}",
          {1, 2, 3},
          {5, 7, 9}},
-        {"Binarizer(%x) {threshold = 2.0}", {1, 2, 3}, {0, 0, 0}},
-        {"FeatureVectorizer(%x, %x) {inputdimensions = [0, 2]}", {1, 2, 3}, {1, 1, 1}},
+        {"ai.onnx.ml.Binarizer(%x) {threshold = 2.0}", {1, 2, 3}, {0, 0, 0}},
+        {"ai.onnx.ml.FeatureVectorizer(%x, %x) {inputdimensions = [0, 2]}",
+         {1, 2, 3},
+         {1, 1, 1}},
     };
     for (size_t i = 0; i < COUNT(table); i++) {
-        char text[400];
+        char text[1000];
         double slopes[3];
         double *results[4] = {slopes};
         snprintf(text, sizeof text,
-                 "graph @f(%%x: f64[3]) {\n %%y = ai.onnx.ml.%s\n"
+                 "graph @f(%%x: f64[3]) {\n"
+                 " %%q = Constant {value = [1, 2, 3, 4, 5, 6]} : i8[3,2]\n"
+                 " %%r = Constant {value = [1, 2, 3, 4, 5, 6]} : i8[2,3]\n"
+                 " %%z = Constant {value = [1, 1, 1]} : i8[3]\n"
+                 " %%b = Constant {value = [1, 2, 3, 4, 5]} : i8[1,5]\n"
+                 " %%k = Constant {value = [1, 3]} : i64[2]\n"
+                 " %%m = Reshape(%%x, %%k)\n %%f = Cast(%%x) {to = 17}\n"
+                 " %%one = Constant {value = [0.5]} : f32[]\n"
+                 " %%y = %s\n"
                  " %%d = ai.onnx.preview.training.Gradient(%%x, %%x, %%y) {xs = [\"x\"], y = "
                  "\"y\"}\n"
                  " return %%d\n}\n",
