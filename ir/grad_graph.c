@@ -258,6 +258,15 @@ static void add_gradient(gml_reverse *r, gml_build *b, gml_value *value, gml_val
     *sum = *sum ? gml_build_add(b, *sum, gradient) : gradient;
 }
 
+/* Operators' gradients rely on it. */
+static gml_status check_rank(const gml_reverse *r, const gml_node *node, const gml_type *type)
+{
+    if (type->kind != GML_TYPE_TENSOR || type->rank >= 0)
+        return GML_OK;
+    return gml_fail(r->diags, GML_E_UNSUPPORTED, node->loc,
+                    "the gradient needs ranks that are known when compiling");
+}
+
 static gml_status walk_node(gml_reverse *r, gml_node *node)
 {
     gml_value **results = gml_new_array(r->scratch, gml_value *, node->n_results + 1);
@@ -270,8 +279,11 @@ static gml_status walk_node(gml_reverse *r, gml_node *node)
     }
     if (!any)
         return GML_OK;
-    for (uint32_t k = 0; k < node->n_operands; k++)
+    for (uint32_t k = 0; k < node->n_operands; k++) {
         wanted[k] = gml_reverse_wants(r, node->operands[k]);
+        if (wanted[k])
+            GML_TRY(check_rank(r, node, &node->operands[k]->type));
+    }
     gml_grad g = {.b = {r->graph, r->end, node->loc, r->diags, GML_OK},
                   .node = node,
                   .scratch = r->scratch,
