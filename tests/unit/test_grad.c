@@ -502,7 +502,8 @@ static void refused_in_regions(void **state)
         check_refused(table[i].text, table[i].says);
 }
 
-/* Quantised numbers and features are f32, which differences are too coarse for: slopes of sums. */
+/* Slopes of sums in closed form, where results are f32, which differences are too coarse for.
+ */
 static void features(void **state)
 {
     (void)state;
