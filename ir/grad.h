@@ -75,11 +75,11 @@ gml_value *gml_grad_sum_to(gml_build *b, gml_value *gradient, const gml_type *ty
 /* `x` with the last two dimensions swapped. */
 gml_value *gml_grad_swap_last(gml_build *b, gml_value *x);
 /* `x` reshaped to `like`'s shape. */
-gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like);
+gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, gml_value *like);
 /* `x` broadcast to `like`'s shape. */
-gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like);
+gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, gml_value *like);
 /* Zeros of `like`'s type, which may be a sequence. */
-gml_value *gml_grad_zeros_like(gml_build *b, const gml_value *like);
+gml_value *gml_grad_zeros_like(gml_build *b, gml_value *like);
 /* The sum of two gradients of one value. */
 gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y);
 /* A SequenceMap over `n` sequences whose body `map` builds; tensors are passed whole. */

@@ -51,12 +51,17 @@ static void visit_used(const gml_node *node, void (*visit)(void *context, gml_va
 typedef struct marks {
     bool *items;
     uint32_t n;
-    bool any;
 } marks;
+
+typedef struct seen {
+    const bool *items;
+    uint32_t n;
+    bool any;
+} seen;
 
 static void see_mark(void *context, gml_value *value)
 {
-    marks *m = context;
+    seen *m = context;
     m->any |= is_marked(m->items, m->n, value);
 }
 
@@ -67,9 +72,9 @@ static void set_mark(void *context, gml_value *value)
         m->items[value->id] = true;
 }
 
-static bool uses_any(const gml_node *node, bool *items, uint32_t n)
+static bool uses_any(const gml_node *node, const bool *items, uint32_t n)
 {
-    marks m = {items, n, false};
+    seen m = {items, n, false};
     visit_used(node, see_mark, &m);
     return m.any;
 }
@@ -96,7 +101,7 @@ static void mark_depending(gml_reverse *r)
 
 static void mark_needed(gml_reverse *r)
 {
-    marks m = {r->needed, r->n_values, false};
+    marks m = {r->needed, r->n_values};
     for (gml_node *node = r->end ? r->end->prev : r->graph->last; node; node = node->prev)
         if (gml_reverse_is_active(r, node))
             visit_used(node, set_mark, &m);

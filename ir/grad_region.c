@@ -149,22 +149,15 @@ static gml_value *add_operand(mapping *m, gml_value *value, const gml_type *type
     return gml_graph_add_param(m->back, NULL, *type);
 }
 
-static gml_status fill_map(mapping *m)
+/* What the copy of the body is given; what the gradients are taken by. */
+static gml_value **add_arguments(mapping *m, const gml_reverse *inner)
 {
-    gml_grad *g = m->g;
-    gml_build b = gml_grad_region_build(g, m->back);
-    gml_reverse inner = gml_reverse_region(g->reverse, g->node, m->body);
     uint32_t n_params = m->body->n_params;
-    uint32_t n_ys = 0;
-    gml_value **arguments = gml_new_array(g->scratch, gml_value *, n_params + 1);
-    gml_value **results = gml_new_array(g->scratch, gml_value *, m->body->n_results + 1);
-    gml_value **seeds = gml_new_array(g->scratch, gml_value *, m->body->n_results + 1);
-    gml_value **gradients =
-        gml_new_array(g->scratch, gml_value *, n_params + m->n_captured + 1);
+    gml_value **arguments = gml_new_array(m->g->scratch, gml_value *, n_params + 1);
     for (uint32_t k = 0; k < n_params; k++) {
         gml_value *param = m->body->params[k];
-        arguments[k] = add_operand(m, g->node->operands[k], &param->type);
-        if (!gml_reverse_wants(&inner, param))
+        arguments[k] = add_operand(m, m->g->node->operands[k], &param->type);
+        if (!gml_reverse_wants(inner, param))
             continue;
         m->places[m->n_xs] = k;
         m->xs[m->n_xs++] = arguments[k];
@@ -173,34 +166,51 @@ static gml_status fill_map(mapping *m)
         m->places[m->n_xs] = n_params + i;
         m->xs[m->n_xs++] = m->captured[i];
     }
-    gml_build_region(&b, m->body, arguments, results);
+    return arguments;
+}
+
+/* Reverse mode over the copy; its gradients become the results. */
+static gml_status differentiate_items(mapping *m, gml_build *b, gml_reverse *r,
+                                      gml_value *const *seeds)
+{
+    gml_value **gradients = gml_new_array(m->g->scratch, gml_value *, m->n_xs + 1);
+    r->graph = m->back;
+    r->scratch = m->g->scratch;
+    r->diags = b->diags;
+    r->xs = m->xs;
+    r->n_xs = m->n_xs;
+    gml_reverse_analyse(r);
+    GML_TRY(gml_reverse_run(r, seeds, gradients));
+    for (uint32_t i = 0; i < m->n_xs; i++)
+        gml_graph_add_result(
+            m->back, gradients[i] ? gradients[i] : gml_grad_zeros_like(b, m->xs[i]), NULL);
+    return b->status;
+}
+
+static gml_status fill_map(mapping *m)
+{
+    gml_grad *g = m->g;
+    gml_build b = gml_grad_region_build(g, m->back);
+    gml_reverse inner = gml_reverse_region(g->reverse, g->node, m->body);
+    gml_value **results = gml_new_array(g->scratch, gml_value *, m->body->n_results + 1);
+    gml_value **seeds = gml_new_array(g->scratch, gml_value *, m->body->n_results + 1);
+    gml_reverse r = {.ys = results};
+    gml_build_region(&b, m->body, add_arguments(m, &inner), results);
     for (uint32_t k = 0; k < m->body->n_results; k++) {
         gml_value *y = m->body->results[k];
         if (!g->results[k] || !gml_reverse_wants(&inner, y))
             continue;
-        seeds[n_ys] = add_operand(m, g->results[k], &y->type);
-        results[n_ys++] = results[k];
+        seeds[r.n_ys] = add_operand(m, g->results[k], &y->type);
+        results[r.n_ys++] = results[k];
     }
     GML_TRY(b.status);
-    gml_reverse r = {.graph = m->back,
-                     .scratch = g->scratch,
-                     .diags = g->b.diags,
-                     .xs = m->xs,
-                     .n_xs = m->n_xs,
-                     .ys = results,
-                     .n_ys = n_ys};
-    gml_reverse_analyse(&r);
-    GML_TRY(gml_reverse_run(&r, seeds, gradients));
-    for (uint32_t i = 0; i < m->n_xs; i++)
-        gml_graph_add_result(
-            m->back, gradients[i] ? gradients[i] : gml_grad_zeros_like(&b, m->xs[i]), NULL);
+    GML_TRY(differentiate_items(m, &b, &r, seeds));
     uint32_t *uses;
-    GML_TRY(b.status);
     return gml_grad_region_prune(g, m->back, &uses);
 }
 
 /* The sum of the items, which have the type of `value`; of none, zeros. */
-static gml_value *sum_items(gml_build *b, gml_value *items, const gml_value *value)
+static gml_value *sum_items(gml_build *b, gml_value *items, gml_value *value)
 {
     int64_t first = 0;
     gml_value *operands[2] = {items, gml_grad_zeros_like(b, value)};

@@ -50,7 +50,7 @@ static gml_value *sum_to_scale(gml_grad *g, gml_value *x)
 {
     gml_build *b = &g->b;
     gml_dim_pool *pool = &g->node->graph->module->dims;
-    const gml_value *scale = g->node->operands[1];
+    gml_value *scale = g->node->operands[1];
     int rank = x->type.rank;
     int64_t axis = gml_node_int(g->node, "axis", 1);
     int64_t block = gml_node_int(g->node, "block_size", 0);

@@ -40,7 +40,7 @@ static gml_status grad(gml_grad *g)
     const int64_t *widths = gml_node_ints(g->node, "inputdimensions", &n_widths);
     gml_dim begin = 0;
     for (uint32_t k = 0; k < g->node->n_operands; k++) {
-        const gml_value *x = g->node->operands[k];
+        gml_value *x = g->node->operands[k];
         gml_dim given = x->type.rank == 2 ? x->type.dims[1] : 1;
         gml_dim end = gml_dim_add(pool, begin, k < n_widths ? widths[k] : given);
         gml_value *part = gml_build_part(b, g->results[0], 1, begin, end);

@@ -26,7 +26,7 @@ static gml_status infer(gml_infer *cx)
 static gml_status grad(gml_grad *g)
 {
     gml_build *b = &g->b;
-    const gml_value *x = g->node->operands[0];
+    gml_value *x = g->node->operands[0];
     gml_dim width = x->type.dims[x->type.rank - 1];
     int64_t targets = gml_node_int(g->node, "targets", 1);
     size_t n = 0;
