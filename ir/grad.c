@@ -53,21 +53,21 @@ gml_value *gml_grad_swap_last(gml_build *b, gml_value *x)
 
 /* The shape of `like`: as numbers where they are known, else read from the tensor itself, whose
  * sizes may be known inside one region only. */
-static gml_value *shape_of(gml_build *b, const gml_value *like)
+static gml_value *shape_of(gml_build *b, gml_value *like)
 {
     if (gml_type_is_static(&like->type))
         return gml_build_dims(b, like->type.dims, (size_t)like->type.rank);
-    return gml_build_unary(b, &gml_op_shape, (gml_value *)(uintptr_t)like);
+    return gml_build_unary(b, &gml_op_shape, like);
 }
 
-gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like)
+gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, gml_value *like)
 {
     gml_attr allow_zero = gml_attr_int("allowzero", 1);
     gml_value *operands[2] = {x, shape_of(b, like)};
     return gml_build_op(b, &gml_op_reshape, operands, 2, &allow_zero, 1);
 }
 
-gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like)
+gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, gml_value *like)
 {
     return gml_build_binary(b, &gml_op_expand, x, shape_of(b, like));
 }
@@ -125,17 +125,16 @@ gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y)
     return gml_grad_over_sequences(b, both, 2, sum_of_items);
 }
 
-gml_value *gml_grad_zeros_like(gml_build *b, const gml_value *like)
+gml_value *gml_grad_zeros_like(gml_build *b, gml_value *like)
 {
-    gml_value *value = (gml_value *)(uintptr_t)like;
     if (like->type.kind == GML_TYPE_SEQUENCE)
-        return gml_grad_over_sequences(b, &value, 1, zeros_of_item);
+        return gml_grad_over_sequences(b, &like, 1, zeros_of_item);
     if (like->type.kind != GML_TYPE_TENSOR) {
         b->status = b->status != GML_OK
                         ? b->status
                         : gml_fail(b->diags, GML_E_UNSUPPORTED, b->loc,
                                    "the gradient of an optional that a region hands on");
-        return value;
+        return like;
     }
     gml_value *zero = gml_build_scalar(b, like->type.dtype, 0);
     return like->type.rank == 0 ? zero : gml_grad_expand_like(b, zero, like);

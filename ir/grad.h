@@ -62,8 +62,10 @@ gml_status gml_grad_none(gml_grad *g);
 
 /* Serves as `grad` of what runs a region again and again (ir/grad_loop.c). */
 gml_status gml_grad_loop(gml_grad *g);
-/* Serves as `grad` of what runs one region of two. */
+/* Serves as `grad` of what runs one region of two, and of what runs one for each item of a
+ * sequence (ir/grad_region.c). */
 gml_status gml_grad_branches(gml_grad *g);
+gml_status gml_grad_map_items(gml_grad *g);
 
 /* The node has a gradient, of its own or as elementwise. */
 bool gml_op_has_grad(const gml_op_info *op);
@@ -75,11 +77,11 @@ gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y);
 /* `x` with the last two dimensions swapped. */
 gml_value *gml_grad_swap_last(gml_build *b, gml_value *x);
 /* `x` reshaped to `like`'s shape. */
-gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like);
+gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, gml_value *like);
 /* `x` broadcast to `like`'s shape. */
-gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like);
+gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, gml_value *like);
 /* Zeros of `like`'s type, which may be a sequence. */
-gml_value *gml_grad_zeros_like(gml_build *b, const gml_value *like);
+gml_value *gml_grad_zeros_like(gml_build *b, gml_value *like);
 /* The sum of two gradients of one value. */
 gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y);
 /* A SequenceMap over `n` sequences whose body `map` builds; tensors are passed whole. */

@@ -51,12 +51,17 @@ static void visit_used(const gml_node *node, void (*visit)(void *context, gml_va
 typedef struct marks {
     bool *items;
     uint32_t n;
-    bool any;
 } marks;
+
+typedef struct seen {
+    const bool *items;
+    uint32_t n;
+    bool any;
+} seen;
 
 static void see_mark(void *context, gml_value *value)
 {
-    marks *m = context;
+    seen *m = context;
     m->any |= is_marked(m->items, m->n, value);
 }
 
@@ -67,9 +72,9 @@ static void set_mark(void *context, gml_value *value)
         m->items[value->id] = true;
 }
 
-static bool uses_any(const gml_node *node, bool *items, uint32_t n)
+static bool uses_any(const gml_node *node, const bool *items, uint32_t n)
 {
-    marks m = {items, n, false};
+    seen m = {items, n, false};
     visit_used(node, see_mark, &m);
     return m.any;
 }
@@ -105,7 +110,7 @@ static void mark_depending(gml_reverse *r)
 
 static void mark_needed(gml_reverse *r)
 {
-    marks m = {r->needed, r->n_values, false};
+    marks m = {r->needed, r->n_values};
     for (gml_node *node = r->end ? r->end->prev : r->graph->last; node; node = node->prev)
         if (gml_reverse_is_active(r, node))
             visit_used(node, set_mark, &m);
@@ -144,7 +149,7 @@ static bool carry_mark(bool *items, const gml_value *from, const gml_value *to)
 static void analyse_depending(gml_reverse *r, const gml_node *node, const gml_carries *c)
 {
     bool again = true;
-    for (uint32_t k = c->first; k < r->graph->n_params; k++)
+    for (uint32_t k = c->first; k < r->graph->n_params && k < node->n_operands; k++)
         r->depends[r->graph->params[k]->id] =
             is_marked(r->depends, r->n_values, node->operands[k]);
     while (again) {
@@ -267,6 +272,15 @@ static void add_gradient(gml_reverse *r, gml_build *b, gml_value *value, gml_val
     *sum = *sum ? gml_grad_add(b, *sum, gradient) : gradient;
 }
 
+/* Operators' gradients rely on it. */
+static gml_status check_rank(const gml_reverse *r, const gml_node *node, const gml_type *type)
+{
+    if (type->kind != GML_TYPE_TENSOR || type->rank >= 0)
+        return GML_OK;
+    return gml_fail(r->diags, GML_E_UNSUPPORTED, node->loc,
+                    "the gradient needs ranks that are known when compiling");
+}
+
 static gml_status walk_node(gml_reverse *r, gml_node *node)
 {
     gml_value **results = gml_new_array(r->scratch, gml_value *, node->n_results + 1);
@@ -279,8 +293,11 @@ static gml_status walk_node(gml_reverse *r, gml_node *node)
     }
     if (!any)
         return GML_OK;
-    for (uint32_t k = 0; k < node->n_operands; k++)
+    for (uint32_t k = 0; k < node->n_operands; k++) {
         wanted[k] = gml_reverse_wants(r, node->operands[k]);
+        if (wanted[k])
+            GML_TRY(check_rank(r, node, &node->operands[k]->type));
+    }
     gml_grad g = {.b = {r->graph, r->end, node->loc, r->diags, GML_OK},
                   .node = node,
                   .scratch = r->scratch,

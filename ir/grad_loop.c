@@ -1,4 +1,4 @@
-/* ir/grad_loop.c - gradients of Loop and Scan, and of If.
+/* ir/grad_loop.c - gradients of Loop and Scan.
  *
  * Of what runs a region again and again the gradient is a Scan that takes the iterations in
  * reverse:
@@ -13,11 +13,8 @@
  * followed by reverse mode over that copy. What an iteration began with (carried values, the
  * iteration's number, random numbers that it drew) is saved by results that are added to the
  * node, but only what the copy turns out to need. So a loop that ran n times, whatever ended
- * it, has n slices to be scanned, and one that never ran hands gradients through.
- *
- * The gradient of If is an If with the same condition, of whose branches each computes its
- * counterpart again, and from it the gradients of what either branch uses. */
-#include "ir/grad_graph.h"
+ * it, has n slices to be scanned, and one that never ran hands gradients through. */
+#include "ir/grad_region.h"
 #include "ir/ops/build_util.h"
 #include "ir/ops/region_util.h"
 
@@ -59,11 +56,6 @@ typedef struct loop_grad {
     gml_vec(slice) slices;
     gml_vec(stacked) stacks;
 } loop_grad;
-
-static gml_build build_in(const gml_grad *g, gml_graph *graph)
-{
-    return (gml_build){graph, NULL, g->node->loc, g->b.diags, GML_OK};
-}
 
 static int64_t entry(const gml_node *node, const char *name, uint32_t k)
 {
@@ -171,20 +163,12 @@ static gml_value **make_arguments(loop_grad *l, gml_build *b)
     return arguments;
 }
 
-static bool has_region(const gml_node *node)
-{
-    for (uint32_t i = 0; i < node->n_attrs; i++)
-        if (node->attrs[i].kind == GML_ATTR_GRAPH)
-            return true;
-    return false;
-}
-
 /* Random numbers are those that the iteration drew. `copy` are the copies of the body's nodes.
  */
 static void save_random(loop_grad *l, gml_node *copy)
 {
     gml_for_each_node(node, l->body) {
-        if ((node->op->traits & GML_EFFECT) && !has_region(node))
+        if ((node->op->traits & GML_EFFECT) && !gml_node_has_region(node))
             for (uint32_t r = 0; r < node->n_results; r++)
                 gml_value_replace(&copy->results[r], add_saved(l, &node->results[r]));
         copy = copy->next;
@@ -277,7 +261,7 @@ static void add_results(loop_grad *l, gml_build *b, gml_value **gradients)
 
 static gml_status fill_body(loop_grad *l)
 {
-    gml_build b = build_in(l->g, l->back);
+    gml_build b = gml_grad_region_build(l->g, l->back);
     GML_TRY(add_states(l));
     gml_value **arguments = make_arguments(l, &b);
     gml_value **results = gml_new_array(l->g->scratch, gml_value *, l->body->n_results + 1);
@@ -294,46 +278,6 @@ static gml_status fill_body(loop_grad *l)
 
 /* ---- what is not needed -------------------------------------------------------------------
  */
-
-static gml_status refuse_random(const gml_grad *g, const gml_graph *graph)
-{
-    for (const gml_node *node = graph->first; node; node = node->next) {
-        bool draws = node->op->traits & GML_EFFECT;
-        for (uint32_t i = 0; i < node->n_attrs; i++)
-            if (node->attrs[i].kind == GML_ATTR_GRAPH) {
-                draws = false;
-                GML_TRY(refuse_random(g, node->attrs[i].as.graph));
-            }
-        if (draws)
-            return gml_fail(g->b.diags, GML_E_UNSUPPORTED, node->loc,
-                            "the gradient needs the random numbers that were drawn in a branch "
-                            "or in a nested loop");
-    }
-    return GML_OK;
-}
-
-/* Removes what `graph` computes for nobody; what stays draws no random numbers. */
-static gml_status prune(const gml_grad *g, gml_graph *graph, uint32_t **out_uses)
-{
-    uint32_t *uses = gml_graph_count_uses(graph, g->scratch);
-    for (gml_node *node = graph->last; node;) {
-        gml_node *prev = node->prev;
-        uint32_t n_uses = 0;
-        for (uint32_t r = 0; r < node->n_results; r++)
-            n_uses += uses[node->results[r].id];
-        if (n_uses == 0) {
-            for (uint32_t k = 0; k < node->n_operands; k++)
-                if (node->operands[k])
-                    uses[node->operands[k]->id]--;
-            gml_node_remove(node);
-            if (has_region(node))
-                uses = gml_graph_count_uses(graph, g->scratch);
-        }
-        node = prev;
-    }
-    *out_uses = uses;
-    return refuse_random(g, graph);
-}
 
 /* Drops slices that nobody reads, but one that says how many iterations there were. */
 static void drop_slices(loop_grad *l, const uint32_t *uses)
@@ -477,7 +421,7 @@ gml_status gml_grad_loop(gml_grad *g)
     l.sums = gml_new_array(g->scratch, gml_value *, l.n_captured + 1);
     l.back = gml_graph_create(g->node->graph->module, "body", g->node);
     GML_TRY(fill_body(&l));
-    GML_TRY(prune(g, l.back, &uses));
+    GML_TRY(gml_grad_region_prune(g, l.back, &uses));
     drop_slices(&l, uses);
     if (l.states.count + l.stacks.count == 0)
         return GML_OK;
@@ -486,71 +430,5 @@ gml_status gml_grad_loop(gml_grad *g)
     g->captured = l.captured;
     g->captured_gradients = l.sums;
     g->n_captured = l.n_captured;
-    return GML_OK;
-}
-
-/* ---- If -----------------------------------------------------------------------------------
- */
-
-static gml_status fill_branch(gml_grad *g, gml_graph *branch, gml_graph *back,
-                              gml_value **captured, uint32_t n_captured)
-{
-    gml_build b = build_in(g, back);
-    gml_reverse inner = gml_reverse_region(g->reverse, g->node, branch);
-    gml_value **results = gml_new_array(g->scratch, gml_value *, branch->n_results + 1);
-    gml_value **seeds = gml_new_array(g->scratch, gml_value *, branch->n_results + 1);
-    gml_value **gradients = gml_new_array(g->scratch, gml_value *, n_captured + 1);
-    gml_build_region(&b, branch, NULL, results);
-    uint32_t n_ys = 0;
-    for (uint32_t k = 0; k < branch->n_results; k++) {
-        if (!g->results[k] || !gml_reverse_wants(&inner, branch->results[k]))
-            continue;
-        seeds[n_ys] = g->results[k];
-        results[n_ys++] = results[k];
-    }
-    GML_TRY(b.status);
-    gml_reverse r = {.graph = back,
-                     .scratch = g->scratch,
-                     .diags = g->b.diags,
-                     .xs = captured,
-                     .n_xs = n_captured,
-                     .ys = results,
-                     .n_ys = n_ys};
-    gml_reverse_analyse(&r);
-    GML_TRY(gml_reverse_run(&r, seeds, gradients));
-    for (uint32_t i = 0; i < n_captured; i++)
-        gml_graph_add_result(
-            back, gradients[i] ? gradients[i] : gml_grad_zeros_like(&b, captured[i]), NULL);
-    uint32_t *uses;
-    GML_TRY(b.status);
-    return prune(g, back, &uses);
-}
-
-gml_status gml_grad_branches(gml_grad *g)
-{
-    static const char *const names[2] = {"then_branch", "else_branch"};
-    uint32_t n_captured;
-    gml_value **captured = gml_reverse_captured(g->reverse, g->node, &n_captured);
-    gml_value **gradients = gml_new_array(g->scratch, gml_value *, n_captured + 1);
-    gml_graph *branches[2];
-    for (int i = 0; i < 2; i++) {
-        branches[i] = gml_graph_create(g->node->graph->module, names[i], g->node);
-        GML_TRY(fill_branch(g, gml_node_region(g->node, names[i]), branches[i], captured,
-                            n_captured));
-    }
-    if (n_captured == 0)
-        return GML_OK;
-    gml_node *node = gml_node_create(g->b.graph, g->b.before, g->node->op, g->node->operands, 1,
-                                     n_captured, g->b.loc);
-    for (int i = 0; i < 2; i++) {
-        branches[i]->owner = node;
-        gml_node_set_region(node, names[i], branches[i]);
-    }
-    GML_TRY(gml_node_infer(node, g->b.diags));
-    for (uint32_t i = 0; i < n_captured; i++)
-        gradients[i] = &node->results[i];
-    g->captured = captured;
-    g->captured_gradients = gradients;
-    g->n_captured = n_captured;
     return GML_OK;
 }

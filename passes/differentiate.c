@@ -160,7 +160,7 @@ static gml_status move_to_values(differentiator *d)
  */
 
 /* 1 for every element of y. */
-static gml_value *first_gradient(gml_build *b, const gml_value *y)
+static gml_value *first_gradient(gml_build *b, gml_value *y)
 {
     gml_value *one = gml_build_scalar(b, y->type.dtype, 1);
     return y->type.rank == 0 ? one : gml_grad_expand_like(b, one, y);

@@ -1,4 +1,6 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
 
 static gml_status infer(gml_infer *cx)
 {
@@ -19,6 +21,22 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, x->dtype, x->rank, dims);
 }
 
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    const gml_type *y = &g->node->results[0].type;
+    gml_value *parts[2] = {operands[0],
+                           gml_build_reshape(b, operands[1], &y->dims[y->rank - 1], 1)};
+    gml_attr axis = gml_attr_int("axis", -1);
+    gml_value *picked = gml_build_op(b, &gml_op_gather, parts, 2, &axis, 1);
+    return gml_build_reshape(b, picked, y->dims, (size_t)y->rank);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_arrayfeatureextractor = {
     .name = "ArrayFeatureExtractor",
     .domain = "ai.onnx.ml",
@@ -28,5 +46,6 @@ const gml_op_info gml_op_arrayfeatureextractor = {
     .min_out = 1,
     .max_out = 1,
     .infer = infer,
+    .grad = grad,
     .host = "arrayfeatureextractor",
 };

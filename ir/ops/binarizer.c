@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -21,5 +22,6 @@ const gml_op_info gml_op_binarizer = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .host = "binarizer",
 };

@@ -141,3 +141,11 @@ gml_value *gml_build_resized(gml_build *b, gml_value *x, int axis, gml_dim size)
     pads[x->type.rank + axis] = gml_dim_sub(&b->graph->module->dims, size, x->type.dims[axis]);
     return gml_build_pad(b, x, pads);
 }
+
+gml_value *gml_build_floats(gml_build *b, gml_dtype dtype, const float *values, size_t count)
+{
+    gml_arena *arena = &b->graph->module->arena;
+    gml_tensor tensor = {.dtype = GML_F32, .rank = 1, .dims = {(int64_t)count}};
+    tensor.data = gml_arena_copy(arena, values, count * sizeof *values);
+    return gml_build_cast(b, gml_graph_constant(b->graph, b->before, &tensor, b->loc), dtype);
+}

@@ -27,6 +27,8 @@ gml_value *gml_build_channels(gml_build *b, gml_value *vector, int rank);
 gml_value *gml_build_range(gml_build *b, gml_dim length);
 /* A size as a scalar of `dtype`. */
 gml_value *gml_build_size(gml_build *b, gml_dtype dtype, gml_dim size);
+/* A vector of `dtype`. */
+gml_value *gml_build_floats(gml_build *b, gml_dtype dtype, const float *values, size_t count);
 /* Softmax over the last axis. */
 gml_value *gml_build_softmax(gml_build *b, gml_value *x);
 gml_value *gml_build_sigmoid(gml_build *b, gml_value *x);

@@ -1,5 +1,7 @@
 /* ir/ops/dequantizelinear.c - DequantizeLinear: (x - zero point) scale, computed in f32. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/quantize.h"
 
 static const gml_attr_spec attrs[] = {
@@ -43,6 +45,73 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_mul(x, value, scale), gml_result_dtype(x, result));
 }
 
+/* `x`, of the operand's shape, summed over all elements that have one scale. */
+static gml_value *sum_to_scale(gml_grad *g, gml_value *x)
+{
+    gml_build *b = &g->b;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    gml_value *scale = g->node->operands[1];
+    int rank = x->type.rank;
+    int64_t axis = gml_node_int(g->node, "axis", 1);
+    int64_t block = gml_node_int(g->node, "block_size", 0);
+    int64_t axes[GML_MAX_RANK];
+    size_t n = 0;
+    axis += axis < 0 ? rank : 0;
+    if (gml_type_numel(pool, &scale->type) == 1) {
+        x = gml_build_reduce(b, &gml_op_reducesum, x, NULL, 0, false);
+    } else if (block) {
+        gml_dim split[GML_MAX_RANK + 1];
+        gml_dim blocks = scale->type.dims[axis];
+        x = gml_build_resized(b, x, (int)axis, gml_dim_mul(pool, blocks, block));
+        for (int d = 0; d <= rank; d++)
+            split[d] = d == axis       ? blocks
+                       : d == axis + 1 ? block
+                                       : x->type.dims[d > axis ? d - 1 : d];
+        axes[n++] = axis + 1;
+        x = gml_build_reshape(b, x, split, (size_t)rank + 1);
+        x = gml_build_reduce(b, &gml_op_reducesum, x, axes, n, false);
+    } else {
+        for (int d = 0; d < rank; d++)
+            if (d != axis)
+                axes[n++] = d;
+        if (n > 0)
+            x = gml_build_reduce(b, &gml_op_reducesum, x, axes, n, false);
+    }
+    return gml_grad_reshape_like(b, x, scale);
+}
+
+/* That of the scale is what it multiplies: the result of a scale of 1. That of x, where it is
+ * of small floats, is the scale: the result of ones. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_node *node = g->node;
+    gml_value *scale = node->operands[1];
+    if ((node->n_operands > 2 && g->wanted[2]) || node->operands[0]->type.rank == GML_MAX_RANK)
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, node->loc,
+                        "no gradient by the zero point, or of tensors of rank %d",
+                        GML_MAX_RANK);
+    gml_value *operands[3] = {node->operands[0], NULL,
+                              node->n_operands > 2 ? node->operands[2] : NULL};
+    if (g->wanted[1]) {
+        gml_value *zeros = gml_grad_zeros_like(b, scale);
+        operands[1] = gml_build_add_scalar(b, zeros, 1);
+        gml_value *steps = gml_build_op(b, &gml_op_dequantizelinear, operands,
+                                        operands[2] ? 3 : 2, node->attrs, node->n_attrs);
+        g->operands[1] = sum_to_scale(g, gml_build_mul(b, g->results[0], steps));
+    }
+    if (g->wanted[0]) {
+        gml_value *one =
+            gml_build_cast(b, gml_build_scalar(b, GML_F32, 1), node->operands[0]->type.dtype);
+        operands[0] = gml_grad_expand_like(b, one, node->operands[0]);
+        operands[1] = scale;
+        gml_value *spread =
+            gml_build_op(b, &gml_op_dequantizelinear, operands, 2, node->attrs, node->n_attrs);
+        g->operands[0] = gml_build_mul(b, g->results[0], spread);
+    }
+    return b->status;
+}
+
 const gml_op_info gml_op_dequantizelinear = {
     .name = "DequantizeLinear",
     .doc = "The numbers that quantised ones stand for.",
@@ -53,4 +122,5 @@ const gml_op_info gml_op_dequantizelinear = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

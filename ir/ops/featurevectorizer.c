@@ -1,4 +1,6 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"inputdimensions", GML_ATTR_INTS, GML_ATTR_OPTIONAL},
@@ -29,6 +31,27 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, GML_F32, 2, dims);
 }
 
+/* Each operand's part, cut out. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    size_t n_widths = 0;
+    const int64_t *widths = gml_node_ints(g->node, "inputdimensions", &n_widths);
+    gml_dim begin = 0;
+    for (uint32_t k = 0; k < g->node->n_operands; k++) {
+        gml_value *x = g->node->operands[k];
+        gml_dim given = x->type.rank == 2 ? x->type.dims[1] : 1;
+        gml_dim end = gml_dim_add(pool, begin, k < n_widths ? widths[k] : given);
+        gml_value *part = gml_build_part(b, g->results[0], 1, begin, end);
+        part = gml_build_resized(b, part, 1, given);
+        if (g->wanted[k])
+            g->operands[k] = gml_grad_reshape_like(b, part, x);
+        begin = end;
+    }
+    return b->status;
+}
+
 const gml_op_info gml_op_featurevectorizer = {
     .name = "FeatureVectorizer",
     .domain = "ai.onnx.ml",
@@ -39,5 +62,6 @@ const gml_op_info gml_op_featurevectorizer = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "featurevectorizer",
 };

@@ -96,7 +96,7 @@ static gml_value *whole_positions(gml_grad *g)
 static gml_status grad(gml_grad *g)
 {
     gml_build *b = &g->b;
-    const gml_value *data = g->node->operands[0];
+    gml_value *data = g->node->operands[0];
     gml_value *operands[3] = {gml_grad_zeros_like(b, data), whole_positions(g), g->results[0]};
     gml_attr add = gml_attr_string("reduction", "add");
     g->operands[0] = gml_build_op(b, &gml_op_scatternd, operands, 3, &add, 1);

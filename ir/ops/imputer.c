@@ -1,4 +1,8 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
+
+#include <math.h>
 
 static const gml_attr_spec attrs[] = {
     {"imputed_value_floats", GML_ATTR_FLOATS, GML_ATTR_OPTIONAL},
@@ -14,6 +18,20 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_same(cx);
 }
 
+/* What was missing has gradient zero. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *x = g->node->operands[0];
+    double missing = (double)gml_node_float(g->node, "replaced_value_float", 0);
+    gml_value *given = gml_build_scalar(b, x->type.dtype, missing);
+    gml_value *gone = isnan(missing) ? gml_build_unary(b, &gml_op_isnan, x)
+                                     : gml_build_binary(b, &gml_op_equal, x, given);
+    g->operands[0] =
+        gml_build_where(b, gone, gml_build_scalar(b, x->type.dtype, 0), g->results[0]);
+    return b->status;
+}
+
 const gml_op_info gml_op_imputer = {
     .name = "Imputer",
     .domain = "ai.onnx.ml",
@@ -24,5 +42,6 @@ const gml_op_info gml_op_imputer = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "imputer",
 };

@@ -7,13 +7,11 @@
  * left out (exclude_outside); wherever the weights may not sum to 1, their sum divides the
  * result. */
 #include "ir/elementwise.h"
-#include "ir/grad.h"
-#include "ir/ops/build_util.h"
+#include "ir/ops/resize_util.h"
 #include "ir/sample.h"
 #include "ir/view.h"
 
 #include <math.h>
-#include <string.h>
 
 static const gml_attr_spec attrs[] = {
     {"antialias", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
@@ -28,7 +26,7 @@ static const gml_attr_spec attrs[] = {
     {NULL},
 };
 
-static bool coordinates_are(const gml_node *node, const char *mode)
+bool gml_resize_coordinates_are(const gml_node *node, const char *mode)
 {
     return gml_node_string_is(node, "coordinate_transformation_mode", mode);
 }
@@ -36,16 +34,7 @@ static bool coordinates_are(const gml_node *node, const char *mode)
 /* ---- sizes --------------------------------------------------------------------------------
  */
 
-/* What the scales and sizes operands say; the one that is not used has count 0. */
-typedef struct resize_request {
-    const double *scales;
-    const gml_dim *sizes;
-    size_t n_scales;
-    size_t n_sizes;
-} resize_request;
-
-/* The axis that entry `i` of scales, sizes and roi is for. */
-static int resized_axis(const gml_node *node, size_t i, int rank)
+int gml_resize_axis(const gml_node *node, size_t i, int rank)
 {
     size_t count;
     const int64_t *axes = gml_node_ints(node, "axes", &count);
@@ -69,10 +58,9 @@ static gml_dim scaled_size(gml_dim_pool *pool, gml_dim size, double scale)
     return gml_dim_div(pool, product, (int64_t)1 << -exponent);
 }
 
-/* The one scale of all axes where the aspect ratio is kept: the smallest or largest of their
- * own. 0 when each has its own. Sizes are known to be constant. */
-static double common_scale(const gml_node *node, const gml_type *data,
-                           const resize_request *request)
+/* Sizes are known to be constant. */
+double gml_resize_common_scale(const gml_node *node, const gml_type *data,
+                               const gml_resize_request *request)
 {
     bool not_larger = gml_node_string_is(node, "keep_aspect_ratio_policy", "not_larger");
     if (request->n_sizes == 0 ||
@@ -80,7 +68,7 @@ static double common_scale(const gml_node *node, const gml_type *data,
         return 0;
     double scale = 0;
     for (size_t i = 0; i < request->n_sizes; i++) {
-        gml_dim size = data->dims[resized_axis(node, i, data->rank)];
+        gml_dim size = data->dims[gml_resize_axis(node, i, data->rank)];
         double own = (double)request->sizes[i] / (double)size;
         bool better = not_larger ? own < scale : own > scale;
         if (i == 0 || better)
@@ -112,7 +100,7 @@ static gml_status check_modes(gml_infer *cx)
     return GML_OK;
 }
 
-static gml_status read_request(gml_infer *cx, const gml_type *data, resize_request *request,
+static gml_status read_request(gml_infer *cx, const gml_type *data, gml_resize_request *request,
                                size_t *out_count)
 {
     unsigned set;
@@ -134,7 +122,7 @@ static gml_status read_request(gml_infer *cx, const gml_type *data, resize_reque
     for (size_t i = 0; i < request->n_scales; i++)
         if (!(request->scales[i] > 0x1p-30 && request->scales[i] < 0x1p30))
             return gml_infer_fail(cx, GML_E_RANGE, "scale %zu is %g", i, request->scales[i]);
-    if (!coordinates_are(cx->node, "tf_crop_and_resize"))
+    if (!gml_resize_coordinates_are(cx->node, "tf_crop_and_resize"))
         return GML_OK;
     const gml_type *roi;
     GML_TRY(gml_infer_tensor(cx, 1, &roi));
@@ -148,15 +136,15 @@ static gml_status read_request(gml_infer *cx, const gml_type *data, resize_reque
 
 /* Where a formula needs numbers, sizes must be constant. */
 static gml_status check_constant(gml_infer *cx, const gml_type *data,
-                                 const resize_request *request)
+                                 const gml_resize_request *request)
 {
     bool needed = !gml_node_string_is(cx->node, "keep_aspect_ratio_policy", "stretch") ||
                   gml_node_int(cx->node, "antialias", 0);
     for (size_t i = 0; needed && i < request->n_sizes; i++) {
-        gml_dim size = data->dims[resized_axis(cx->node, i, data->rank)];
+        gml_dim size = data->dims[gml_resize_axis(cx->node, i, data->rank)];
         if (!gml_dim_is_const(size) || !gml_dim_is_const(request->sizes[i]))
             return gml_infer_fail(cx, GML_E_UNSUPPORTED, "the scale of axis %d is not known",
-                                  resized_axis(cx->node, i, data->rank));
+                                  gml_resize_axis(cx->node, i, data->rank));
         if (size == 0)
             return gml_infer_fail(cx, GML_E_SHAPE, "an axis of no elements has no scale");
     }
@@ -166,18 +154,18 @@ static gml_status check_constant(gml_infer *cx, const gml_type *data,
 static gml_status infer(gml_infer *cx)
 {
     const gml_type *data;
-    resize_request request;
+    gml_resize_request request;
     size_t count;
     GML_TRY(gml_infer_tensor(cx, 0, &data));
     GML_TRY(check_modes(cx));
     GML_TRY(read_request(cx, data, &request, &count));
     GML_TRY(check_constant(cx, data, &request));
-    double common = common_scale(cx->node, data, &request);
+    double common = gml_resize_common_scale(cx->node, data, &request);
     gml_dim dims[GML_MAX_RANK];
     for (int i = 0; i < data->rank; i++)
         dims[i] = data->dims[i];
     for (size_t i = 0; i < count; i++) {
-        int axis = resized_axis(cx->node, i, data->rank);
+        int axis = gml_resize_axis(cx->node, i, data->rank);
         if (common > 0)
             dims[axis] = (gml_dim)floor(common * (double)data->dims[axis] + 0.5);
         else if (request.n_scales)
@@ -259,18 +247,18 @@ static const gml_expr *crop(gml_lower *x, const axis_sizes *s, size_t i,
 static const gml_expr *find_position(gml_lower *x, const gml_node *node, const axis_sizes *s,
                                      size_t i, const gml_expr **outside)
 {
-    if (coordinates_are(node, "asymmetric"))
+    if (gml_resize_coordinates_are(node, "asymmetric"))
         return gml_div(x, s->at, s->scale);
-    if (coordinates_are(node, "align_corners")) {
+    if (gml_resize_coordinates_are(node, "align_corners")) {
         const gml_expr *ends = gml_mul(x, s->at, gml_sub(x, s->in, f64(x, 1)));
         const gml_expr *many = gml_div(x, ends, gml_sub(x, s->out, f64(x, 1)));
         return unless_single(x, s, many, f64(x, 0));
     }
-    if (coordinates_are(node, "tf_crop_and_resize"))
+    if (gml_resize_coordinates_are(node, "tf_crop_and_resize"))
         return crop(x, s, i, outside);
-    if (coordinates_are(node, "pytorch_half_pixel"))
+    if (gml_resize_coordinates_are(node, "pytorch_half_pixel"))
         return unless_single(x, s, half_pixel(x, s), f64(x, 0));
-    if (coordinates_are(node, "half_pixel"))
+    if (gml_resize_coordinates_are(node, "half_pixel"))
         return half_pixel(x, s);
     /* half_pixel_symmetric: about the middle, since the result may be cut to whole elements */
     const gml_expr *part = gml_div(x, s->actual, s->out);
@@ -281,11 +269,11 @@ static const gml_expr *find_position(gml_lower *x, const gml_node *node, const a
 }
 
 /* Plans entry `i`; nothing is planned for an axis that stays as it is. */
-static void plan_axis(gml_lower *x, resize *r, const resize_request *request, double common,
+static void plan_axis(gml_lower *x, resize *r, const gml_resize_request *request, double common,
                       size_t i)
 {
     const gml_type *data = gml_operand_type(r->node, 0);
-    int axis = resized_axis(r->node, i, data->rank);
+    int axis = gml_resize_axis(r->node, i, data->rank);
     gml_dim in = data->dims[axis];
     gml_dim out = r->node->results[0].type.dims[axis];
     axis_sizes s;
@@ -299,7 +287,7 @@ static void plan_axis(gml_lower *x, resize *r, const resize_request *request, do
     else
         s.scale = gml_div(x, s.actual, s.in);
     bool one = in == out && (!request->n_scales || request->scales[i] == 1) && common <= 0;
-    if (one && !coordinates_are(r->node, "tf_crop_and_resize"))
+    if (one && !gml_resize_coordinates_are(r->node, "tf_crop_and_resize"))
         return;
     s.out = gml_mul(x, s.scale, s.in);
     if (!request->n_scales && common <= 0)
@@ -407,10 +395,10 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
 {
     const gml_type *data = gml_operand_type(node, 0);
     resize r = {.node = node, .index = index};
-    resize_request request;
+    gml_resize_request request;
     request.scales = gml_operand_floats(x, 2, &request.n_scales);
     request.sizes = gml_operand_elements(x, 3, &request.n_sizes);
-    double common = common_scale(node, data, &request);
+    double common = gml_resize_common_scale(node, data, &request);
     for (size_t i = 0; i < request.n_scales + request.n_sizes; i++)
         plan_axis(x, &r, &request, common, i);
     gml_dtype dtype = gml_result_dtype(x, result);
@@ -435,133 +423,6 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_select(x, r.outside, gml_const(x, dtype, extrapolation), value);
 }
 
-/* ---- the gradient -------------------------------------------------------------------------
- */
-
-/* The axis that decides the scale of all where the aspect ratio is kept. */
-static size_t deciding_axis(const gml_node *node, const gml_type *data,
-                            const resize_request *request)
-{
-    double common = common_scale(node, data, request);
-    size_t i = 0;
-    for (; i + 1 < request->n_sizes; i++) {
-        gml_dim size = data->dims[resized_axis(node, i, data->rank)];
-        if ((double)request->sizes[i] / (double)size == common)
-            break;
-    }
-    return i;
-}
-
-/* The node's attributes for a resize along the first axis, and if `two` the last of three;
- * outside of a crop is nothing. */
-static size_t copy_attrs(gml_grad *g, gml_attr *out_attrs, bool two)
-{
-    static const int64_t axes[2] = {0, 2};
-    size_t n = 0;
-    for (uint32_t k = 0; k < g->node->n_attrs; k++)
-        if (strcmp(g->node->attrs[k].name, "axes") != 0 &&
-            strcmp(g->node->attrs[k].name, "extrapolation_value") != 0)
-            out_attrs[n++] = g->node->attrs[k];
-    out_attrs[n++] = gml_attr_ints("axes", axes, two ? 2 : 1);
-    return n;
-}
-
-/* The ends of entry `i` in the region of interest. */
-static gml_value *region_of(gml_grad *g, size_t i)
-{
-    gml_value *roi = g->node->operands[1];
-    int64_t n = roi->type.dims[0] / 2;
-    gml_value *ends[2];
-    for (int64_t k = 0; k < 2; k++)
-        ends[k] = gml_build_slice(&g->b, roi, 0, (int64_t)i + k * n, (int64_t)i + k * n + 1);
-    return gml_build_concat(&g->b, ends, 2, 0);
-}
-
-/* The matrix, results by operands, that resizing along axis `i` of the request multiplies by:
- * the identity resized. Where the aspect ratio is kept, (in, in, in of the axis that decides)
- * is resized along the first and last axis, and of the last, where all are equal, one is taken.
- */
-static gml_value *matrix_of(gml_grad *g, size_t i, const resize_request *request)
-{
-    gml_build *b = &g->b;
-    gml_node *node = g->node;
-    const gml_type *data = &node->operands[0]->type;
-    gml_dtype dtype = g->results[0]->type.dtype;
-    gml_attr *attrs_of =
-        gml_new_array(&node->graph->module->arena, gml_attr, node->n_attrs + 2);
-    bool keeps = common_scale(node, data, request) > 0;
-    gml_dim size = data->dims[resized_axis(node, i, data->rank)];
-    gml_dim dims[3] = {size, size, 1};
-    int64_t last = 2;
-    gml_value *operands[4] = {
-        gml_build_unary(b, &gml_op_eyelike, gml_build_zeros(b, dtype, dims, 2)), NULL, NULL,
-        NULL};
-    if (keeps) {
-        size_t deciding = deciding_axis(node, data, request);
-        const gml_dim wanted[2] = {request->sizes[i], request->sizes[deciding]};
-        dims[2] = data->dims[resized_axis(node, deciding, data->rank)];
-        operands[0] =
-            gml_build_binary(b, &gml_op_expand, gml_build_unsqueeze(b, operands[0], &last, 1),
-                             gml_build_dims(b, dims, 3));
-        operands[3] = gml_build_dims(b, wanted, 2);
-    } else if (request->n_scales) {
-        operands[2] = gml_build_reshape(b, gml_build_scalar(b, GML_F32, request->scales[i]),
-                                        (const gml_dim[]){1}, 1);
-    } else {
-        operands[3] = gml_build_dims(b, &request->sizes[i], 1);
-    }
-    if (coordinates_are(node, "tf_crop_and_resize"))
-        operands[1] = region_of(g, i);
-    size_t n = copy_attrs(g, attrs_of, keeps);
-    gml_value *matrix =
-        gml_build_op(b, &gml_op_resize, operands, operands[3] ? 4 : 3, attrs_of, n);
-    if (!keeps)
-        return matrix;
-    return gml_build_squeeze(b, gml_build_slice(b, matrix, 2, 0, 1), &last, 1);
-}
-
-/* Resizing is linear, axis by axis: its gradient is the same with the matrices transposed. */
-static gml_status grad(gml_grad *g)
-{
-    gml_build *b = &g->b;
-    gml_node *node = g->node;
-    const gml_type *data = &node->operands[0]->type;
-    gml_arena *arena = &node->graph->module->arena;
-    resize_request request = {0};
-    if (gml_has_operand(node, 2))
-        request.scales = gml_value_floats(node->operands[2], arena, &request.n_scales);
-    if (gml_has_operand(node, 3))
-        request.sizes = gml_value_elements(node->operands[3], arena, &request.n_sizes);
-    bool crops = coordinates_are(node, "tf_crop_and_resize");
-    if (crops && g->wanted[1] && !gml_node_string_is(node, "mode", "nearest"))
-        return gml_fail(b->diags, GML_E_UNSUPPORTED, node->loc,
-                        "no gradient by the region of interest");
-    if (crops && (!gml_dim_is_const(node->operands[1]->type.dims[0]) ||
-                  !gml_node_string_is(node, "keep_aspect_ratio_policy", "stretch")))
-        return gml_fail(b->diags, GML_E_UNSUPPORTED, node->loc,
-                        "no gradient of crops where the aspect ratio is kept");
-    gml_value *dx = g->results[0];
-    bool keeps = common_scale(node, data, &request) > 0;
-    for (size_t i = 0; i < request.n_scales + request.n_sizes; i++) {
-        int axis = resized_axis(node, i, data->rank);
-        bool same = request.n_scales > 0 ? request.scales[i] == 1
-                                         : request.sizes[i] == data->dims[axis];
-        if (same && !crops && !keeps)
-            continue;
-        int64_t perm[GML_MAX_RANK]; /* swaps the axis with the last one: its own inverse */
-        size_t rank = (size_t)data->rank;
-        for (size_t d = 0; d < rank; d++)
-            perm[d] = (int64_t)d;
-        perm[axis] = data->rank - 1;
-        perm[rank - 1] = axis;
-        gml_value *matrix = matrix_of(g, i, &request);
-        gml_value *last = gml_build_transpose(b, dx, perm, rank);
-        dx = gml_build_transpose(b, gml_build_matmul(b, last, matrix), perm, rank);
-    }
-    g->operands[0] = dx;
-    return b->status;
-}
-
 const gml_op_info gml_op_resize = {
     .name = "Resize",
     .doc = "A tensor with more or fewer elements along its axes, by interpolation.",
@@ -573,5 +434,5 @@ const gml_op_info gml_op_resize = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
-    .grad = grad,
+    .grad = gml_resize_grad,
 };

@@ -84,46 +84,51 @@ static gml_value *spread(gml_build *b, gml_value *x, int i, int n)
     return n_axes ? gml_build_unsqueeze(b, x, axes, n_axes) : x;
 }
 
-gml_value *gml_build_taps(gml_build *b, gml_value *x, int n, const gml_taps *taps)
+/* All axes together: places in the flattened image, and products of weights. */
+typedef struct combined {
+    gml_value *index;  /* (N, P, count…), i64 */
+    gml_value *weight; /* the same; NULL: 1 */
+    gml_dim elements;  /* of the image */
+    gml_dim count;     /* of taps */
+} combined;
+
+static void combine_axis(gml_build *b, gml_dim size, const gml_taps *taps, int i, int n,
+                         combined *c)
 {
     gml_dim_pool *pool = &b->graph->module->dims;
-    gml_dim batch = taps[0].index->type.dims[0];
-    gml_dim places = taps[0].index->type.dims[1];
-    gml_dim channels = x->type.dims[1];
-    gml_value *index = NULL;
-    gml_value *weight = NULL;
-    gml_dim elements = 1;
-    gml_dim count = 1;
-    for (int i = n - 1; i >= 0; i--) {
-        gml_dim size = x->type.dims[2 + i];
-        gml_dim end = gml_dim_sub(pool, size, 1);
-        gml_value *at = gml_build_cast(b, taps[i].index, GML_I64);
-        at = gml_build_clamp(b, at, gml_build_scalar(b, GML_I64, 0),
-                             gml_build_size(b, GML_I64, end));
-        at = gml_build_mul(b, at, gml_build_size(b, GML_I64, elements));
-        at = spread(b, at, i, n);
-        index = index ? gml_build_add(b, index, at) : at;
-        if (taps[i].weight) {
-            gml_value *more = spread(b, taps[i].weight, i, n);
-            weight = weight ? gml_build_mul(b, weight, more) : more;
-        }
-        elements = gml_dim_mul(pool, elements, size);
-        count = gml_dim_mul(pool, count, taps[i].count);
+    gml_value *end = gml_build_size(b, GML_I64, gml_dim_sub(pool, size, 1));
+    gml_value *at = gml_build_cast(b, taps->index, GML_I64);
+    at = gml_build_clamp(b, at, gml_build_scalar(b, GML_I64, 0), end);
+    at = gml_build_mul(b, at, gml_build_size(b, GML_I64, c->elements));
+    at = spread(b, at, i, n);
+    c->index = c->index ? gml_build_add(b, c->index, at) : at;
+    c->elements = gml_dim_mul(pool, c->elements, size);
+    c->count = gml_dim_mul(pool, c->count, taps->count);
+    if (taps->weight) {
+        gml_value *more = spread(b, taps->weight, i, n);
+        c->weight = c->weight ? gml_build_mul(b, c->weight, more) : more;
     }
-    gml_dim all = gml_dim_mul(pool, places, count);
-    gml_dim row[3] = {batch, 1, all};
-    gml_dim rows[3] = {batch, channels, all};
-    gml_dim flat[3] = {batch, channels, elements};
-    gml_dim terms[4] = {batch, channels, places, count};
-    index = gml_build_reshape(b, index, row, 3);
-    gml_value *operands[2] = {
-        gml_build_reshape(b, x, flat, 3),
-        gml_build_binary(b, &gml_op_expand, index, gml_build_dims(b, rows, 3))};
+}
+
+gml_value *gml_build_taps(gml_build *b, gml_value *x, int n, const gml_taps *taps)
+{
+    const gml_dim *at = taps[0].index->type.dims; /* (N, P, …) */
+    combined c = {.elements = 1, .count = 1};
+    for (int i = n - 1; i >= 0; i--)
+        combine_axis(b, x->type.dims[2 + i], &taps[i], i, n, &c);
+    gml_dim all = gml_dim_mul(&b->graph->module->dims, at[1], c.count);
+    gml_dim row[3] = {at[0], 1, all};
+    gml_dim rows[3] = {at[0], x->type.dims[1], all};
+    gml_dim flat[3] = {at[0], x->type.dims[1], c.elements};
+    gml_dim terms[4] = {at[0], x->type.dims[1], at[1], c.count};
+    gml_value *index = gml_build_reshape(b, c.index, row, 3);
+    index = gml_build_binary(b, &gml_op_expand, index, gml_build_dims(b, rows, 3));
+    gml_value *operands[2] = {gml_build_reshape(b, x, flat, 3), index};
     gml_attr axis = gml_attr_int("axis", 2);
     gml_value *y = gml_build_op(b, &gml_op_gatherelements, operands, 2, &axis, 1);
     y = gml_build_reshape(b, y, terms, 4);
-    if (!weight)
+    if (!c.weight)
         return y;
     terms[1] = 1;
-    return gml_build_mul(b, y, gml_build_reshape(b, weight, terms, 4));
+    return gml_build_mul(b, y, gml_build_reshape(b, c.weight, terms, 4));
 }

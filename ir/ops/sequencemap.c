@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -40,5 +41,6 @@ const gml_op_info gml_op_sequencemap = {
     .traits = GML_EFFECT,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_map_items,
     .host = "sequencemap",
 };

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -51,5 +52,6 @@ const gml_op_info gml_op_treeensembleclassifier = {
     .max_out = 2,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .host = "treeensembleclassifier",
 };

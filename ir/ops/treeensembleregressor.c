@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -48,5 +49,6 @@ const gml_op_info gml_op_treeensembleregressor = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_none,
     .host = "treeensembleregressor",
 };

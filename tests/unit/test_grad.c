@@ -470,10 +470,14 @@ static void refused_in_regions(void **state)
     } table[] = {
         {"graph @f(%x: f64[3]) {\n" TWICE " %y = Loop(%n, %go, %x) {\n"
          "  body = graph @body(%i: i64[], %c: bool[], %v: f64[3]) {\n"
-         "   %a = ai.onnx.ml.Scaler(%v) {offset = [1.0], scale = [2.0]}\n"
-         "   %m = ai.onnx.ml.Normalizer(%a)\n %b = CastLike(%m, %x)\n"
-         "   return %c, %b\n } }\n" GRADIENT_OF_Y " return %d\n}\n",
-         {"Scaler has no gradient", "Normalizer has no gradient"}},
+         "   %a = ai.onnx.ml.SVMRegressor(%v)\n %b = CastLike(%a, %v)\n"
+         "   %m = SequenceConstruct(%b)\n %o = SequenceMap(%m) {\n"
+         "    body = graph @item(%p: f64[1,1]) {\n"
+         "     %s, %t = ai.onnx.ml.SVMClassifier(%p)\n return %t\n } }\n"
+         "   %k = Constant {value = [0]} : i64[]\n %q = SequenceAt(%o, %k)\n"
+         "   %f = Cast(%q) {to = 11}\n %l = ReduceSum(%f) {keepdims = 0}\n"
+         "   %w = Add(%l, %v)\n return %c, %w\n } }\n" GRADIENT_OF_Y " return %d\n}\n",
+         {"SVMRegressor has no gradient", "SVMClassifier has no gradient"}},
         {"graph @f(%x: f64[3]) {\n" TWICE " %y = Loop(%n, %go, %x) {\n"
          "  body = graph @body(%i: i64[], %c: bool[], %v: f64[n]) {\n"
          "   %b = Concat(%v, %v) {axis = 0}\n return %c, %b\n } }\n" GRADIENT_OF_Y
@@ -498,6 +502,62 @@ static void refused_in_regions(void **state)
         check_refused(table[i].text, table[i].says);
 }
 
+/* Slopes of sums in closed form, where results are f32, which differences are too coarse for.
+ */
+static void features(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        double x[3], slopes[3];
+    } table[] = {
+        {"DequantizeLinear(%q, %x) {axis = 0}", {1, 2, 3}, {3, 7, 11}},
+        {"DequantizeLinear(%r, %x, %z) {axis = 1}", {1, 2, 3}, {3, 5, 7}},
+        {"DequantizeLinear(%b, %m) {axis = -1, block_size = 2}", {1, 2, 3}, {3, 7, 5}},
+        {"DequantizeLinear(%f, %one)", {1, 2, 3}, {0.5, 0.5, 0.5}},
+        {"ai.onnx.ml.Scaler(%x) {offset = [1.0], scale = [2.0]}", {1, 2, 3}, {2, 2, 2}},
+        {"ai.onnx.ml.Scaler(%x) {scale = [2.0, -0.5, 4.0]}", {1, 2, 3}, {2, -0.5, 4}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"L1\"}", {1, -2, 1}, {0.25, 0.25, 0.25}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"MAX\"}", {1, 4, 3}, {0.25, -0.25, 0.25}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"L2\"}", {0, 4, 0}, {0.25, 0, 0.25}},
+        {"ai.onnx.ml.Normalizer(%x) {norm = \"L2\"}", {0, 0, 0}, {1, 1, 1}},
+        {"ai.onnx.ml.Imputer(%x) {imputed_value_floats = [5.0], replaced_value_float = 2.0}",
+         {1, 2, 3},
+         {1, 0, 1}},
+        {"ai.onnx.ml.LinearRegressor(%x) {targets = 2, coefficients = [1.0, 2.0, 3.0, 4.0, "
+         "5.0, 6.0]}",
+         {1, 2, 3},
+         {5, 7, 9}},
+        {"ai.onnx.ml.Binarizer(%x) {threshold = 2.0}", {1, 2, 3}, {0, 0, 0}},
+        {"ai.onnx.ml.FeatureVectorizer(%x, %x) {inputdimensions = [0, 2]}",
+         {1, 2, 3},
+         {1, 1, 1}},
+    };
+    for (size_t i = 0; i < COUNT(table); i++) {
+        char text[1000];
+        double slopes[3];
+        double *results[4] = {slopes};
+        snprintf(text, sizeof text,
+                 "graph @f(%%x: f64[3]) {\n"
+                 " %%q = Constant {value = [1, 2, 3, 4, 5, 6]} : i8[3,2]\n"
+                 " %%r = Constant {value = [1, 2, 3, 4, 5, 6]} : i8[2,3]\n"
+                 " %%z = Constant {value = [1, 1, 1]} : i8[3]\n"
+                 " %%b = Constant {value = [1, 2, 3, 4, 5]} : i8[1,5]\n"
+                 " %%k = Constant {value = [1, 3]} : i64[2]\n"
+                 " %%m = Reshape(%%x, %%k)\n %%f = Cast(%%x) {to = 17}\n"
+                 " %%one = Constant {value = [0.5]} : f32[]\n"
+                 " %%y = %s\n"
+                 " %%d = ai.onnx.preview.training.Gradient(%%x, %%x, %%y) {xs = [\"x\"], y = "
+                 "\"y\"}\n"
+                 " return %%d\n}\n",
+                 table[i].op);
+        run_vectors(text, 3, table[i].x, results);
+        for (int k = 0; k < 3; k++)
+            if (fabs(slopes[k] - table[i].slopes[k]) > 1e-7)
+                fail_msg("%s: slope %d is %g", table[i].op, k, slopes[k]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -514,6 +574,7 @@ int main(void)
         cmocka_unit_test(random_numbers),
         cmocka_unit_test(refused_in_regions),
         cmocka_unit_test(twice_through_a_loop),
+        cmocka_unit_test(features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
