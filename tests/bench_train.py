@@ -17,9 +17,9 @@ The best peer is the one with the least median over the rounds. Ratios are gemel
 peer's, below 1 is faster or smaller: the median of the rounds' ratios with the least and the
 most; that of the fastest rounds, which others on the machine disturb least; and that of peak
 resident memory, which for a peer counts all its life, with its imports, setting up and
-compiling, as it does for gemel, and beside it since the first steps were done. With --peers-only
-the ratios are the peers' over the best one's. --cache keeps compiled code of peers between runs,
-which makes setting up shorter and its peak of memory smaller.
+compiling, as it does for gemel, and beside it since the first steps were done. With
+--peers-only the ratios are the peers' over the best one's. --cache keeps compiled code of peers
+between runs, which makes setting up shorter and its peak of memory smaller.
 """
 import argparse
 import json
