@@ -1,7 +1,8 @@
 """gemel's training step beside JAX's and PyTorch's: SiameseIM's pre-training step on the CPU.
 
-usage: bench_train.py GEMEL FOLDER JAX_PYTHON TORCH_PYTHON [--onnx-python PYTHON] [--peers-only] [--json] [--batch N]
-                      [--threads N] [--rounds N] [--steps N] [--rivals NAME…] [--cache] [MODEL…]
+usage: bench_train.py GEMEL FOLDER JAX_PYTHON TORCH_PYTHON [--onnx-python PYTHON] [--peers-only]
+                      [--json] [--batch N] [--threads N] [--rounds N] [--steps N]
+                      [--rivals NAME…] [--cache] [MODEL…]
 
 Rivals are processes (tests/reference/step_worker.py), set up once each; a round lets every one
 do --steps steps, one rival at a time in an order that rotates, while the others wait. A round's
@@ -14,10 +15,11 @@ or where gemel gives none, the exit status is 1.
 
 The best peer is the one with the least median over the rounds. Ratios are gemel's over the best
 peer's, below 1 is faster or smaller: the median of the rounds' ratios with the least and the
-most, and of peak resident memory, which for a peer counts all its life, with its imports,
-setting up and compiling, as it does for gemel; "steps" is the peak since the first steps were
-done. With --peers-only the ratios are the peers' over the best one's. --cache keeps compiled
-code of peers between runs, which makes setting up shorter and its peak of memory smaller.
+most; that of the fastest rounds, which others on the machine disturb least; and that of peak
+resident memory, which for a peer counts all its life, with its imports, setting up and
+compiling, as it does for gemel, and beside it since the first steps were done. With
+--peers-only the ratios are the peers' over the best one's. --cache keeps compiled code of peers
+between runs, which makes setting up shorter and its peak of memory smaller.
 """
 import argparse
 import json
@@ -178,6 +180,7 @@ def summary(contenders: list, times: dict[str, list[float]]) -> dict:
     for c in contenders:
         ratios = [a / b for a, b in zip(times[c.name], times[best.name], strict=True)]
         rows.append({"name": c.name, "ms": spread(times[c.name]), "ratio": spread(ratios),
+                     "fastest_ratio": min(times[c.name]) / min(times[best.name]),
                      **memory[c.name], "setup_s": c.setup_s, "losses": c.losses,
                      "memory_ratio": memory[c.name]["peak_rss"] / memory[best.name]["peak_rss"],
                      "step_memory_ratio":
@@ -210,12 +213,13 @@ def print_result(result: dict):
         print("not the same step: " + "; ".join(result["differ"]))
         return
     print(f"{'':<30}{'ms':>8}{'least to most':>18}{'to best':>9}{'least to most':>15}"
-          f"{'peak MB':>9}{'to best':>9}{'steps MB':>10}{'to best':>9}")
+          f"{'fastest':>9}{'peak MB':>9}{'to best':>9}{'steps MB':>10}{'to best':>9}")
     for row in result["rows"]:
         ms, ratio = row["ms"], row["ratio"]
         print(f"{row['name']:<30}{ms['median']:>8.0f}"
               f"{ms['least']:>9.0f} to {ms['most']:<5.0f}{ratio['median']:>9.2f}"
-              f"{ratio['least']:>7.2f} to {ratio['most']:.2f}{row['peak_rss'] / 1e6:>9.0f}"
+              f"{ratio['least']:>7.2f} to {ratio['most']:.2f}{row['fastest_ratio']:>9.2f}"
+              f"{row['peak_rss'] / 1e6:>9.0f}"
               f"{row['memory_ratio']:>9.2f}{row['step_rss'] / 1e6:>10.0f}"
               f"{row['step_memory_ratio']:>9.2f}", flush=True)
 
