@@ -12,7 +12,8 @@
 #include <string.h>
 
 static const char standard_passes[] =
-    "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,fuse,layout,fold";
+    "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,recompute,"
+    "fuse,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */

@@ -45,10 +45,10 @@ struct gml_module {
     gml_dim_pool dims;
     gml_graph *main;
     gml_vec(gml_state) states; /* none unless asked for: frontend/import.h */
-    const char *file;     /* where it was read from, or NULL */
-    const char *producer; /* of the ONNX file, or NULL */
-    int64_t opset;        /* of ai.onnx in the file it was read from; 0 when built here */
-    uint32_t n_values;    /* ids handed out so far */
+    const char *file;          /* where it was read from, or NULL */
+    const char *producer;      /* of the ONNX file, or NULL */
+    int64_t opset;             /* of ai.onnx in the file it was read from; 0 when built here */
+    uint32_t n_values;         /* ids handed out so far */
     gml_vec(gml_resource) resources; /* released when the module is destroyed */
     gml_vec(const gml_file *) files; /* those of them that are mapped; constants lie there */
 };
@@ -85,6 +85,7 @@ struct gml_node {
     gml_attr *attrs; /* those given, in the order of the operator's table */
     gml_value *results; /* an array; a result nobody wants has name "" and no uses */
     uint32_t n_operands, n_attrs, n_results;
+    bool is_again; /* a copy for one late user, to be computed within it: passes/recompute.c */
     gml_assumptions assumptions; /* of its last inference */
 };
 

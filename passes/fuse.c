@@ -5,8 +5,9 @@
  * node is in the group. A group is a set of nodes with one root, where its kernel runs. What
  * may join:
  *
- *   elementwise   any group, unless that would compute something costly several times: an
- *                 exponential that a reduction reads, or that is broadcast
+ *   elementwise   any group but a contraction's operands, unless that would compute something
+ *                 costly several times: an exponential that a reduction reads, or that is
+ *                 broadcast; what is computed again (passes/recompute.c) also those
  *   view          any group: it becomes index arithmetic
  *   row reduction a group of elementwise nodes over the same rows (a normalisation, a softmax
  * and what follows); its result is computed once a row contraction   a group of elementwise
@@ -16,6 +17,7 @@
  * on the way (a side result), if it has the root's elements or one for each row: the others run
  * later, so that nothing of theirs can be needed before. */
 #include "ir/op.h"
+#include "passes/costly.h"
 #include "passes/region.h"
 
 #define GML_MAX_GROUP 64
@@ -100,42 +102,6 @@ static int rows_of(const gml_node *node)
         if (out->dims[d] != 1)
             return -1;
     return rows;
-}
-
-static bool costs(const gml_expr *expr, unsigned depth)
-{
-    if (expr->kind != GML_EXPR_SCALAR || depth == 0)
-        return false;
-    gml_scalar_op op = expr->as.scalar.op;
-    if ((op >= GML_X_EXP && op <= GML_X_ERF) || op == GML_X_POW)
-        return true;
-    for (int i = 0; i < gml_scalar_arity(op); i++)
-        if (costs(expr->as.scalar.args[i], depth - 1))
-            return true;
-    return false;
-}
-
-/* Whether an elementwise node computes more than a handful of arithmetic: asked of its own
- * formula. */
-static bool is_costly(fuser *f, const gml_node *node)
-{
-    gml_kernel *kernel = gml_kernel_create(f->cx->scratch, &f->cx->module->dims, "cost");
-    gml_lower x = {.kernel = kernel, .node = node};
-    const gml_expr *args[64];
-    if (node->n_operands > 64)
-        return true;
-    for (uint32_t k = 0; k < node->n_operands; k++) {
-        const gml_type *type = gml_operand_type(node, k);
-        args[k] = NULL;
-        if (!type)
-            continue;
-        const gml_mem *mem =
-            gml_kernel_add_mem(kernel, GML_MEM_INPUT, "x", type->dtype, 0, NULL);
-        args[k] = gml_expr_load(kernel, mem, NULL, NULL);
-        if (node->operands[k]->constant && gml_tensor_numel(node->operands[k]->constant) == 1)
-            args[k] = gml_expr_float(kernel, type->dtype, 2);
-    }
-    return costs(node->op->scalar(&x, node, args), 64);
 }
 
 /* ---- joining ------------------------------------------------------------------------------
@@ -280,9 +246,12 @@ static bool may_join(fuser *f, const gml_node *node, const uses *u)
                same_dims(type, root) && only_elementwise(f, &node->results[0], u->group);
     if (is_view(node))
         return true;
+    if (is_elementwise(node) && node->is_again)
+        return !u->widened &&
+               !u->reduced; /* packed once for an element, or of the same shape */
     if (is_elementwise(node))
         return !u->contracted &&
-               !((u->reduced || u->widened || u->viewed) && is_costly(f, node));
+               !((u->reduced || u->widened || u->viewed) && gml_is_costly(f->cx, node));
     int rows = rows_of(node);
     return rows >= 0 && !g->has_contraction && !u->contracted && !u->viewed &&
            (g->rows < 0 || g->rows == rows) &&
