@@ -127,6 +127,8 @@ gml_value *gml_siam_encode(gml_siam *s, gml_value *x, gml_value *visible)
     x = gml_siam_binary(s, "tokens.sum", "Add", x, positions);
     gml_siam_shape encoder = {c->width, c->heads, tokens, false};
     x = gml_siam_blocks(s, "blocks", x, c->depth, &encoder);
+    if (c->mlp)
+        return gml_siam_project(s, x, tokens);
     x = gml_siam_linear(s, "decoder_embed", x, c->width, c->decoder_width);
     gml_siam_shape projector = {c->decoder_width, c->decoder_heads, tokens, !c->layer_norm};
     return gml_siam_blocks(s, "projector_decoder_blocks", x, c->projector_depth, &projector);

@@ -220,7 +220,7 @@ def options_of(model: onnx.ModelProto) -> dict[str, str]:
 def row_loss(options: dict, got: dict, visible: np.ndarray) -> float:
     """The loss of a row from what is predicted and the target, by the paper's words."""
     pred, target = got["pred"], got["target"]
-    if options["scope"] == "global":
+    if options["scope"] == "global" and options["head"] == "blocks":
         pred, target = pred.mean(1), target.mean(1)
     p, t = (x.reshape(-1, x.shape[-1]) for x in (pred, target))
     if options["loss-norm"] == "moco":
@@ -253,13 +253,14 @@ def difference(exporter: Exporter, model: onnx.ModelProto, given: dict, line: tu
 
 def check_row_values(exporter: Exporter):
     """The loss of every row, and its derivative along one direction beside a difference, of which the
-    better of two steps counts: batches of 2 bend BatchNorm. The target does not follow, so that it
-    is as constant to the difference as to the gradient."""
+    better of two steps counts. The target does not follow, so that it is as constant to the
+    difference as to the gradient. One vector for an image takes more than two images, of which
+    BatchNorm leaves only signs."""
     for row in ROWS:
-        model = exporter.make("--row", row, "--dtype", "f64", "--ema", "1")
-        options, given = options_of(model), step.inputs(GOLDEN["tiny"])
-        if options["mask"] == "random":
-            given["visible"] = np.array([[1, 5, 6, 12], [0, 7, 9, 15]])
+        size = 5 if row in ("k", "moco") else 2
+        model = exporter.make("--row", row, "--dtype", "f64", "--ema", "1", "--batch", str(size))
+        options = options_of(model)
+        given = step.more_inputs(size, 4 if options["mask"] == "random" else 7)
         node, tensors = step.gradient_node(model), step.initialisers(model)
         xs, joined = step.names_of(node, "xs"), step.join(model)
         got = step.run(exporter.gemel, joined, given, ["loss", "pred", "target", *node.output], "ref")
@@ -321,6 +322,39 @@ def check_accumulation(exporter: Exporter):
     check("parameters move once", worst < 1e-12, f"{worst:.1e}")
 
 
+def macs(image: int, patch: int, d: int, depth: int, e: int, visible: int, projector: int,
+         predictor: int) -> dict[str, float]:
+    """Multiply-adds for an image, with attention: a block of T tokens and C channels has
+    12 T C^2 + 2 T^2 C; the backward pass has two products for one of the forward pass, but one for
+    the relative positions, whose input is given, and none for the frozen embedding and the loss."""
+    def blocks(count, tokens, width):
+        return count * (12 * tokens * width**2 + 2 * tokens**2 * width)
+
+    n = (image // patch)**2
+    seen, all_tokens = 1 + visible, 1 + visible + n
+    embed = n * 3 * patch**2 * d
+    positions, trained = n * 2 * e * e, (
+        blocks(depth, seen, d) + seen * d * e + blocks(projector, seen, e) +
+        blocks(predictor, all_tokens, e) + all_tokens * e * e)
+    target = embed + blocks(depth, 1 + n, d) + (1 + n) * d * e + blocks(projector, 1 + n, e)
+    forward = embed + trained + positions + target + 2 * n * e * e
+    return {"forward": forward, "step": forward + 2 * trained + positions}
+
+
+def check_info(exporter: Exporter):
+    final = macs(224, 16, 768, 12, 768, 78, 2, 4)
+    check("the paper's model", round(final["step"] / 1e9, 2) == 70.66, f"{final['step']:.4g}")
+    model = exporter.make()
+    result = subprocess.run([exporter.gemel, "info", "--json", f"{exporter.folder}/model.onnx"],
+                            capture_output=True, text=True)
+    told, expected = json.loads(result.stdout), macs(32, 8, 24, 2, 16, 7, 2, 2)
+    check("multiply-adds of the graph", told["macs"] == 2 * expected["forward"])
+    check("multiply-adds of a step", told["training"]["macs"] == 2 * expected["step"])
+    tensors = step.initialisers(model)
+    trained = sum(np.prod(tensors[x].dims) for x in step.names_of(step.gradient_node(model), "xs"))
+    check("trained parameters", told["training"]["parameters"] == trained == 28808)
+
+
 # ---- forms ---------------------------------------------------------------------------------------
 
 def check_rows(exporter: Exporter):
@@ -363,6 +397,7 @@ def check_faults(exporter: Exporter):
             (["--layout", "fill"], "fill goes with the same view"),
             (["--loss-on", "masked"], "masked patches are those of the same view"),
             (["--scope", "global", "--target", "pixel"], "pixels have no global vector"),
+            (["--head", "mlp"], "mlp goes with the scope global"),
             (["--warmup", "400"], "the warm-up takes all of the 400 epochs"),
             (["--variant", "huge"], "it has no such variant"),
             (["--momentum", "1"], "there is no option '--momentum'")]:
@@ -374,7 +409,7 @@ def check_faults(exporter: Exporter):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         exporter = Exporter(sys.argv[1], folder)
-        for part in (check_faults, check_rows, check_round_trip, check_forward, check_following,
+        for part in (check_faults, check_info, check_rows, check_round_trip, check_forward, check_following,
                      check_step, check_schedules, check_updates,
                      check_row_values, check_open_batch, check_accumulation):
             try:

@@ -157,3 +157,12 @@ def inputs(golden: dict) -> dict[str, np.ndarray]:
     visible = [[k for k in range(16) if k not in masked] for masked in golden["masked"]]
     return {"x1": fill(1000, (2, 3, 32, 32), 4.0), "x2": fill(1001, (2, 3, 32, 32), 4.0),
             "visible": np.array(visible, dtype=np.int64), "geometry": geometry(golden["crops"])}
+
+
+def more_inputs(size: int, n_visible: int) -> dict[str, np.ndarray]:
+    """For another batch size and mask: patches and crops that differ from image to image."""
+    rows = [sorted((i * 3 + k * (2 * i + 5)) % 16 for k in range(n_visible)) for i in range(size)]
+    places = fill(1002, (size, 6), 1.0, 0.75)
+    places[:, 4] = np.arange(size) % 2
+    return {"x1": fill(1000, (size, 3, 32, 32), 4.0), "x2": fill(1001, (size, 3, 32, 32), 4.0),
+            "visible": np.array(rows, dtype=np.int64), "geometry": places}
