@@ -255,10 +255,10 @@ def difference(exporter: Exporter, model: onnx.ModelProto, given: dict, line: tu
 
 
 def check_row_values(exporter: Exporter):
-    """The loss of every row, and its derivative along one direction beside a difference, of which
-    the better of two steps counts. The target does not follow, so that it is as constant to the
-    difference as to the gradient. One vector for an image takes more than two images, of which
-    BatchNorm leaves only signs."""
+    """The loss of every row, and its derivative along one direction beside a difference,
+    of which the better of two steps counts. The target does not follow, so that it is as
+    constant to the difference as to the gradient. One vector for an image takes more than two
+    images, of which BatchNorm leaves only signs."""
     for row in ROWS:
         size = 5 if row in ("k", "moco") else 2
         model = exporter.make("--row", row, "--dtype", "f64", "--ema", "1", "--batch",
