@@ -54,6 +54,21 @@ gml_status gml_file_map(const char *path, gml_file *out_file, gml_diags *diags)
     return status;
 }
 
+gml_status gml_file_zeros(size_t size, gml_file *out_file, gml_diags *diags)
+{
+    *out_file = (gml_file){.data = ""};
+    if (size == 0)
+        return GML_OK;
+    /* every page read is the system's one page of zeros */
+    void *data =
+        mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (data == MAP_FAILED)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no room for %zu bytes of zeros",
+                        size);
+    *out_file = (gml_file){.data = data, .size = size};
+    return GML_OK;
+}
+
 void gml_file_unmap(gml_file *file)
 {
     if (file->size != 0) {

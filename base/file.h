@@ -24,6 +24,8 @@ GML_MUST_CHECK gml_status gml_file_map(const char *path, gml_file *out_file, gml
 /* The same for an open descriptor, which stays the caller's; `path` is for messages. */
 GML_MUST_CHECK gml_status gml_file_map_fd(int fd, const char *path, gml_file *out_file,
                                           gml_diags *diags);
+/* `size` zeros, which take no memory; GML_E_MEMORY. */
+GML_MUST_CHECK gml_status gml_file_zeros(size_t size, gml_file *out_file, gml_diags *diags);
 /* Leaves an empty view. Accepts one. */
 void gml_file_unmap(gml_file *file);
 /* Whether `size` bytes at `data` lie in the mapping. */

@@ -191,6 +191,31 @@ static Onnx__TensorProto *export_tensor(exporter *x, const gml_tensor *tensor, c
     return proto;
 }
 
+/* Whether the tensor is worth a sparse one without values: what a step begins with is mostly
+ * zeros. */
+static bool is_many_zeros(const gml_tensor *tensor)
+{
+    size_t size = (size_t)gml_tensor_numel(tensor) * gml_dtype_size(tensor->dtype);
+    const char *bytes = tensor->data;
+    return tensor->dtype != GML_STRING && gml_dtype_bits(tensor->dtype) >= 8 &&
+           size >= GML_PAGE && bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+static Onnx__SparseTensorProto *export_zeros(exporter *x, const gml_tensor *tensor,
+                                             const char *name)
+{
+    Onnx__SparseTensorProto *proto = gml_new(&x->scratch, Onnx__SparseTensorProto);
+    onnx__sparse_tensor_proto__init(proto);
+    gml_tensor values = {.dtype = tensor->dtype, .rank = 1};
+    gml_tensor indices = {.dtype = GML_I64, .rank = 1};
+    proto->values = export_tensor(x, &values, name);
+    proto->indices = export_tensor(x, &indices, NULL);
+    proto->n_dims = (size_t)tensor->rank;
+    proto->dims =
+        gml_arena_copy(&x->scratch, tensor->dims, (size_t)tensor->rank * sizeof *tensor->dims);
+    return proto;
+}
+
 /* ---- attributes -----------------------------------------------------------------------------
  */
 
@@ -441,6 +466,7 @@ static gml_status export_part(exporter *x, const graph_part *part, const char *n
     proto->output = gml_new_array(arena, Onnx__ValueInfoProto *, n_results);
     proto->node = gml_new_array(arena, Onnx__NodeProto *, n_nodes + n_results);
     proto->initializer = gml_new_array(arena, Onnx__TensorProto *, n_nodes);
+    proto->sparse_initializer = gml_new_array(arena, Onnx__SparseTensorProto *, n_nodes);
     for (uint32_t i = part->first_param; i < part->end_param; i++) {
         const gml_value *param = part->graph->params[i];
         proto->input[proto->n_input++] =
@@ -449,9 +475,14 @@ static gml_status export_part(exporter *x, const graph_part *part, const char *n
     proto->value_info = gml_new_array(arena, Onnx__ValueInfoProto *, count_gradients(part));
     for (const gml_node *node = part->first; node != part->end; node = node->next) {
         export_gradient_types(x, node, proto);
-        if (is_constant(node))
+        const gml_tensor *constant = is_constant(node) ? node->results[0].constant : NULL;
+        const char *constant_name = constant ? value_name(x, &node->results[0]) : NULL;
+        if (constant && part->is_algorithm && is_many_zeros(constant))
+            proto->sparse_initializer[proto->n_sparse_initializer++] =
+                export_zeros(x, constant, constant_name);
+        else if (constant)
             proto->initializer[proto->n_initializer++] =
-                export_tensor(x, node->results[0].constant, value_name(x, &node->results[0]));
+                export_tensor(x, constant, constant_name);
         else
             GML_TRY(export_node(x, node, &proto->node[proto->n_node++]));
     }

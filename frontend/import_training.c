@@ -50,19 +50,26 @@ static void note_keys(gml_map *keys, bindings list)
         gml_map_set(keys, gml_text_or_empty(list.items[i]->key), list.items[i]);
 }
 
-static void add_states(training *t, const gml_map *keys, const Onnx__GraphProto *proto)
+/* Adds the initialiser `proto`, which may be NULL, when it is one of `keys`. */
+static void add_state(training *t, const gml_map *keys, const Onnx__TensorProto *proto)
 {
     gml_module *module = t->importer->module;
-    for (size_t i = 0; proto != NULL && i < proto->n_initializer; i++) {
-        const char *name = gml_text_or_empty(proto->initializer[i]->name);
-        if (gml_map_find(keys, name) == NULL || gml_map_has(&t->states, name))
-            continue;
-        gml_state state = {.name = gml_import_text(t->importer, name),
-                           .param = GML_NO_INDEX,
-                           .result = GML_NO_INDEX};
-        gml_push(&module->arena, &module->states, state);
-        gml_map_set(&t->states, state.name, NULL);
-    }
+    const char *name = gml_text_or_empty(proto != NULL ? proto->name : NULL);
+    if (gml_map_find(keys, name) == NULL || gml_map_has(&t->states, name))
+        return;
+    gml_state state = {.name = gml_import_text(t->importer, name),
+                       .param = GML_NO_INDEX,
+                       .result = GML_NO_INDEX};
+    gml_push(&module->arena, &module->states, state);
+    gml_map_set(&t->states, state.name, NULL);
+}
+
+static void add_states(training *t, const gml_map *keys, const Onnx__GraphProto *proto)
+{
+    for (size_t i = 0; proto != NULL && i < proto->n_initializer; i++)
+        add_state(t, keys, proto->initializer[i]);
+    for (size_t i = 0; proto != NULL && i < proto->n_sparse_initializer; i++)
+        add_state(t, keys, proto->sparse_initializer[i]->values);
 }
 
 /* Every initialiser that some binding of the model names, whichever part is wanted: all parts

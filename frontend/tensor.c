@@ -266,6 +266,8 @@ gml_status gml_tensor_read(const gml_tensor_reader *reader, const Onnx__TensorPr
     return GML_OK;
 }
 
+#define GML_MANY_ZEROS 65536 /* bytes */
+
 /* The flat position of sparse element `i`; false when it is outside. */
 static bool sparse_position(const gml_tensor *indices, size_t i, const gml_tensor *dense,
                             size_t count, size_t *out_position)
@@ -285,6 +287,19 @@ static bool sparse_position(const gml_tensor *indices, size_t i, const gml_tenso
     return true;
 }
 
+/* Many zeros: a moment of an optimizer before its first step. */
+static gml_status map_zeros(const gml_tensor_reader *reader, size_t bytes, gml_tensor *dense)
+{
+    gml_file zeros;
+    GML_TRY(gml_file_zeros(bytes, &zeros, reader->diags));
+    union {
+        const void *from;
+        void *to;
+    } data = {gml_module_own_file(reader->externals->module, &zeros)->data};
+    dense->data = data.to;
+    return GML_OK;
+}
+
 /* Puts every value in its place among zeros. */
 static gml_status scatter(const gml_tensor_reader *reader, const gml_tensor *values,
                           const gml_tensor *indices, gml_tensor *dense, gml_loc loc)
@@ -296,6 +311,8 @@ static gml_status scatter(const gml_tensor_reader *reader, const gml_tensor *val
     if (bytes > (size_t)1 << 32) /* a few bytes of file must not become all of memory */
         return gml_fail(reader->diags, GML_E_UNSUPPORTED, loc,
                         "a sparse tensor of %zu bytes would be made dense", bytes);
+    if (values->dims[0] == 0 && bytes >= GML_MANY_ZEROS && reader->externals != NULL)
+        return map_zeros(reader, bytes, dense);
     size_t size = gml_dtype_size(dense->dtype);
     char *out = gml_alloc_elements(reader->arena, bytes);
     const char *in = values->data;

@@ -14,6 +14,9 @@
  * Elementwise operators need none: `scalar` is differentiated symbolically (ir/grad_scalar.c).
  * Composites need one only where their expansion would cost more or lose digits.
  *
+ * The gradient of a sequence is a sequence of its items' gradients, that of an optional the
+ * element's.
+ *
  * At a kink (Relu at 0, Max of equals) the gradient is that of one of the two sides: of the
  * second operand of Max and Min, the one that Relu has for negative numbers. Discrete results
  * (comparisons, roundings, indices) have gradient zero.
@@ -43,8 +46,16 @@ struct gml_grad {
  * derivative. */
 gml_status gml_grad_scalar(gml_grad *g);
 
+/* Serves as `grad` of whatever hands operand 0 on. */
+gml_status gml_grad_same(gml_grad *g);
 /* Serves as `grad` of whatever reshapes operand 0. */
 gml_status gml_grad_view(gml_grad *g);
+
+/* The gradient of a node by a formula that computes its result 0 from `operands` in nodes that
+ * have gradients, built through g->b: for what nobody wants to have in these nodes otherwise.
+ */
+typedef gml_value *(*gml_grad_formula)(gml_grad *g, gml_value *const *operands);
+gml_status gml_grad_by_formula(gml_grad *g, gml_grad_formula formula);
 
 /* Serves as `grad` of what depends on its operands by steps, or by their shapes alone. */
 gml_status gml_grad_none(gml_grad *g);
@@ -59,13 +70,23 @@ bool gml_op_has_grad(const gml_op_info *op);
 
 /* `gradient`, of a shape that `type` broadcasts to, summed up to `type`. */
 gml_value *gml_grad_sum_to(gml_build *b, gml_value *gradient, const gml_type *type);
+/* The sum of two gradients of one value. */
+gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y);
 /* `x` with the last two dimensions swapped. */
 gml_value *gml_grad_swap_last(gml_build *b, gml_value *x);
 /* `x` reshaped to `like`'s shape. */
 gml_value *gml_grad_reshape_like(gml_build *b, gml_value *x, const gml_value *like);
 /* `x` broadcast to `like`'s shape. */
 gml_value *gml_grad_expand_like(gml_build *b, gml_value *x, const gml_value *like);
-/* Zeros of `like`'s type. */
+/* Zeros of `like`'s type, which may be a sequence. */
 gml_value *gml_grad_zeros_like(gml_build *b, const gml_value *like);
+/* The sum of two gradients of one value. */
+gml_value *gml_grad_add(gml_build *b, gml_value *x, gml_value *y);
+/* A SequenceMap over `n` sequences whose body `map` builds; tensors are passed whole. */
+typedef gml_value *(*gml_grad_map)(gml_build *b, gml_value *const *items);
+gml_value *gml_grad_over_sequences(gml_build *b, gml_value *const *sequences, uint32_t n,
+                                   gml_grad_map map);
+/* The type can have a gradient: floats, or sequences or optionals of such. */
+bool gml_grad_is_possible(const gml_type *type);
 
 #endif

@@ -24,7 +24,7 @@ bool gml_reverse_leads(const gml_reverse *r, const gml_value *value)
 
 bool gml_reverse_wants(const gml_reverse *r, const gml_value *value)
 {
-    return gml_reverse_leads(r, value) && is_float_tensor(value);
+    return gml_reverse_leads(r, value) && gml_grad_is_possible(&value->type);
 }
 
 /* ---- what is active -----------------------------------------------------------------------
@@ -248,16 +248,23 @@ static gml_value **gradient_of(gml_reverse *r, const gml_value *value)
  * float type. */
 static void add_gradient(gml_reverse *r, gml_build *b, gml_value *value, gml_value *gradient)
 {
-    if (value->type.rank < 0 || gradient->type.rank < 0) {
+    gml_value **sum = gradient_of(r, value);
+    if (gradient->type.kind != GML_TYPE_TENSOR) {
+        *sum = *sum ? gml_grad_add(b, *sum, gradient) : gradient;
+        return;
+    }
+    const gml_type *type = &value->type;
+    while (type->kind == GML_TYPE_OPTIONAL)
+        type = type->element;
+    if (type->rank < 0 || gradient->type.rank < 0) {
         if (b->status == GML_OK)
             b->status = gml_fail(b->diags, GML_E_UNSUPPORTED, b->loc,
                                  "the gradient needs a rank that is not known when compiling");
         return;
     }
-    gradient = gml_grad_sum_to(b, gradient, &value->type);
-    gradient = gml_build_cast(b, gradient, value->type.dtype);
-    gml_value **sum = gradient_of(r, value);
-    *sum = *sum ? gml_build_add(b, *sum, gradient) : gradient;
+    gradient = gml_grad_sum_to(b, gradient, type);
+    gradient = gml_build_cast(b, gradient, type->dtype);
+    *sum = *sum ? gml_grad_add(b, *sum, gradient) : gradient;
 }
 
 static gml_status walk_node(gml_reverse *r, gml_node *node)
@@ -314,5 +321,41 @@ gml_status gml_reverse_run(gml_reverse *r, gml_value *const *seeds, gml_value **
         GML_TRY(walk_node(r, nodes[--n]));
     for (uint32_t i = 0; i < r->n_xs; i++)
         out_gradients[i] = *gradient_of(r, r->xs[i]);
+    return GML_OK;
+}
+
+/* The operands are differentiated by as Identity of them, which nothing but the formula uses:
+ * so the walk ends there. */
+gml_status gml_grad_by_formula(gml_grad *g, gml_grad_formula formula)
+{
+    gml_build *b = &g->b;
+    uint32_t n = g->node->n_operands;
+    gml_value **operands = gml_new_array(g->scratch, gml_value *, n + 1);
+    gml_value **xs = gml_new_array(g->scratch, gml_value *, n + 1);
+    gml_value **gradients = gml_new_array(g->scratch, gml_value *, n + 1);
+    uint32_t n_xs = 0;
+    if (!g->results[0])
+        return GML_OK;
+    for (uint32_t k = 0; k < n; k++) {
+        operands[k] = g->node->operands[k];
+        if (g->wanted[k])
+            xs[n_xs++] = operands[k] = gml_build_unary(b, &gml_op_identity, operands[k]);
+    }
+    gml_value *y = formula(g, operands);
+    GML_TRY(b->status);
+    gml_reverse r = {.graph = b->graph,
+                     .end = b->before,
+                     .scratch = g->scratch,
+                     .diags = b->diags,
+                     .xs = xs,
+                     .n_xs = n_xs,
+                     .ys = &y,
+                     .n_ys = 1};
+    gml_reverse_analyse(&r);
+    GML_TRY(gml_reverse_run(&r, &g->results[0], gradients));
+    n_xs = 0;
+    for (uint32_t k = 0; k < n; k++)
+        if (g->wanted[k])
+            g->operands[k] = gradients[n_xs++];
     return GML_OK;
 }

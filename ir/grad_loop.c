@@ -99,7 +99,8 @@ static bool keeps_shape(const gml_type *before, const gml_type *after)
 
 static gml_status check_carried(const loop_grad *l, uint32_t k)
 {
-    if (keeps_shape(&body_param(l, k)->type, &body_result(l, k)->type))
+    const gml_type *type = &body_param(l, k)->type;
+    if (type->kind == GML_TYPE_SEQUENCE || keeps_shape(type, &body_result(l, k)->type))
         return GML_OK;
     return gml_fail(l->g->b.diags, GML_E_UNSUPPORTED, l->node->loc,
                     "the gradient needs carried value %u to be a tensor that keeps its shape",
@@ -121,7 +122,7 @@ static gml_status add_states(loop_grad *l)
     }
     for (uint32_t i = 0; i < l->n_captured; i++) {
         gml_value *value = l->captured[i];
-        if (value->type.rank < 0)
+        if (value->type.kind == GML_TYPE_TENSOR && value->type.rank < 0)
             return gml_fail(l->g->b.diags, GML_E_UNSUPPORTED, l->node->loc,
                             "the gradient needs the rank of what the body uses");
         state s = {.param = gml_graph_add_param(l->back, NULL, value->type),
@@ -148,8 +149,7 @@ static gml_value *add_saved(loop_grad *l, gml_value *value)
     return add_slice(l, (slice){.saved = value, .backwards = 1}, &value->type);
 }
 
-/* What the copy of the body is given. The first slice is there whatever it is used for: it says
- * how many iterations there were. */
+/* What the copy of the body is given. */
 static gml_value **make_arguments(loop_grad *l, gml_build *b)
 {
     uint32_t n_params = l->body->n_params;
@@ -259,7 +259,7 @@ static void add_results(loop_grad *l, gml_build *b, gml_value **gradients)
         if (i < n_carried)
             s->given = gradient ? gradient : gml_grad_zeros_like(b, s->param);
         else
-            s->given = gradient ? gml_build_add(b, s->param, gradient) : s->param;
+            s->given = gradient ? gml_grad_add(b, s->param, gradient) : s->param;
         gml_graph_add_result(l->back, s->given, NULL);
     }
     for (uint32_t k = l->c.first + l->c.count; k < n_params; k++) {
@@ -335,14 +335,14 @@ static gml_status prune(const gml_grad *g, gml_graph *graph, uint32_t **out_uses
     return refuse_random(g, graph);
 }
 
-/* Drops slices that nobody reads. */
+/* Drops slices that nobody reads, but one that says how many iterations there were. */
 static void drop_slices(loop_grad *l, const uint32_t *uses)
 {
     uint32_t n_params = (uint32_t)l->states.count;
     size_t n = 0;
     for (size_t i = 0; i < l->slices.count; i++) {
         slice s = l->slices.items[i];
-        if (i > 0 && uses[s.param->id] == 0)
+        if (uses[s.param->id] == 0 && (n > 0 || i + 1 < l->slices.count))
             continue;
         s.param->index = n_params;
         l->back->params[n_params++] = s.param;

@@ -151,6 +151,9 @@ gml_status gml_infer_tensor(gml_infer *cx, unsigned k, const gml_type **out_type
     *out_type = type;
     if (!type)
         return gml_infer_fail(cx, GML_E_INVALID, "operand %u is missing", k);
+    /* What has no type since its own node failed is no fault of this one. */
+    if (type->kind == GML_TYPE_UNKNOWN && cx->diags->list.count != 0)
+        return GML_E_TYPE;
     if (type->kind != GML_TYPE_TENSOR)
         return gml_infer_fail(cx, GML_E_TYPE, "operand %u is not a tensor", k);
     if (type->rank == GML_RANK_UNKNOWN)

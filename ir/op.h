@@ -32,7 +32,7 @@ typedef struct gml_attr_spec {
 } gml_attr_spec;
 
 /* Elementwise operators of any number of operands (Sum, Max) take at most so many. */
-#define GML_MAX_SCALAR_OPERANDS 64
+#define GML_MAX_SCALAR_OPERANDS 1024
 
 typedef enum gml_trait {
     GML_COMMUTATIVE = 1u << 0, /* operands 0 and 1 may be swapped */

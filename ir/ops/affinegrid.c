@@ -4,6 +4,8 @@
  * align_corners from end to end. A position is (x, y, 1), or (x, y, z, 1); x is the last axis.
  */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"align_corners", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
@@ -66,6 +68,40 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, type->dtype);
 }
 
+/* With the coordinates, and 1, of P positions as rows of c (P, axes + 1): dtheta = dy' c. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    gml_value *dy = g->results[0];
+    size_t count = 0;
+    const gml_dim *size =
+        gml_value_elements(g->node->operands[1], &g->node->graph->module->arena, &count);
+    gml_dim axes = dy->type.rank - 2;
+    gml_dim dims[5] = {1};
+    gml_dim places = 1;
+    for (size_t i = 1; i < count; i++) {
+        dims[i] = size[i];
+        places = i > 1 ? gml_dim_mul(pool, places, size[i]) : 1;
+    }
+    /* the coordinates are what the identity gives */
+    gml_value *same = gml_build_zeros(b, dy->type.dtype, (const gml_dim[]){axes, axes + 1}, 2);
+    same = gml_build_unary(b, &gml_op_eyelike, same);
+    gml_value *operands[2] = {
+        gml_build_reshape(b, same, (const gml_dim[]){1, axes, axes + 1}, 3),
+        gml_build_dims(b, dims, count)};
+    gml_attr corners = gml_attr_int("align_corners", gml_node_int(g->node, "align_corners", 0));
+    gml_value *rows[2] = {gml_build_op(b, &gml_op_affinegrid, operands, 2, &corners, 1)};
+    rows[0] = gml_build_reshape(b, rows[0], (const gml_dim[]){places, axes}, 2);
+    rows[1] = gml_build_sub_from(
+        b, 1, gml_build_zeros(b, dy->type.dtype, (const gml_dim[]){places, 1}, 2));
+    gml_value *c = gml_build_concat(b, rows, 2, 1);
+    gml_value *flat =
+        gml_build_reshape(b, dy, (const gml_dim[]){dy->type.dims[0], places, axes}, 3);
+    g->operands[0] = gml_build_matmul(b, gml_grad_swap_last(b, flat), c);
+    return b->status;
+}
+
 const gml_op_info gml_op_affinegrid = {
     .name = "AffineGrid",
     .doc = "Sampling positions for GridSample from affine matrices.",
@@ -77,4 +113,5 @@ const gml_op_info gml_op_affinegrid = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -41,22 +41,43 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_div(x, sum, gml_cast(x, count, sum->dtype)), dtype);
 }
 
-/* How many elements each mean is of: all taps, or those inside the input. */
-static gml_value *counts(gml_grad *g, const gml_window *window, bool padded)
+/* How many taps are inside the input along axis `d`, or with `padded` inside its padding: a
+ * vector of the result's length. */
+static gml_value *count_taps(gml_build *b, const gml_window *window, int d, bool padded)
+{
+    gml_dim_pool *pool = &b->graph->module->dims;
+    int64_t last = 1;
+    gml_dim first = padded ? gml_dim_sub(pool, 0, window->pad_begin[d]) : 0;
+    gml_dim end = padded ? gml_dim_add(pool, window->in[d], window->pad_end[d]) : window->in[d];
+    gml_value *start = gml_build_range(b, window->out[d]);
+    start = gml_build_mul_scalar(b, start, (double)window->stride[d]);
+    start = gml_build_sub(b, start, gml_build_size(b, GML_I64, window->pad_begin[d]));
+    gml_value *tap = gml_build_range(b, window->kernel[d]);
+    tap = gml_build_mul_scalar(b, tap, (double)window->dilation[d]);
+    gml_value *at = gml_build_add(b, gml_build_unsqueeze(b, start, &last, 1), tap);
+    gml_value *low =
+        gml_build_binary(b, &gml_op_lessorequal, gml_build_size(b, GML_I64, first), at);
+    gml_value *high = gml_build_binary(b, &gml_op_less, at, gml_build_size(b, GML_I64, end));
+    gml_value *inside = gml_build_binary(b, &gml_op_and, low, high);
+    inside = gml_build_cast(b, inside, GML_I64);
+    return gml_build_reduce(b, &gml_op_reducesum, inside, &last, 1, false);
+}
+
+/* `dy` over the number of elements that each mean is of. */
+static gml_value *shares(gml_grad *g, const gml_window *window, bool padded)
 {
     gml_build *b = &g->b;
-    gml_dtype dtype = g->results[0]->type.dtype;
-    double all = 1;
-    bool inside = true;
+    gml_value *share = g->results[0];
     for (int d = 0; d < window->rank; d++) {
-        all *= (double)window->kernel[d];
-        inside = inside && window->pad_begin[d] == 0 && window->pad_end[d] == 0;
+        gml_dim line[GML_MAX_RANK];
+        for (int i = 0; i < window->rank; i++)
+            line[i] = i == d ? window->out[d] : 1;
+        gml_value *count = count_taps(b, window, d, padded);
+        count = gml_build_cast(b, count, share->type.dtype);
+        count = gml_build_reshape(b, count, line, (size_t)window->rank);
+        share = gml_build_div(b, share, count);
     }
-    if (inside || padded)
-        return gml_build_scalar(b, dtype, all);
-    gml_value *input = gml_conv_build_ones(b, dtype, 1, window->in, window->rank);
-    gml_value *weight = gml_conv_build_ones(b, dtype, 1, window->kernel, window->rank);
-    return gml_conv_build(b, input, weight, window, 1);
+    return share;
 }
 
 /* Each element's gradient goes, in equal parts, to what it is the mean of. */
@@ -67,16 +88,15 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read(&window, &g->node->graph->module->dims, g->node, NULL))
         GML_BUG("a window that infer accepted");
-    if (!gml_window_is_known(&window) || !gml_dim_is_const(x->dims[1]) ||
-        gml_node_int(g->node, "ceil_mode", 0) != 0)
-        return gml_fail(
-            b->diags, GML_E_UNSUPPORTED, g->node->loc,
-            "the gradient needs sizes that are known when compiling, and no ceil_mode");
+    if (!gml_dim_is_const(x->dims[1]))
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient needs a number of channels that is known when compiling");
     bool padded = gml_node_int(g->node, "count_include_pad", 0) != 0;
-    gml_value *share = gml_build_div(b, g->results[0], counts(g, &window, padded));
+    gml_value *share = shares(g, &window, padded);
     gml_value *weight =
         gml_conv_build_ones(b, x->dtype, x->dims[1], window.kernel, window.rank);
-    return gml_conv_grad_input(g, share, weight, &window, x->dims[1], &g->operands[0]);
+    g->operands[0] = gml_conv_grad_input(g, share, weight, &window, x->dims[1]);
+    return b->status;
 }
 
 const gml_op_info gml_op_averagepool = {

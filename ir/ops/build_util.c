@@ -125,3 +125,19 @@ gml_value *gml_build_grown(gml_build *b, gml_value *x, int axis, const int64_t *
         pads[(size_t)x->type.rank + (size_t)axis + i] = more[i];
     return gml_build_pad(b, x, pads);
 }
+
+gml_value *gml_build_size(gml_build *b, gml_dtype dtype, gml_dim size)
+{
+    if (gml_dim_is_const(size))
+        return gml_build_scalar(b, dtype, (double)size);
+    return gml_build_cast(b, gml_build_as_scalar(b, gml_build_dims(b, &size, 1)), dtype);
+}
+
+gml_value *gml_build_resized(gml_build *b, gml_value *x, int axis, gml_dim size)
+{
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    if (axis >= x->type.rank || x->type.dims[axis] == size)
+        return x;
+    pads[x->type.rank + axis] = gml_dim_sub(&b->graph->module->dims, size, x->type.dims[axis]);
+    return gml_build_pad(b, x, pads);
+}

@@ -25,6 +25,8 @@ gml_value *gml_build_as_scalar(gml_build *b, gml_value *x);
 gml_value *gml_build_channels(gml_build *b, gml_value *vector, int rank);
 /* 0, 1, …, length - 1 as i64. */
 gml_value *gml_build_range(gml_build *b, gml_dim length);
+/* A size as a scalar of `dtype`. */
+gml_value *gml_build_size(gml_build *b, gml_dtype dtype, gml_dim size);
 /* Softmax over the last axis. */
 gml_value *gml_build_softmax(gml_build *b, gml_value *x);
 gml_value *gml_build_sigmoid(gml_build *b, gml_value *x);
@@ -36,6 +38,8 @@ gml_value *gml_build_pad(gml_build *b, gml_value *x, const gml_dim *pads);
 /* `count` axes from `axis` on grown by so many zeros at their ends. */
 gml_value *gml_build_grown(gml_build *b, gml_value *x, int axis, const int64_t *more,
                            size_t count);
+/* `x` cut, or filled up with zeros, at the end of `axis`, to `size`. */
+gml_value *gml_build_resized(gml_build *b, gml_value *x, int axis, gml_dim size);
 /* A tensor of zeros. */
 gml_value *gml_build_zeros(gml_build *b, gml_dtype dtype, const gml_dim *dims, size_t rank);
 

@@ -3,6 +3,8 @@
  * Pixel p along an axis is in block q at offset k where p + pad = q stride + k dilation. The
  * sum runs over all k of all axes; q follows, and has to be whole and one of the blocks. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/view.h"
 
 static const gml_attr_spec attrs[] = {
@@ -122,6 +124,68 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, type->dtype);
 }
 
+/* The pixels along axis `i` that blocks have at their offsets, (1…, block, 1…, blocks, 1…) as
+ * positions in the padded image, times `step`. */
+static gml_value *pixels_along(gml_grad *g, int i, int n, gml_dim block, gml_dim blocks,
+                               gml_dim step)
+{
+    gml_build *b = &g->b;
+    gml_dim dims[2 * GML_MAX_RANK];
+    int64_t stride = get_int(g->node, "strides", i, 1);
+    int64_t dilation = get_int(g->node, "dilations", i, 1);
+    gml_value *sum = NULL;
+    for (int side = 0; side < 2; side++) {
+        int axis = side == 0 ? i : n + i;
+        for (int d = 0; d < 2 * n; d++)
+            dims[d] = d != axis ? 1 : side == 0 ? block : blocks;
+        gml_value *range = gml_build_range(b, side == 0 ? block : blocks);
+        range = gml_build_mul_scalar(b, range, (double)(side == 0 ? dilation : stride));
+        range = gml_build_reshape(b, range, dims, 2 * (size_t)n);
+        sum = sum ? gml_build_add(b, sum, range) : range;
+    }
+    return gml_build_mul(b, sum, gml_build_size(b, GML_I64, step));
+}
+
+/* The blocks of the gradient: each is a gather from the padded image. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    gml_value *dy = g->results[0];
+    const gml_type *x = &g->node->operands[0]->type;
+    int n = dy->type.rank - 2;
+    if (2 * n > GML_MAX_RANK)
+        return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient of images of rank %d", n);
+    size_t count = 0;
+    const gml_dim *block =
+        gml_value_elements(g->node->operands[2], &g->node->graph->module->arena, &count);
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    gml_value *which = NULL;
+    gml_dim pixels = 1;
+    gml_dim taps = 1;
+    for (int i = n - 1; i >= 0; i--) {
+        int64_t begin = get_int(g->node, "pads", i, 0);
+        int64_t end = get_int(g->node, "pads", n + i, 0);
+        gml_dim size = dy->type.dims[i + 2];
+        gml_dim blocks = count_blocks(pool, g->node, size, block[i], i, n);
+        gml_value *along = pixels_along(g, i, n, block[i], blocks, pixels);
+        which = which ? gml_build_add(b, which, along) : along;
+        pads[i + 2] = begin;
+        pads[n + 2 + i + 2] = end;
+        pixels = gml_dim_mul(pool, pixels, gml_dim_add(pool, size, begin + end));
+        taps = gml_dim_mul(pool, taps, block[i]);
+    }
+    gml_dim lines[3] = {dy->type.dims[0], dy->type.dims[1], pixels};
+    gml_value *flat = gml_build_reshape(b, gml_build_pad(b, dy, pads), lines, 3);
+    which = gml_build_reshape(b, which, (const gml_dim[]){taps, x->dims[2]}, 2);
+    gml_value *operands[2] = {flat, which};
+    gml_attr axis = gml_attr_int("axis", 2);
+    gml_value *blocks = gml_build_op(b, &gml_op_gather, operands, 2, &axis, 1);
+    g->operands[0] = gml_grad_reshape_like(b, blocks, g->node->operands[0]);
+    return b->status;
+}
+
 const gml_op_info gml_op_col2im = {
     .name = "Col2Im",
     .doc = "An image from its blocks, which are added where they overlap.",
@@ -134,4 +198,5 @@ const gml_op_info gml_op_col2im = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -1,4 +1,6 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"axis", GML_ATTR_INT, GML_ATTR_OPTIONAL},
@@ -22,6 +24,26 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, x->dtype, x->rank, dims);
 }
 
+/* A gather of the slices, or of all elements in a row, where the condition holds. */
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    gml_value *x = operands[0];
+    gml_attr axis = gml_attr_int("axis", gml_node_int(g->node, "axis", 0));
+    int64_t first = 0;
+    gml_dim all = gml_type_numel(&g->node->graph->module->dims, &x->type);
+    gml_value *where = gml_build_unary(b, &gml_op_nonzero, operands[1]);
+    if (!gml_node_find_attr(g->node, "axis"))
+        x = gml_build_reshape(b, x, &all, 1);
+    gml_value *parts[2] = {x, gml_build_squeeze(b, where, &first, 1)};
+    return gml_build_op(b, &gml_op_gather, parts, 2, &axis, 1);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_compress = {
     .name = "Compress",
     .doc = "The slices along an axis, or the elements, where a condition holds.",
@@ -31,5 +53,6 @@ const gml_op_info gml_op_compress = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "compress",
 };

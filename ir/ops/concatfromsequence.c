@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -31,6 +32,33 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, item->dtype, rank, dims);
 }
 
+/* The size of an item, as a vector; the axis is the last operand. */
+static gml_value *size_of_item(gml_build *b, gml_value *const *items)
+{
+    gml_value *operands[2] = {gml_build_unary(b, &gml_op_shape, items[0]), items[1]};
+    return gml_build_op(b, &gml_op_gather, operands, 2, NULL, 0);
+}
+
+/* Split again, into parts of the sizes that the items had. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *sequence = g->node->operands[0];
+    int64_t axis = gml_node_int(g->node, "axis", 0);
+    gml_attr given[2] = {gml_attr_int("axis", axis), gml_attr_int("keepdims", 0)};
+    if (gml_node_int(g->node, "new_axis", 0)) {
+        g->operands[0] = gml_build_op(b, &gml_op_splittosequence, &g->results[0], 1, given, 2);
+        return b->status;
+    }
+    gml_attr first = gml_attr_int("axis", 0);
+    gml_value *parts[2] = {sequence, gml_build_ints(b, &axis, 1)};
+    gml_value *sizes = gml_grad_over_sequences(b, parts, 2, size_of_item);
+    gml_value *operands[2] = {
+        g->results[0], gml_build_op(b, &gml_op_concatfromsequence, &sizes, 1, &first, 1)};
+    g->operands[0] = gml_build_op(b, &gml_op_splittosequence, operands, 2, given, 1);
+    return b->status;
+}
+
 const gml_op_info gml_op_concatfromsequence = {
     .name = "ConcatFromSequence",
     .doc = "The items of a sequence, concatenated or stacked.",
@@ -40,5 +68,6 @@ const gml_op_info gml_op_concatfromsequence = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "concatfromsequence",
 };

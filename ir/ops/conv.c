@@ -92,9 +92,8 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read(&window, pool, g->node, in[1]->type.dims + 2))
         GML_BUG("a window that infer accepted");
-    GML_TRY(gml_conv_grad_check(g, &window));
     if (g->wanted[0])
-        GML_TRY(gml_conv_grad_input(g, dy, in[1], &window, group, &g->operands[0]));
+        g->operands[0] = gml_conv_grad_input(g, dy, in[1], &window, group);
     if (g->wanted[1])
         g->operands[1] = gml_conv_grad_weight(g, in[0], dy, &window, group);
     if (g->node->n_operands > 2 && g->wanted[2])

@@ -35,31 +35,73 @@ bool gml_window_is_known(const gml_window *w)
     return true;
 }
 
-gml_status gml_conv_grad_check(gml_grad *g, const gml_window *w)
+/* `x` with the window's padding around it. */
+static gml_value *build_padded(gml_build *b, gml_value *x, const gml_window *w)
 {
-    if (gml_window_is_known(w))
-        return GML_OK;
-    return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
-                    "the gradient needs paddings that are known when compiling");
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    for (int d = 0; d < w->rank; d++) {
+        pads[d + 2] = w->pad_begin[d];
+        pads[w->rank + 2 + d + 2] = w->pad_end[d];
+    }
+    return gml_build_pad(b, x, pads);
+}
+
+static gml_window without_padding(const gml_window *w)
+{
+    gml_window bare = *w;
+    for (int d = 0; d < w->rank; d++)
+        bare.pad_begin[d] = bare.pad_end[d] = 0;
+    return bare;
 }
 
 gml_value *gml_conv_build(gml_build *b, gml_value *x, gml_value *weight, const gml_window *w,
                           int64_t group)
 {
+    gml_window bare = without_padding(w);
+    if (!gml_window_is_known(w)) { /* only numbers go into attributes */
+        x = build_padded(b, x, w);
+        w = &bare;
+    }
     gml_value *operands[2] = {x, weight};
     geometry g = describe(b, w, w->stride, w->dilation, group);
     return gml_build_op(b, &gml_op_conv, operands, 2, g.attrs, g.n_attrs);
 }
 
-gml_status gml_conv_grad_input(gml_grad *g, gml_value *dy, gml_value *weight,
-                               const gml_window *w, int64_t group, gml_value **out_dx)
+/* Where sizes are known to the run alone: spread over all that windows reached, padding too,
+ * then cut, or filled up, to the input. */
+static gml_value *spread_and_cut(gml_build *b, gml_value *dy, gml_value *weight,
+                                 const gml_window *w, int64_t group)
+{
+    gml_dim_pool *pool = &b->graph->module->dims;
+    gml_window bare = without_padding(w);
+    geometry g = describe(b, &bare, w->stride, w->dilation, group);
+    gml_value *operands[2] = {dy, weight};
+    gml_value *all = gml_build_op(b, &gml_op_convtranspose, operands, 2, g.attrs, g.n_attrs);
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    for (int d = 0; d < w->rank; d++) {
+        gml_dim end = gml_dim_add(pool, w->pad_begin[d], w->in[d]);
+        pads[d + 2] = gml_dim_sub(pool, 0, w->pad_begin[d]);
+        pads[w->rank + 2 + d + 2] = gml_dim_sub(pool, end, gml_value_dim(all, d + 2));
+    }
+    return gml_build_pad(b, all, pads);
+}
+
+static bool sizes_are_known(const gml_window *w)
+{
+    for (int d = 0; d < w->rank; d++)
+        if (!gml_dim_is_const(w->in[d]) || !gml_dim_is_const(w->kernel[d]))
+            return false;
+    return gml_window_is_known(w);
+}
+
+gml_value *gml_conv_grad_input(gml_grad *g, gml_value *dy, gml_value *weight,
+                               const gml_window *w, int64_t group)
 {
     gml_build *b = &g->b;
     int64_t *more = gml_new_array(&b->graph->module->arena, int64_t, w->rank);
+    if (!sizes_are_known(w))
+        return spread_and_cut(b, dy, weight, w, group);
     for (int d = 0; d < w->rank; d++) {
-        if (!gml_dim_is_const(w->in[d]) || !gml_dim_is_const(w->kernel[d]))
-            return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
-                            "the gradient needs sizes that are known when compiling");
         /* rows that no window reached: their gradient is 0 */
         int64_t reached =
             (w->out[d] - 1) * w->stride[d] + (w->kernel[d] - 1) * w->dilation[d] + 1;
@@ -81,8 +123,7 @@ gml_status gml_conv_grad_input(gml_grad *g, gml_value *dy, gml_value *weight,
     gml_value *operands[2] = {dy, weight};
     gml_value *dx =
         gml_build_op(b, &gml_op_convtranspose, operands, 2, attrs.attrs, attrs.n_attrs);
-    *out_dx = exact ? dx : gml_build_grown(b, dx, 2, more, (size_t)w->rank);
-    return b->status;
+    return exact ? dx : gml_build_grown(b, dx, 2, more, (size_t)w->rank);
 }
 
 /* (N, group * C, …) as (C, group * N, …): within each group channels and batch change places.
@@ -118,6 +159,11 @@ gml_value *gml_conv_grad_weight(gml_grad *g, gml_value *x, gml_value *dy, const 
                                 int64_t group)
 {
     gml_build *b = &g->b;
+    gml_window bare = without_padding(w);
+    if (!gml_window_is_known(w)) {
+        x = build_padded(b, x, w);
+        w = &bare;
+    }
     gml_value *operands[2] = {swap_batch(g, x, group), swap_batch(g, dy, 1)};
     geometry attrs = describe(b, w, w->dilation, w->stride, group);
     gml_value *dw = gml_build_op(b, &gml_op_conv, operands, 2, attrs.attrs, attrs.n_attrs);

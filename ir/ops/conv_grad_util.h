@@ -7,9 +7,9 @@
 #include "ir/ops/window_util.h"
 
 /* The gradient of a convolution's input: `dy` spread by the transposed convolution with
- * `weight`. Fails at g's node when spatial sizes are not known. */
-gml_status gml_conv_grad_input(gml_grad *g, gml_value *dy, gml_value *weight,
-                               const gml_window *window, int64_t group, gml_value **out_dx);
+ * `weight`. */
+gml_value *gml_conv_grad_input(gml_grad *g, gml_value *dy, gml_value *weight,
+                               const gml_window *window, int64_t group);
 /* The gradient (M, C / group, kernel…) of the weight of a convolution of `x` (N, C, in…) whose
  * result has the gradient `dy` (N, M, out…). */
 gml_value *gml_conv_grad_weight(gml_grad *g, gml_value *x, gml_value *dy,
@@ -22,8 +22,6 @@ gml_value *gml_conv_build(gml_build *b, gml_value *x, gml_value *weight,
 /* Ones in the shape of a weight: for each channel by itself, or for one channel. */
 gml_value *gml_conv_build_ones(gml_build *b, gml_dtype dtype, gml_dim channels,
                                const gml_dim *space, int rank);
-/* Fails at g's node unless paddings are known when compiling. */
-gml_status gml_conv_grad_check(gml_grad *g, const gml_window *window);
 /* Paddings are known when compiling. */
 bool gml_window_is_known(const gml_window *window);
 

@@ -123,7 +123,6 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read_transposed(&window, pool, g->node, in[1]->type.dims + 2))
         GML_BUG("a window that infer accepted");
-    GML_TRY(gml_conv_grad_check(g, &window));
     /* as Conv sees it: from the result to the operand */
     for (int d = 0; d < window.rank; d++) {
         gml_dim in_size = window.in[d];

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -13,6 +14,16 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_same(cx);
 }
 
+/* Each element is in all sums from its own on, so sums of the gradients run the other way. */
+static gml_status grad(gml_grad *g)
+{
+    gml_value *operands[2] = {g->results[0], g->node->operands[1]};
+    gml_attr given[2] = {gml_attr_int("exclusive", gml_node_int(g->node, "exclusive", 0)),
+                         gml_attr_int("reverse", !gml_node_int(g->node, "reverse", 0))};
+    g->operands[0] = gml_build_op(&g->b, &gml_op_cumsum, operands, 2, given, 2);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_cumsum = {
     .name = "CumSum",
     .doc = "Running sums along an axis.",
@@ -22,5 +33,6 @@ const gml_op_info gml_op_cumsum = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "cumsum",
 };

@@ -5,7 +5,10 @@
  * axis d by offset channel (g K + k) n + d, read with linear interpolation, zero outside the
  * input, and multiplied by mask channel g K + k.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
+#include "ir/ops/sample_grad_util.h"
 #include "ir/ops/window_util.h"
 
 enum { GML_OFFSET = 2, GML_BIAS = 3, GML_MASK = 4 };
@@ -155,6 +158,115 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, gml_result_dtype(x, result));
 }
 
+/* ---- the gradient -------------------------------------------------------------------------
+ * Columns of moved taps, and a product of matrices. */
+
+/* Where tap and output position start along axis `d`, (1, K, P). */
+static gml_value *build_start(gml_grad *g, const gml_window *window, int d, gml_dim taps,
+                              gml_dim places)
+{
+    gml_build *b = &g->b;
+    gml_dim dims[2 * GML_MAX_RANK];
+    gml_dim all[2 * GML_MAX_RANK];
+    int n = window->rank;
+    gml_value *start = NULL;
+    for (int side = 0; side < 2; side++) {
+        for (int i = 0; i < 2 * n; i++) {
+            all[i] = i < n ? window->kernel[i] : window->out[i - n];
+            dims[i] = i == side * n + d ? all[i] : 1;
+        }
+        gml_value *range = gml_build_range(b, side ? window->out[d] : window->kernel[d]);
+        range = gml_build_mul_scalar(b, range,
+                                     (double)(side ? window->stride[d] : window->dilation[d]));
+        range = gml_build_reshape(b, range, dims, 2 * (size_t)n);
+        start = start ? gml_build_add(b, start, range) : range;
+    }
+    start = gml_build_sub(b, start, gml_build_size(b, GML_I64, window->pad_begin[d]));
+    start = gml_build_binary(b, &gml_op_expand, start, gml_build_dims(b, all, 2 * (size_t)n));
+    return gml_build_reshape(b, start, (const gml_dim[]){1, taps, places}, 3);
+}
+
+/* What taps read, (N, G, C / G, K, P), times the mask. */
+static gml_value *build_columns(gml_grad *g, gml_value *const *operands,
+                                const gml_window *window, gml_dim taps, gml_dim places)
+{
+    gml_build *b = &g->b;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    gml_dtype wide = gml_compute_dtype(operands[0]->type.dtype);
+    int64_t groups = gml_node_int(g->node, "offset_group", 1);
+    int64_t second = 2;
+    int64_t last = 3;
+    int n = window->rank;
+    gml_dim batch = operands[0]->type.dims[0];
+    gml_dim parts = gml_dim_mul(pool, batch, groups);
+    gml_dim channels = gml_dim_div(pool, operands[0]->type.dims[1], groups);
+    gml_dim image[GML_MAX_RANK] = {parts, channels};
+    gml_taps along[GML_MAX_RANK];
+    gml_value *offset = gml_build_cast(b, operands[GML_OFFSET], wide);
+    offset = gml_build_reshape(b, offset, (const gml_dim[]){parts, taps, n, places}, 4);
+    for (int d = 0; d < n; d++) {
+        gml_value *move = gml_build_slice(b, offset, 2, d, d + 1);
+        gml_value *place = build_start(g, window, d, taps, places);
+        place = gml_build_add(b, gml_build_cast(b, place, wide),
+                              gml_build_squeeze(b, move, &second, 1));
+        gml_dim rows[2] = {parts, gml_dim_mul(pool, taps, places)};
+        place = gml_build_reshape(b, place, rows, 2);
+        along[d] = gml_build_linear_taps(b, place, window->in[d]);
+        image[d + 2] = window->in[d];
+    }
+    gml_value *x = gml_build_cast(b, operands[0], wide);
+    x = gml_build_reshape(b, x, image, (size_t)n + 2);
+    x = gml_build_taps(b, x, n, along);
+    x = gml_build_reduce(b, &gml_op_reducesum, x, &last, 1, false);
+    x = gml_build_reshape(b, x, (const gml_dim[]){batch, groups, channels, taps, places}, 5);
+    if (!gml_has_operand(g->node, GML_MASK))
+        return x;
+    gml_value *mask = gml_build_cast(b, operands[GML_MASK], wide);
+    mask = gml_build_reshape(b, mask, (const gml_dim[]){batch, groups, 1, taps, places}, 5);
+    return gml_build_mul(b, x, mask);
+}
+
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    const gml_type *weight = &operands[1]->type;
+    const gml_type *y = &g->node->results[0].type;
+    gml_dtype wide = gml_compute_dtype(y->dtype);
+    int64_t groups = gml_node_int(g->node, "group", 1);
+    gml_window window;
+    if (gml_window_read(&window, pool, g->node, weight->dims + 2))
+        GML_BUG("a window that infer accepted");
+    gml_dim taps = 1;
+    gml_dim places = 1;
+    for (int d = 0; d < window.rank; d++) {
+        taps = gml_dim_mul(pool, taps, window.kernel[d]);
+        places = gml_dim_mul(pool, places, window.out[d]);
+    }
+    gml_dim inner = gml_dim_mul(pool, weight->dims[1], taps);
+    gml_dim outer = gml_dim_div(pool, weight->dims[0], groups);
+    gml_value *columns = build_columns(g, operands, &window, taps, places);
+    columns =
+        gml_build_reshape(b, columns, (const gml_dim[]){y->dims[0], groups, inner, places}, 4);
+    gml_value *w = gml_build_cast(b, operands[1], wide);
+    w = gml_build_reshape(b, w, (const gml_dim[]){groups, outer, inner}, 3);
+    gml_value *sum = gml_build_matmul(b, w, columns);
+    sum = gml_build_reshape(b, sum, y->dims, (size_t)y->rank);
+    if (gml_has_operand(g->node, GML_BIAS)) {
+        gml_value *bias = gml_build_cast(b, operands[GML_BIAS], wide);
+        sum = gml_build_add(b, sum, gml_build_channels(b, bias, y->rank));
+    }
+    return gml_build_cast(b, sum, y->dtype);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    if (2 * (g->node->operands[0]->type.rank - 2) > GML_MAX_RANK)
+        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
+                        "the gradient of an input of rank %d", g->node->operands[0]->type.rank);
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_deformconv = {
     .name = "DeformConv",
     .doc = "Convolution whose taps are moved by offsets and weighed by a mask.",
@@ -166,4 +278,5 @@ const gml_op_info gml_op_deformconv = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -4,7 +4,7 @@
  *   DCR  (b i + j) C + c     CRD  c b b + b i + j
  * where C is the number of channels of the result. */
 #include "ir/grad.h"
-#include "ir/op.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"blocksize", GML_ATTR_INT, GML_ATTR_REQUIRED},
@@ -54,12 +54,26 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* (N, C, H b, W b) back to (N, C b b, H, W), rows and columns of a block innermost. */
+static gml_status grad_of_columns_first(gml_grad *g)
+{
+    static const int64_t perm[6] = {0, 1, 3, 5, 2, 4};
+    gml_build *b = &g->b;
+    gml_value *dy = g->results[0];
+    const gml_dim *from = g->node->operands[0]->type.dims;
+    int64_t block = gml_node_int(g->node, "blocksize", 1);
+    gml_dim split[6] = {from[0], dy->type.dims[1], from[2], block, from[3], block};
+    gml_value *parts = gml_build_reshape(b, dy, split, 6);
+    parts = gml_build_transpose(b, parts, perm, 6);
+    g->operands[0] = gml_grad_reshape_like(b, parts, g->node->operands[0]);
+    return b->status;
+}
+
 static gml_status grad(gml_grad *g)
 {
     gml_attr attr = gml_attr_int("blocksize", gml_node_int(g->node, "blocksize", 1));
     if (!gml_node_string_is(g->node, "mode", "DCR"))
-        return gml_fail(g->b.diags, GML_E_UNSUPPORTED, g->node->loc,
-                        "only the mode DCR has a gradient");
+        return grad_of_columns_first(g);
     g->operands[0] = gml_build_op(&g->b, &gml_op_spacetodepth, &g->results[0], 1, &attr, 1);
     return g->b.status;
 }

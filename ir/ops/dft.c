@@ -13,6 +13,8 @@
  * i / n) y[k] = sum over j < q of  w(q)^(j m) w(n)^(j r)  sum over a < p of  w(p)^(a r) x[j + q
  * a] where k = r + p m.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/fourier_util.h"
 
@@ -176,6 +178,67 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, gml_result_dtype(x, result));
 }
 
+static gml_value *build_dft(gml_build *b, gml_value *x, const transform *t, bool inverse,
+                            bool onesided)
+{
+    gml_value *operands[3] = {x, gml_build_as_scalar(b, gml_build_dims(b, &t->length, 1)),
+                              gml_build_scalar(b, GML_I64, t->axis)};
+    gml_attr given[2] = {gml_attr_int("inverse", inverse), gml_attr_int("onesided", onesided)};
+    return gml_build_op(b, &gml_op_dft, operands, 3, given, 2);
+}
+
+/* How often the elements of half a spectrum count, (K, 1…), to broadcast from `axis` on. */
+static gml_value *multiplicities(gml_build *b, const transform *t, gml_dtype dtype, int rank)
+{
+    gml_dim_pool *pool = &b->graph->module->dims;
+    gml_dim n = gml_dim_add(pool, gml_dim_div(pool, t->length, 2), 1);
+    gml_dim dims[GML_MAX_RANK] = {n};
+    for (int d = t->axis + 1; d < rank; d++)
+        dims[d - t->axis] = 1;
+    gml_value *k = gml_build_range(b, n);
+    gml_value *end = gml_build_size(b, GML_I64, t->length);
+    gml_value *zero = gml_build_scalar(b, GML_I64, 0);
+    gml_value *last = gml_build_binary(b, &gml_op_equal, gml_build_add(b, k, k), end);
+    gml_value *first = gml_build_binary(b, &gml_op_equal, k, zero);
+    gml_value *alone = gml_build_binary(b, &gml_op_or, first, last);
+    gml_value *times =
+        gml_build_where(b, alone, gml_build_scalar(b, dtype, 1), gml_build_scalar(b, dtype, 2));
+    return gml_build_reshape(b, times, dims, (size_t)(rank - t->axis));
+}
+
+/* The transform is linear, and its transpose one of the other direction, but for the factor: of
+ * half a spectrum the rest is zero; back to a real signal the elements count once or twice. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    const gml_node *node = g->node;
+    gml_arena *arena = &node->graph->module->arena;
+    const gml_type *x = &node->operands[0]->type;
+    gml_value *dy = g->results[0];
+    size_t count;
+    transform t;
+    if (!read_transform(
+            &t, &node->graph->module->dims, node,
+            gml_has_operand(node, 1) ? gml_value_elements(node->operands[1], arena, &count)
+                                     : NULL,
+            gml_has_operand(node, 2) ? gml_value_elements(node->operands[2], arena, &count)
+                                     : NULL))
+        GML_BUG("an axis that infer accepted");
+    gml_value *n = gml_build_size(b, dy->type.dtype, t.length);
+    gml_value *dx;
+    if (t.inverse && t.onesided) {
+        dx = gml_build_div(b, build_dft(b, dy, &t, false, true), n);
+        dx = gml_build_mul(b, dx, multiplicities(b, &t, dy->type.dtype, x->rank));
+    } else {
+        dx = gml_build_resized(b, dy, t.axis, t.length);
+        dx = build_dft(b, dx, &t, !t.inverse, false);
+        dx = t.inverse ? gml_build_div(b, dx, n) : gml_build_mul(b, dx, n);
+    }
+    dx = gml_build_resized(b, dx, t.axis, x->dims[t.axis]);
+    g->operands[0] = gml_build_slice(b, dx, x->rank - 1, 0, x->dims[x->rank - 1]);
+    return b->status;
+}
+
 const gml_op_info gml_op_dft = {
     .name = "DFT",
     .doc = "The discrete Fourier transform along one axis.",
@@ -188,4 +251,5 @@ const gml_op_info gml_op_dft = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

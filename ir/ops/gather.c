@@ -52,6 +52,31 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* The gradient of one slice whose number is known: zeros before and after it. False when it is
+ * not. */
+static bool grad_of_slice(gml_grad *g, int64_t axis)
+{
+    const gml_type *data = &g->node->operands[0]->type;
+    size_t count = 0;
+    const gml_dim *which =
+        gml_value_elements(g->node->operands[1], &g->node->graph->module->arena, &count);
+    gml_dim size = data->dims[axis];
+    if (!which || count != 1 || !gml_dim_is_const(which[0]) || !gml_dim_is_const(size))
+        return false;
+    gml_dim at = which[0] < 0 ? which[0] + size : which[0];
+    if (at < 0 || at >= size)
+        return false;
+    gml_dim dims[GML_MAX_RANK];
+    gml_dim pads[2 * GML_MAX_RANK] = {0};
+    for (int d = 0; d < data->rank; d++)
+        dims[d] = d == axis ? 1 : data->dims[d];
+    pads[axis] = at;
+    pads[data->rank + axis] = size - 1 - at;
+    gml_value *slice = gml_build_reshape(&g->b, g->results[0], dims, (size_t)data->rank);
+    g->operands[0] = size == 1 ? slice : gml_build_pad(&g->b, slice, pads);
+    return true;
+}
+
 /* Each slice's gradient is added where the slice came from. */
 static gml_status grad(gml_grad *g)
 {
@@ -60,6 +85,8 @@ static gml_status grad(gml_grad *g)
     gml_value *which = g->node->operands[1];
     int64_t axis = gml_node_int(g->node, "axis", 0);
     axis += axis < 0 ? data->type.rank : 0;
+    if (grad_of_slice(g, axis))
+        return b->status;
     gml_dim_pool *pool = &g->node->graph->module->dims;
     gml_dim n = gml_type_numel(pool, &which->type);
     gml_dim line[GML_MAX_RANK];
@@ -69,10 +96,22 @@ static gml_status grad(gml_grad *g)
         line[d] = d == (size_t)axis ? n : 1;
         all[d] = d == (size_t)axis ? n : data->type.dims[d];
     }
-    gml_value *updates = gml_build_reshape(b, g->results[0], all, rank);
+    gml_value *updates = g->results[0];
     gml_value *indices = gml_build_cast(b, which, GML_I64);
-    indices = gml_grad_expand_like(b, gml_build_reshape(b, indices, line, rank), updates);
-    gml_value *zeros = gml_build_zeros(b, data->type.dtype, data->type.dims, rank);
+    if (which->type.rank == 1) { /* whose length may be known to the run alone */
+        int64_t others[GML_MAX_RANK];
+        size_t n_others = 0;
+        for (size_t d = 0; d < rank; d++)
+            if (d != (size_t)axis)
+                others[n_others++] = (int64_t)d;
+        if (n_others > 0)
+            indices = gml_build_unsqueeze(b, indices, others, n_others);
+    } else {
+        updates = gml_build_reshape(b, updates, all, rank);
+        indices = gml_build_reshape(b, indices, line, rank);
+    }
+    indices = gml_grad_expand_like(b, indices, updates);
+    gml_value *zeros = gml_grad_zeros_like(b, data);
     gml_value *operands[3] = {zeros, indices, updates};
     gml_attr attrs_of[2] = {gml_attr_int("axis", axis), gml_attr_string("reduction", "add")};
     g->operands[0] = gml_build_op(b, &gml_op_scatterelements, operands, 3, attrs_of, 2);

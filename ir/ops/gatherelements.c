@@ -49,8 +49,7 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
 static gml_status grad(gml_grad *g)
 {
     gml_build *b = &g->b;
-    const gml_type *data = &g->node->operands[0]->type;
-    gml_value *operands[3] = {gml_build_zeros(b, data->dtype, data->dims, (size_t)data->rank),
+    gml_value *operands[3] = {gml_grad_zeros_like(b, g->node->operands[0]),
                               gml_build_cast(b, g->node->operands[1], GML_I64), g->results[0]};
     gml_attr attrs_of[2] = {gml_attr_int("axis", gml_node_int(g->node, "axis", 0)),
                             gml_attr_string("reduction", "add")};

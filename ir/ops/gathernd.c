@@ -69,16 +69,35 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_at(x, 0, from);
 }
 
+/* The positions with those in the batch in front. */
+static gml_value *whole_positions(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *which = gml_build_cast(b, g->node->operands[1], GML_I64);
+    int batch = (int)gml_node_int(g->node, "batch_dims", 0);
+    int last = which->type.rank - 1;
+    gml_value *parts[GML_MAX_RANK + 1];
+    if (batch == 0)
+        return which;
+    gml_value *column = gml_build_slice(b, which, last, 0, 1);
+    for (int d = 0; d < batch; d++) {
+        gml_dim line[GML_MAX_RANK];
+        for (int i = 0; i <= last; i++)
+            line[i] = i == d ? which->type.dims[d] : 1;
+        gml_value *range = gml_build_range(b, which->type.dims[d]);
+        range = gml_build_reshape(b, range, line, (size_t)last + 1);
+        parts[d] = gml_grad_expand_like(b, range, column);
+    }
+    parts[batch] = which;
+    return gml_build_concat(b, parts, (uint32_t)batch + 1, last);
+}
+
 /* Each slice's gradient is added where the slice came from. */
 static gml_status grad(gml_grad *g)
 {
     gml_build *b = &g->b;
-    const gml_type *data = &g->node->operands[0]->type;
-    if (gml_node_int(g->node, "batch_dims", 0) != 0)
-        return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
-                        "no gradient where batch_dims is not 0");
-    gml_value *operands[3] = {gml_build_zeros(b, data->dtype, data->dims, (size_t)data->rank),
-                              gml_build_cast(b, g->node->operands[1], GML_I64), g->results[0]};
+    const gml_value *data = g->node->operands[0];
+    gml_value *operands[3] = {gml_grad_zeros_like(b, data), whole_positions(g), g->results[0]};
     gml_attr add = gml_attr_string("reduction", "add");
     g->operands[0] = gml_build_op(b, &gml_op_scatternd, operands, 3, &add, 1);
     return b->status;

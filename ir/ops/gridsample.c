@@ -7,6 +7,9 @@
  * mirrored at the border until it is inside (reflection); then the same is done for each tap.
  * The grid lists coordinates from the last axis to the first. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
+#include "ir/ops/sample_grad_util.h"
 #include "ir/sample.h"
 #include "ir/view.h"
 
@@ -194,6 +197,124 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_sample_cast(x, sum, gml_result_dtype(x, result));
 }
 
+/* ---- the gradient -------------------------------------------------------------------------
+ * The same in nodes, for gml_grad_by_formula. */
+
+static void build_border(gml_build *b, const gml_node *node, gml_dtype dtype, gml_dim size,
+                         gml_value *out_border[2])
+{
+    double margin = gml_node_int(node, "align_corners", 0) ? 0.0 : 0.5;
+    gml_value *d = gml_build_size(b, dtype, size);
+    out_border[0] = gml_build_scalar(b, dtype, -margin);
+    out_border[1] = gml_build_sub(b, d, gml_build_scalar(b, dtype, 1.0 - margin));
+}
+
+static gml_value *build_reflected(gml_build *b, gml_value *v, gml_value *const border[2])
+{
+    gml_value *low = gml_build_binary(b, &gml_op_less, v, border[0]);
+    gml_value *high = gml_build_binary(b, &gml_op_less, border[1], v);
+    gml_value *span = gml_build_sub(b, border[1], border[0]);
+    gml_value *beyond =
+        gml_build_where(b, low, gml_build_sub(b, border[0], v), gml_build_sub(b, v, border[1]));
+    gml_value *turns = gml_build_unary(b, &gml_op_floor, gml_build_div(b, beyond, span));
+    gml_value *rest = gml_build_sub(b, beyond, gml_build_mul(b, turns, span));
+    gml_value *half = gml_build_mul_scalar(b, turns, 0.5);
+    gml_value *even =
+        gml_build_binary(b, &gml_op_equal, half, gml_build_unary(b, &gml_op_floor, half));
+    gml_value *up = gml_build_add(b, border[0], rest);
+    gml_value *down = gml_build_sub(b, border[1], rest);
+    gml_value *from_low = gml_build_where(b, even, up, down);
+    gml_value *from_high = gml_build_where(b, even, down, up);
+    return gml_build_where(b, low, from_low, gml_build_where(b, high, from_high, v));
+}
+
+/* Normalised positions v (N, P) in elements, moved inside where the padding says so. */
+static gml_value *build_position(gml_build *b, const gml_node *node, gml_value *v, gml_dim size)
+{
+    gml_dtype dtype = v->type.dtype;
+    gml_value *d = gml_build_size(b, dtype, size);
+    gml_value *end = gml_build_add_scalar(b, d, -1);
+    gml_value *zero = gml_build_scalar(b, dtype, 0);
+    gml_value *border[2];
+    v = gml_build_add_scalar(b, v, 1);
+    if (gml_node_int(node, "align_corners", 0))
+        v = gml_build_mul(b, gml_build_mul_scalar(b, v, 0.5), end);
+    else
+        v = gml_build_mul_scalar(b, gml_build_add_scalar(b, gml_build_mul(b, v, d), -1), 0.5);
+    if (gml_node_string_is(node, "mode", "nearest"))
+        v = gml_build_unary(b, &gml_op_round, v);
+    build_border(b, node, dtype, size, border);
+    if (gml_node_string_is(node, "padding_mode", "reflection"))
+        return build_reflected(b, v, border);
+    if (!gml_node_string_is(node, "padding_mode", "border"))
+        return v;
+    gml_value *low = gml_build_binary(b, &gml_op_less, v, border[0]);
+    gml_value *high = gml_build_binary(b, &gml_op_less, border[1], v);
+    return gml_build_where(b, gml_build_binary(b, &gml_op_or, low, high),
+                           gml_build_clamp(b, v, zero, end), v);
+}
+
+static gml_taps build_axis(gml_build *b, const gml_node *node, gml_value *v, gml_dim size,
+                           gml_dtype dtype)
+{
+    bool cubic = gml_node_string_is(node, "mode", "cubic");
+    int64_t last = 2;
+    gml_taps taps = {.count = cubic ? 4 : 2};
+    if (gml_node_string_is(node, "mode", "nearest")) {
+        taps.count = 1;
+        taps.index = gml_build_unsqueeze(b, v, &last, 1);
+        taps.weight = gml_build_scalar(b, v->type.dtype, 1);
+    } else {
+        taps.index = gml_build_neighbours(b, v, cubic ? -1 : 0, taps.count);
+        gml_value *distance = gml_build_sub(b, taps.index, gml_build_unsqueeze(b, v, &last, 1));
+        taps.weight = cubic ? gml_build_cubic_kernel(b, distance, -0.75)
+                            : gml_build_linear_kernel(b, distance);
+    }
+    if (gml_node_string_is(node, "padding_mode", "reflection")) {
+        gml_value *border[2];
+        build_border(b, node, v->type.dtype, size, border);
+        taps.index = build_reflected(b, taps.index, border);
+    }
+    if (gml_node_string_is(node, "padding_mode", "zeros"))
+        taps.weight = gml_build_inside(b, taps.index, size, taps.weight);
+    else if (taps.count == 1)
+        taps.weight = NULL;
+    if (taps.weight)
+        taps.weight = gml_build_cast(b, taps.weight, dtype);
+    return taps;
+}
+
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    const gml_type *y = &g->node->results[0].type;
+    gml_dim_pool *pool = &g->node->graph->module->dims;
+    gml_dtype wide = gml_compute_dtype(y->dtype);
+    gml_value *x = gml_build_cast(b, operands[0], wide);
+    gml_value *grid =
+        gml_build_cast(b, operands[1], gml_compute_dtype(operands[1]->type.dtype));
+    gml_taps taps[GML_MAX_RANK];
+    int64_t last = 3;
+    int n = y->rank - 2;
+    gml_dim places = 1;
+    for (int i = 0; i < n; i++)
+        places = gml_dim_mul(pool, places, y->dims[i + 2]);
+    grid = gml_build_reshape(b, grid, (const gml_dim[]){y->dims[0], places, n}, 3);
+    for (int i = 0; i < n; i++) {
+        gml_dim size = x->type.dims[i + 2];
+        gml_value *v = gml_build_entry(b, grid, n - 1 - i);
+        taps[i] = build_axis(b, g->node, build_position(b, g->node, v, size), size, wide);
+    }
+    gml_value *sum = gml_build_taps(b, x, n, taps);
+    sum = gml_build_reduce(b, &gml_op_reducesum, sum, &last, 1, false);
+    return gml_build_cast(b, gml_build_reshape(b, sum, y->dims, (size_t)y->rank), y->dtype);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_gridsample = {
     .name = "GridSample",
     .doc = "A tensor interpolated at positions that another gives.",
@@ -204,4 +325,5 @@ const gml_op_info gml_op_gridsample = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

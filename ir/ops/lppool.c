@@ -62,9 +62,9 @@ static gml_status grad(gml_grad *g)
     gml_window window;
     if (gml_window_read(&window, &g->node->graph->module->dims, g->node, NULL))
         GML_BUG("a window that infer accepted");
-    if (!gml_window_is_known(&window) || !gml_dim_is_const(type->dims[1]))
+    if (!gml_dim_is_const(type->dims[1]))
         return gml_fail(b->diags, GML_E_UNSUPPORTED, g->node->loc,
-                        "the gradient needs sizes that are known when compiling");
+                        "the gradient needs a number of channels that is known when compiling");
     gml_value *dy = g->results[0];
     if (p != 1) {
         gml_value *less = gml_build_scalar(b, type->dtype, 1 - p);
@@ -73,8 +73,7 @@ static gml_status grad(gml_grad *g)
     }
     gml_value *weight =
         gml_conv_build_ones(b, type->dtype, type->dims[1], window.kernel, window.rank);
-    gml_value *back;
-    GML_TRY(gml_conv_grad_input(g, dy, weight, &window, type->dims[1], &back));
+    gml_value *back = gml_conv_grad_input(g, dy, weight, &window, type->dims[1]);
     gml_value *slope = gml_build_unary(b, &gml_op_sign, x);
     if (p != 1) {
         gml_value *size = gml_build_unary(b, &gml_op_abs, x);

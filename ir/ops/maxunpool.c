@@ -1,4 +1,6 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"kernel_shape", GML_ATTR_INTS, GML_ATTR_REQUIRED},
@@ -50,6 +52,40 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 0, x->dtype, x->rank, dims);
 }
 
+/* A scatter into a row of zeros, in the shape that the kernel implies, which is then the origin
+ * of the result. */
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    gml_module *module = g->node->graph->module;
+    gml_infer cx = {.node = g->node,
+                    .module = module,
+                    .arena = &module->arena,
+                    .dims = &module->dims,
+                    .diags = b->diags};
+    const gml_type *x = &operands[0]->type;
+    gml_dim dims[GML_MAX_RANK] = {x->dims[0], x->dims[1]};
+    gml_dim all = gml_type_numel(&module->dims, x);
+    gml_dim inner = gml_dim_mul(&module->dims, dims[0], dims[1]);
+    for (int d = 2; d < x->rank; d++) {
+        dims[d] = unpooled(&cx, x->dims[d], (unsigned)d - 2, (unsigned)x->rank - 2);
+        inner = gml_dim_mul(&module->dims, inner, dims[d]);
+    }
+    gml_value *parts[3] = {gml_build_zeros(b, x->dtype, &inner, 1),
+                           gml_build_reshape(b, operands[1], &all, 1),
+                           gml_build_reshape(b, operands[0], &all, 1)};
+    gml_value *y = gml_build_op(b, &gml_op_scatterelements, parts, 3, NULL, 0);
+    y = gml_build_reshape(b, y, dims, (size_t)x->rank);
+    for (int d = 0; d < x->rank; d++)
+        y = gml_build_resized(b, y, d, g->node->results[0].type.dims[d]);
+    return y;
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_maxunpool = {
     .name = "MaxUnpool",
     .doc = "Pooled elements put back where MaxPool found them, zeros elsewhere.",
@@ -59,5 +95,6 @@ const gml_op_info gml_op_maxunpool = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "maxunpool",
 };

@@ -1,6 +1,8 @@
 /* ir/ops/onehot.c - OneHot: values[1] where the position along a new axis is the index, else
  * values[0]. Negative indices count from the end; an index outside has no position. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"axis", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = -1},
@@ -71,6 +73,29 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_select(x, gml_eq(x, hot, index[axis]), gml_at(x, 2, &on), gml_at(x, 2, &off));
 }
 
+/* Each of the two values gets the gradients of where it stands. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *const *in = g->node->operands;
+    gml_value *dy = g->results[0];
+    const int64_t standing[2] = {0, 1};
+    gml_value *sums[2];
+    gml_value *flags = gml_build_cast(b, gml_build_ints(b, standing, 2), dy->type.dtype);
+    gml_value *operands[3] = {in[0], in[1], flags};
+    gml_attr axis = gml_attr_int("axis", gml_node_int(g->node, "axis", -1));
+    gml_value *on = gml_build_op(b, &gml_op_onehot, operands, 3, &axis, 1);
+    for (int k = 0; k < 2; k++) {
+        gml_value *there = k == 1 ? on : gml_build_sub_from(b, 1, on);
+        gml_value *part = gml_build_mul(b, dy, there);
+        gml_value *sum = gml_build_reduce(b, &gml_op_reducesum, part, NULL, 0, false);
+        sums[k] = gml_build_reshape(b, sum, (const gml_dim[]){1}, 1);
+    }
+    if (g->wanted[2])
+        g->operands[2] = gml_build_concat(b, sums, 2, 0);
+    return b->status;
+}
+
 const gml_op_info gml_op_onehot = {
     .name = "OneHot",
     .doc = "A new axis that is one value at the index and another elsewhere.",
@@ -82,4 +107,5 @@ const gml_op_info gml_op_onehot = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

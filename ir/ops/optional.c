@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -26,5 +27,6 @@ const gml_op_info gml_op_optional = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = gml_grad_same,
     .host = "optional",
 };

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static gml_status infer(gml_infer *cx)
@@ -14,5 +15,6 @@ const gml_op_info gml_op_optionalgetelement = {
     .min_out = 1,
     .max_out = 1,
     .infer = infer,
+    .grad = gml_grad_same,
     .host = "optionalgetelement",
 };

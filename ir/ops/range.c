@@ -4,6 +4,8 @@
  * Small floats are computed in the type that stash_type names: adding in f16 would stop where
  * the step is lost. */
 #include "ir/elementwise.h"
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 
 #include <math.h>
 
@@ -86,6 +88,22 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_add(x, start, moved), dtype);
 }
 
+/* Element i is start + i delta. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *dy = g->results[0];
+    gml_value *place = gml_build_range(b, dy->type.dims[0]);
+    gml_value *weighed = gml_build_mul(b, dy, gml_build_cast(b, place, dy->type.dtype));
+    for (unsigned k = 0; k < 3; k += 2) {
+        gml_value *sum =
+            gml_build_reduce(b, &gml_op_reducesum, k == 0 ? dy : weighed, NULL, 0, false);
+        if (g->wanted[k])
+            g->operands[k] = gml_grad_reshape_like(b, sum, g->node->operands[k]);
+    }
+    return b->status;
+}
+
 const gml_op_info gml_op_range = {
     .name = "Range",
     .doc = "The numbers from one to before another, in steps.",
@@ -97,4 +115,5 @@ const gml_op_info gml_op_range = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -89,6 +89,7 @@ gml_status gml_build_copy(gml_build *b, const gml_node *node, gml_value **copies
         .from = module, .n_values = n_values, .copies = copies, .arena = &module->arena};
     gml_node *copy = copy_node(b, &c, node);
     for (uint32_t r = 0; r < copy->n_results; r++)
-        copy->results[r].name = NULL; /* the name is the original's */
+        if (copy->results[r].name && *copy->results[r].name)
+            copy->results[r].name = NULL; /* the name of the original */
     return gml_node_infer(copy, b->diags);
 }

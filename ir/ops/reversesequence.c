@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -16,6 +17,15 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_same(cx);
 }
 
+/* Reversing again puts everything back. */
+static gml_status grad(gml_grad *g)
+{
+    gml_value *operands[2] = {g->results[0], g->node->operands[1]};
+    g->operands[0] = gml_build_op(&g->b, &gml_op_reversesequence, operands, 2, g->node->attrs,
+                                  g->node->n_attrs);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_reversesequence = {
     .name = "ReverseSequence",
     .doc = "The first steps of each batch entry in reverse order.",
@@ -25,5 +35,6 @@ const gml_op_info gml_op_reversesequence = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "reversesequence",
 };

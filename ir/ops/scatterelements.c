@@ -1,4 +1,5 @@
 #include "ir/infer_host.h"
+#include "ir/ops/scatter_grad_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"axis", GML_ATTR_INT, GML_ATTR_DEFAULT, .i = 0},
@@ -23,6 +24,27 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_same(cx);
 }
 
+static gml_value *gather(gml_grad *g, gml_value *x)
+{
+    gml_value *operands[2] = {x, g->node->operands[1]};
+    gml_attr axis = gml_attr_int("axis", gml_node_int(g->node, "axis", 0));
+    return gml_build_op(&g->b, &gml_op_gatherelements, operands, 2, &axis, 1);
+}
+
+static gml_value *scatter(gml_grad *g, gml_value *data, gml_value *updates,
+                          const char *reduction)
+{
+    gml_value *operands[3] = {data, g->node->operands[1], updates};
+    gml_attr given[2] = {gml_attr_int("axis", gml_node_int(g->node, "axis", 0)),
+                         gml_attr_string("reduction", reduction)};
+    return gml_build_op(&g->b, &gml_op_scatterelements, operands, 3, given, 2);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_of_scatter(g, gather, scatter);
+}
+
 const gml_op_info gml_op_scatterelements = {
     .name = "ScatterElements",
     .doc = "The data with elements replaced at indices along an axis.",
@@ -32,5 +54,6 @@ const gml_op_info gml_op_scatterelements = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "scatterelements",
 };

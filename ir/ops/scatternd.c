@@ -1,4 +1,5 @@
 #include "ir/infer_host.h"
+#include "ir/ops/scatter_grad_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"reduction", GML_ATTR_STRING, GML_ATTR_DEFAULT, .s = "none"},
@@ -13,6 +14,25 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_same(cx);
 }
 
+static gml_value *gather(gml_grad *g, gml_value *x)
+{
+    gml_value *operands[2] = {x, g->node->operands[1]};
+    return gml_build_op(&g->b, &gml_op_gathernd, operands, 2, NULL, 0);
+}
+
+static gml_value *scatter(gml_grad *g, gml_value *data, gml_value *updates,
+                          const char *reduction)
+{
+    gml_value *operands[3] = {data, g->node->operands[1], updates};
+    gml_attr given = gml_attr_string("reduction", reduction);
+    return gml_build_op(&g->b, &gml_op_scatternd, operands, 3, &given, 1);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_of_scatter(g, gather, scatter);
+}
+
 const gml_op_info gml_op_scatternd = {
     .name = "ScatterND",
     .doc = "The data with slices replaced at index tuples.",
@@ -22,5 +42,6 @@ const gml_op_info gml_op_scatternd = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "scatternd",
 };

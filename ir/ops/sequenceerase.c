@@ -1,4 +1,6 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
 
 static gml_status infer(gml_infer *cx)
 {
@@ -6,6 +8,25 @@ static gml_status infer(gml_infer *cx)
     GML_TRY(gml_infer_item(cx, 0, &item));
     GML_TRY(gml_infer_expect(cx, 1, GML_SET_INDEX));
     return gml_infer_same(cx);
+}
+
+/* Zeros for the item that went away. */
+static gml_status grad(gml_grad *g)
+{
+    gml_build *b = &g->b;
+    gml_value *sequence = g->node->operands[0];
+    gml_value *n = gml_build_unary(b, &gml_op_sequencelength, sequence);
+    gml_value *zero = gml_build_scalar(b, GML_I64, 0);
+    gml_value *place = gml_has_operand(g->node, 1)
+                           ? gml_build_cast(b, g->node->operands[1], GML_I64)
+                           : gml_build_scalar(b, GML_I64, -1);
+    place = gml_build_where(b, gml_build_binary(b, &gml_op_less, place, zero),
+                            gml_build_add(b, place, n), place);
+    gml_value *item[2] = {sequence, place};
+    gml_value *gone = gml_build_op(b, &gml_op_sequenceat, item, 2, NULL, 0);
+    gml_value *operands[3] = {g->results[0], gml_grad_zeros_like(b, gone), place};
+    g->operands[0] = gml_build_op(b, &gml_op_sequenceinsert, operands, 3, NULL, 0);
+    return b->status;
 }
 
 const gml_op_info gml_op_sequenceerase = {
@@ -16,5 +37,6 @@ const gml_op_info gml_op_sequenceerase = {
     .min_out = 1,
     .max_out = 1,
     .infer = infer,
+    .grad = grad,
     .host = "sequenceerase",
 };

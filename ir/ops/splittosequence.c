@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -41,6 +42,17 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set_type(cx, 0, gml_type_sequence(cx->arena, item));
 }
 
+static gml_status grad(gml_grad *g)
+{
+    bool keeps = gml_has_operand(g->node, 1) || gml_node_int(g->node, "keepdims", 1) != 0;
+    gml_attr given[2] = {gml_attr_int("axis", gml_node_int(g->node, "axis", 0)),
+                         gml_attr_int("new_axis", !keeps)};
+    gml_value *whole =
+        gml_build_op(&g->b, &gml_op_concatfromsequence, &g->results[0], 1, given, 2);
+    g->operands[0] = gml_grad_reshape_like(&g->b, whole, g->node->operands[0]);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_splittosequence = {
     .name = "SplitToSequence",
     .doc = "The parts of a tensor along an axis, as a sequence.",
@@ -50,5 +62,6 @@ const gml_op_info gml_op_splittosequence = {
     .max_out = 1,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "splittosequence",
 };

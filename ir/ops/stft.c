@@ -5,6 +5,8 @@
  * the transform of frame times window; bins are frame_length, or with `onesided` frame_length /
  * 2 + 1.
  */
+#include "ir/grad.h"
+#include "ir/ops/build_util.h"
 #include "ir/ops/expect_util.h"
 #include "ir/ops/fourier_util.h"
 
@@ -87,6 +89,43 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, sum, gml_result_dtype(x, result));
 }
 
+/* Frames are gathered, multiplied by the window, and transformed. */
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    gml_arena *arena = &g->node->graph->module->arena;
+    gml_value *signal = operands[GML_SIGNAL];
+    const gml_dim *sizes = g->node->results[0].type.dims;
+    int64_t last = 2;
+    size_t count;
+    gml_dim length = signal->type.dims[1];
+    if (gml_has_operand(g->node, GML_WINDOW))
+        length = operands[GML_WINDOW]->type.dims[0];
+    if (gml_has_operand(g->node, GML_LENGTH))
+        length = gml_value_elements(operands[GML_LENGTH], arena, &count)[0];
+    gml_dim step = gml_value_elements(operands[GML_STEP], arena, &count)[0];
+    if (signal->type.rank == 2)
+        signal = gml_build_unsqueeze(b, signal, &last, 1);
+    gml_value *starts = gml_build_range(b, sizes[1]);
+    starts = gml_build_mul(b, starts, gml_build_size(b, GML_I64, step));
+    starts = gml_build_reshape(b, starts, (const gml_dim[]){sizes[1], 1}, 2);
+    gml_value *parts[2] = {signal, gml_build_add(b, starts, gml_build_range(b, length))};
+    gml_attr axis = gml_attr_int("axis", 1);
+    gml_value *frames = gml_build_op(b, &gml_op_gather, parts, 2, &axis, 1);
+    if (gml_has_operand(g->node, GML_WINDOW))
+        frames = gml_build_mul(
+            b, frames,
+            gml_build_reshape(b, operands[GML_WINDOW], (const gml_dim[]){length, 1}, 2));
+    gml_value *transformed[3] = {frames, NULL, gml_build_scalar(b, GML_I64, 2)};
+    gml_attr onesided = gml_attr_int("onesided", gml_node_int(g->node, "onesided", 1));
+    return gml_build_op(b, &gml_op_dft, transformed, 3, &onesided, 1);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_stft = {
     .name = "STFT",
     .doc = "Fourier transforms of overlapping frames of a signal.",
@@ -99,4 +138,5 @@ const gml_op_info gml_op_stft = {
     .attrs = attrs,
     .infer = infer,
     .lower = lower,
+    .grad = grad,
 };

@@ -1,3 +1,4 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
 
 static const gml_attr_spec attrs[] = {
@@ -30,6 +31,21 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 1, GML_I64, x->rank, dims);
 }
 
+/* Each element's gradient goes to where the element was. */
+static gml_status grad(gml_grad *g)
+{
+    gml_value *indices = &g->node->results[1];
+    if (!g->results[0])
+        return GML_OK;
+    if (indices->name && !*indices->name)
+        indices->name = NULL; /* now somebody wants it */
+    gml_value *operands[3] = {gml_grad_zeros_like(&g->b, g->node->operands[0]), indices,
+                              g->results[0]};
+    gml_attr axis = gml_attr_int("axis", gml_node_int(g->node, "axis", -1));
+    g->operands[0] = gml_build_op(&g->b, &gml_op_scatterelements, operands, 3, &axis, 1);
+    return g->b.status;
+}
+
 const gml_op_info gml_op_topk = {
     .name = "TopK",
     .doc = "The k largest or smallest elements along an axis, and where they are.",
@@ -39,5 +55,6 @@ const gml_op_info gml_op_topk = {
     .max_out = 2,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "topk",
 };

@@ -1,4 +1,6 @@
+#include "ir/grad.h"
 #include "ir/infer_host.h"
+#include "ir/ops/build_util.h"
 
 static const gml_attr_spec attrs[] = {
     {"axis", GML_ATTR_INT, GML_ATTR_OPTIONAL},
@@ -32,6 +34,26 @@ static gml_status infer(gml_infer *cx)
     return gml_infer_set(cx, 3, GML_I64, 1, &count);
 }
 
+/* A gather of the first of each kind: it gets the gradient. */
+static gml_value *formula(gml_grad *g, gml_value *const *operands)
+{
+    gml_build *b = &g->b;
+    gml_value *x = operands[0];
+    gml_attr axis = gml_attr_int("axis", gml_node_int(g->node, "axis", 0));
+    gml_dim all = gml_type_numel(&g->node->graph->module->dims, &x->type);
+    gml_node *again = gml_build_node(b, &gml_op_unique, g->node->operands, 1, g->node->attrs,
+                                     g->node->n_attrs, 4);
+    if (!gml_node_find_attr(g->node, "axis"))
+        x = gml_build_reshape(b, x, &all, 1);
+    gml_value *parts[2] = {x, &again->results[1]};
+    return gml_build_op(b, &gml_op_gather, parts, 2, &axis, 1);
+}
+
+static gml_status grad(gml_grad *g)
+{
+    return gml_grad_by_formula(g, formula);
+}
+
 const gml_op_info gml_op_unique = {
     .name = "Unique",
     .doc = "The distinct elements, or the distinct slices along an axis.",
@@ -41,5 +63,6 @@ const gml_op_info gml_op_unique = {
     .max_out = 4,
     .attrs = attrs,
     .infer = infer,
+    .grad = grad,
     .host = "unique",
 };

@@ -58,7 +58,8 @@ class Exporter:
         result = self.call("--variant", "tiny", "--batch", "2", *options)
         if result.returncode != 0:
             raise RuntimeError(f"gemel export {' '.join(options)}: {result.stderr}")
-        return onnx.load(f"{self.folder}/model.onnx")
+        onnx.checker.check_model(f"{self.folder}/model.onnx", full_check=True)
+        return step.load(f"{self.folder}/model.onnx")
 
 
 def pick(values: dict, name: str, golden: dict):

@@ -23,10 +23,23 @@ def join(model: onnx.ModelProto) -> onnx.ModelProto:
     joined = onnx.ModelProto()
     joined.CopyFrom(model)
     algorithm = model.training_info[0].algorithm
-    for field in ("node", "initializer", "input", "output", "value_info"):
+    for field in ("node", "initializer", "sparse_initializer", "input", "output", "value_info"):
         getattr(joined.graph, field).extend(getattr(algorithm, field))
     del joined.training_info[:]
     return joined
+
+
+def load(path: str) -> onnx.ModelProto:
+    """The model, with zeros that were written as sparse tensors without values spelled out."""
+    model = onnx.load(path)
+    for info in model.training_info:
+        for sparse in info.algorithm.sparse_initializer:
+            assert sparse.values.dims == [0], f"{sparse.values.name} is not all zeros"
+            dtype = onnx.helper.tensor_dtype_to_np_dtype(sparse.values.data_type)
+            info.algorithm.initializer.append(
+                numpy_helper.from_array(np.zeros(sparse.dims, dtype), sparse.values.name))
+        del info.algorithm.sparse_initializer[:]
+    return model
 
 
 def bindings(model: onnx.ModelProto) -> dict[str, str]:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """check_jax.py - siameseim_jax.py in double precision beside the golden values of the method.
 
-Prints each group of values with its largest deviation and the limit; exits 1 when one is above. A
-golden value is right to within half of its last digit, plus 1e-11; where it has more digits than 9
-after the point, to within 1e-9 at most. Gradients are given to 8 digits: that they are derivatives
-is checked to 1e-9 by differences of fourth order along random directions. Needs the packages of
-tests/requirements-jax.txt.
+Prints each group of values with its largest deviation and the limit; exits 1 when one is above.
+A golden value is right to within half of its last digit, plus 1e-11; where it has more digits
+than 9 after the point, to within 1e-9 at most. Gradients are given to 8 digits: that they are
+derivatives is checked to 1e-9 by differences of fourth order along random directions. Needs the
+packages of tests/requirements-jax.txt.
 """
 import json
 import sys
@@ -52,13 +52,15 @@ def compare(name: str, pairs, digits: float = 1.0):
         if not excesses[-1] <= 1:  # or not a number
             bad = f" ({value:.13g} for {text})"
     verdict(name, len(pairs), bool(pairs) and not bad,
-            f"largest deviation {np.max(errors):.1e}, {np.max(excesses):.2f} of what is allowed{bad}")
+            f"largest deviation {np.max(errors):.1e}, {np.max(excesses):.2f} of what is "
+            f"allowed{bad}")
 
 
 def agree(name: str, value, wanted, limit: float):
     value, wanted = np.asarray(value, float), np.asarray(wanted, float)
     error = np.abs(value - wanted).max()
-    verdict(name, value.size, bool(error <= limit), f"largest deviation {error:.1e} of {limit:.0e}")
+    verdict(name, value.size, bool(error <= limit),
+            f"largest deviation {error:.1e} of {limit:.0e}")
 
 
 def at(array, place: str):
@@ -76,7 +78,8 @@ def tiny_inputs() -> dict:
     seen = [[k for k in range(TINY.patches) if k not in masked] for masked in golden["masked"]]
     rows = [fills.geometry(c["crop1"], c["crop2"], c["source_width"], c["flip"])
             for c in golden["crops"]]
-    return {"x1": fills.fill(1000, (2, 3, 32, 32), 4.0), "x2": fills.fill(1001, (2, 3, 32, 32), 4.0),
+    return {"x1": fills.fill(1000, (2, 3, 32, 32), 4.0),
+            "x2": fills.fill(1001, (2, 3, 32, 32), 4.0),
             "visible": np.array(seen), "geometry": np.stack(rows)}
 
 
@@ -151,7 +154,8 @@ def check_results(results: dict):
     moment = rows.T @ rows / len(rows)
     compare("second moment", [*zip(moment[0], golden["covariance"]),
                               (jnp.trace(moment), golden["trace"])])
-    compare("loss", [(results[name], golden[name]) for name in ("loss", "positive", "negative")])
+    names = "loss", "positive", "negative"
+    compare("loss", [(results[name], golden[name]) for name in names])
 
 
 def check_statistics(results: dict):
@@ -168,7 +172,8 @@ def check_gradients(gradients: dict):
     golden, pairs = GOLDEN["tiny"]["gradients"], []
     for name, (norm, first, last) in golden.items():
         g = gradients[name]
-        pairs += [(jnp.linalg.norm(g.ravel()), norm), (g.ravel()[0], first), (g.ravel()[-1], last)]
+        pairs += [(jnp.linalg.norm(g.ravel()), norm), (g.ravel()[0], first),
+                  (g.ravel()[-1], last)]
     compare("gradients", pairs, 2.0)
     trained = {name: g for name, g in gradients.items() if sim.is_trained(name)}
     _, norm = sim.clipped(sim.Recipe(), trained)
@@ -218,8 +223,8 @@ def check_following(inputs: dict):
 
 
 def check_step(inputs: dict):
-    """The whole step is its parts: the target follows first, moments move at a rate of 0, statistics
-    are kept, and what is frozen stays."""
+    """The whole step is its parts: the target follows first, moments move at a rate of 0,
+    statistics are kept, and what is frozen stays."""
     recipe, before = sim.Recipe(follow_frozen=True), tiny_state()
     state, report = jax.jit(lambda s: sim.step(TINY, recipe, s, inputs))(before)
     compare("loss of a step", [(report["loss"], GOLDEN["tiny"]["after_following"]["loss"]),
@@ -230,8 +235,9 @@ def check_step(inputs: dict):
     factor = min(1, 1 / (float(report["gradient_norm"]) + 1e-6))
     for part, wanted in (("mean", lambda g: 0.1 * factor * g),
                          ("square", lambda g: 0.05 * (factor * g) ** 2)):
-        agree(f"moments after a step, {part}", np.concatenate([v.ravel() for v in state[part].values()]),
-              np.concatenate([wanted(gradients[n]).ravel() for n in state[part]]), 1e-14)
+        agree(f"moments after a step, {part}",
+              np.concatenate([value.ravel() for value in state[part].values()]),
+              np.concatenate([wanted(gradients[name]).ravel() for name in state[part]]), 1e-14)
     kept = [np.abs(state[part][n] - before[part][n]).max()
             for part in ("trained", "frozen") for n in before[part]]
     agree("parameters after a step at rate 0", kept, np.zeros(len(kept)), 0.0)

@@ -1,16 +1,19 @@
-"""Numbers that everyone can make again: the values of parameters and the inputs of each step from a
-hash, so that programs in different languages train on the same data without exchanging it.
+"""Numbers that everyone can make again: the values of parameters and the inputs of each step
+from a hash, so that programs in different languages train on the same data without exchanging
+it.
 
-`fill` is the one formula. Tensor ids below 1000 are parameters, counted in the checkpoints' order
-without the two position tables. Step s (from 0) with b images of S x S pixels, N patches, V visible:
+`fill` is the one formula. Tensor ids below 1000 are parameters, counted in the checkpoints'
+order without the two position tables. Step s (from 0) with b images of S x S pixels, N patches,
+V visible:
 
     x1       fill(1000 + 10 s, [b, 3, S, S], scale 4)
     x2       fill(1001 + 10 s, [b, 3, S, S], scale 4)
     visible  u = fill(1002 + 10 s, [b, N]); the V patches with the largest u (a tie: the lower
              number first), in ascending order
     crops    u = fill(1003 + 10 s, [b, 9], offset 0.5), of a source of 375 x 500 (H x W) pixels:
-             h1, w1, h2, w2 = 110 + floor(265 u[0..3]);  i1 = floor(u[4] (376 - h1)),
-             j1 = floor(u[5] (501 - w1)), i2 = floor(u[6] (376 - h2)), j2 = floor(u[7] (501 - w2));
+             h1, w1, h2, w2 = 110 + floor(265 u[0..3]);
+             i1 = floor(u[4] (376 - h1)), j1 = floor(u[5] (501 - w1)),
+             i2 = floor(u[6] (376 - h2)), j2 = floor(u[7] (501 - w2));
              f = 1 where u[8] < 0.5, else 0
 
 NumPy alone; everything in double precision.
@@ -23,7 +26,8 @@ CHUNK = 1 << 22  # elements at a time: a large tensor's hashes need no copies of
 
 
 def hashed(first: int, count: int) -> np.ndarray:
-    """[count] numbers in [-0.5, 0.5), multiples of 2^-24: a 32-bit hash of first, first + 1, …"""
+    """[count] numbers in [-0.5, 0.5), multiples of 2^-24: a 32-bit hash of first, first + 1,
+    …"""
     h = np.arange(first, first + count, dtype=np.uint64).astype(np.uint32)
     h = h * np.uint32(1664525) + np.uint32(1013904223)
     h ^= h >> np.uint32(16)
@@ -38,7 +42,8 @@ def fill(tensor_id: int, shape, scale: float = 1.0, offset: float = 0.0,
     result = np.empty(int(np.prod(shape)), dtype)
     for begin in range(0, result.size, CHUNK):
         count = min(CHUNK, result.size - begin)
-        result[begin:begin + count] = hashed(1 + 7919 * tensor_id + begin, count) * scale + offset
+        values = hashed(1 + 7919 * tensor_id + begin, count)
+        result[begin:begin + count] = values * scale + offset
     return result.reshape(shape)
 
 

@@ -1,25 +1,28 @@
 #!/usr/bin/env python3
-"""siameseim_jax.py - SiameseIM's pre-training step in JAX: the reference for other programs' steps.
+"""siameseim_jax.py - SiameseIM's pre-training step in JAX: the reference for other programs'
+steps.
 
     siameseim_jax.py [--model tiny] [--batch 2] [--steps 10] [--dtype f64] --out FILE.npz
-                     [--inputs FILE.npz] [--initial FILE.npz] [--follow-frozen] [schedule options]
+                     [--inputs FILE.npz] [--initial FILE.npz] [--follow-frozen]
+                     [--peak 1e-3] [--warmup 2] [--total 20] [--m0 0.9] [--weight-decay 0.05]
+                     [--clip 1]
 
 Written from the specification of the method and sharing no code with the PyTorch version in
 scripts/gpu. Starts from siameseim_fills.py's parameters and inputs and does some steps.
 
 --out: the arrays `step.loss`, `step.positive`, `step.negative`, `step.lr`, `step.momentum`,
-`step.gradient_norm` (before clipping), one element a step; what every parameter, target parameter,
-table, running statistic and counter is after the last one, by its name in the authors' checkpoints;
-Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`. --initial: the same before the first step.
---inputs: x1, x2, visible (int64, row-major numbers of patches), geometry (di, dj, dh, dw, f, fj),
-each with the steps as its first axis.
+`step.gradient_norm` (before clipping), one element a step; what every parameter, target
+parameter, table, running statistic and counter is after the last one, by its name in the
+authors' checkpoints; Adam's moments as `exp_avg.NAME` and `exp_avg_sq.NAME`. --initial: the
+same before the first step. --inputs: x1, x2, visible (int64, row-major numbers of patches),
+geometry (di, dj, dh, dw, f, fj), each with the steps as its first axis.
 
-The target's copy of the frozen patch embedding stays as it is, which in training, where both begin
-equal, is the same as following; --follow-frozen averages it too. In single precision the inputs are
-rounded to it first; tables are made in double precision either way.
+The target's copy of the frozen patch embedding stays as it is, which in training, where both
+begin equal, is the same as following; --follow-frozen averages it too. In single precision the
+inputs are rounded to it first; tables are made in double precision either way.
 
-Letters: B images, N patches, V visible ones, T tokens, C channels, D width of the encoder, E of the
-decoder, H heads.
+Letters: B images, N patches, V visible ones, T tokens, C channels, D width of the encoder, E of
+the decoder, H heads.
 """
 import argparse
 import math
@@ -71,8 +74,8 @@ MODELS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a step does with gradients. Warm-up and total are in steps; the target's momentum goes
-    from m0 to 1 over the total."""
+    """What a step does with gradients. Warm-up and total are in steps; the target's momentum
+    goes from m0 to 1 over the total."""
     peak: float = 1e-3
     warmup: int = 2
     total: int = 20
@@ -82,7 +85,7 @@ class Recipe:
     follow_frozen: bool = False
 
 
-# ---- names and shapes ----------------------------------------------------------------------------
+# ---- names and shapes ------------------------------------------------------------------------
 
 def block_parameters(prefix: str, width: int, norm: str) -> dict[str, tuple]:
     """`norm`: "" for LayerNorm, ".bn" where BatchNorm is wrapped."""
@@ -124,8 +127,8 @@ def is_trained(name: str) -> bool:
 
 
 def initial_state(sizes: Sizes, dtype) -> dict:
-    """Of NumPy arrays. `trained`, `frozen` and `target` are parameters; `running` are BatchNorm's
-    statistics; `mean` and `square` are Adam's; `count` is of steps done."""
+    """Of NumPy arrays. `trained`, `frozen` and `target` are parameters; `running` are
+    BatchNorm's statistics; `mean` and `square` are Adam's; `count` is of steps done."""
     values = fills.parameters(all_parameters(sizes), dtype)
     trained = {n: v for n, v in values.items() if is_trained(n)}
     target = {n: v for n, v in values.items() if n.startswith("mm_")}
@@ -159,11 +162,11 @@ def named_arrays(sizes: Sizes, state: dict, dtype) -> dict[str, np.ndarray]:
     return {name: np.asarray(value) for name, value in arrays.items()}
 
 
-# ---- positions -----------------------------------------------------------------------------------
+# ---- positions -------------------------------------------------------------------------------
 
 def position_table(grid: int, width: int) -> np.ndarray:
-    """[1 + N, width]: sin and cos of the row's angles, then of the column's; zeros for the class
-    token."""
+    """[1 + N, width]: sin and cos of the row's angles, then of the column's; zeros for the
+    class token."""
     n = width // 4
     omega = 10000.0 ** (-np.arange(n) / n)
     table = np.zeros((1 + grid * grid, width))
@@ -175,8 +178,8 @@ def position_table(grid: int, width: int) -> np.ndarray:
 
 
 def relative_positions(grid: int, width: int, geometry):
-    """[B, 6] -> [B, N, 2 width]: view 2's patch centres in view 1's patches, and 10 ln of how much
-    larger view 2 is."""
+    """[B, 6] -> [B, N, 2 width]: view 2's patch centres in view 1's patches, and 10 ln of how
+    much larger view 2 is."""
     n = width // 4
     omega = 10000.0 ** (-jnp.arange(n, dtype=geometry.dtype) / n)
     di, dj, dh, dw, flipped, fj = (geometry[:, k, None] for k in range(6))
@@ -195,7 +198,7 @@ def relative_positions(grid: int, width: int, geometry):
     return joined.reshape(shape[0], grid * grid, 2 * width)
 
 
-# ---- layers --------------------------------------------------------------------------------------
+# ---- layers ----------------------------------------------------------------------------------
 
 def linear(p: dict, name: str, x):
     return x @ p[name + ".weight"].T + p[name + ".bias"]
@@ -209,8 +212,8 @@ def standardised(x, axes, eps: float):
 
 
 def normalise(p: dict, name: str, x, statistics: dict):
-    """LayerNorm, or, where the parameters are BatchNorm's, one mean and variance a channel over all
-    tokens of the batch, which go into `statistics`, the variance unbiased."""
+    """LayerNorm, or, where the parameters are BatchNorm's, one mean and variance a channel over
+    all tokens of the batch, which go into `statistics`, the variance unbiased."""
     if name + ".weight" in p:
         y, _, _ = standardised(x, -1, LAYER_NORM_EPS)
         return y * p[name + ".weight"] + p[name + ".bias"]
@@ -243,7 +246,7 @@ def blocks(p: dict, prefix: str, depth: int, x, heads: int, statistics: dict):
     return x
 
 
-# ---- the two branches ----------------------------------------------------------------------------
+# ---- the two branches ------------------------------------------------------------------------
 
 def cut(sizes: Sizes, x):
     """[B, 3, S, S] -> [B, N, 3 patch patch]: a patch's pixels by channel, row, column."""
@@ -253,8 +256,8 @@ def cut(sizes: Sizes, x):
 
 
 def project(sizes: Sizes, p: dict, prefix: str, x, visible, statistics: dict):
-    """Encoder and projector of the patches that are visible (all where that is None): [B, 1 + V, E],
-    the class token first."""
+    """Encoder and projector of the patches that are visible (all where that is None): [B, 1 +
+    V, E], the class token first."""
     table = jnp.asarray(position_table(sizes.grid, sizes.width)[1:], x.dtype)
     patches = cut(sizes, x)
     if visible is not None:
@@ -284,8 +287,8 @@ def predict(sizes: Sizes, p: dict, inputs: dict, statistics: dict):
 
 
 def loss_terms(prediction, target):
-    """Positive and negative term, sums over channels and means over tokens. C = T'T / n counts as a
-    constant, and so does the target."""
+    """Positive and negative term, sums over channels and means over tokens. C = T'T / n counts
+    as a constant, and so does the target."""
     e = target.shape[-1]
     p = prediction.reshape(-1, e)
     t, _, _ = standardised(jax.lax.stop_gradient(target).reshape(-1, e), -1, BATCH_NORM_EPS)
@@ -306,7 +309,7 @@ def forward(sizes: Sizes, trained: dict, fixed: dict, inputs: dict):
                   "prediction": prediction, "target": target, "statistics": statistics}
 
 
-# ---- the step ------------------------------------------------------------------------------------
+# ---- the step --------------------------------------------------------------------------------
 
 def learning_rate(recipe: Recipe, step, dtype=float):
     """Linear from 0, then a cosine to 0."""
@@ -382,23 +385,24 @@ def compiled_step(sizes: Sizes, recipe: Recipe):
     return jax.jit(partial(step, sizes, recipe), donate_argnums=0)
 
 
-# ---- reference data ------------------------------------------------------------------------------
+# ---- reference data --------------------------------------------------------------------------
 
 def set_precision(dtype: str):
     """Before anything else is done with JAX. Returns the NumPy type."""
     jax.config.update("jax_enable_x64", dtype == "f64")
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_default_matmul_precision", "highest")
     return {"f32": np.float32, "f64": np.float64}[dtype]
 
 
 def run_steps(sizes: Sizes, recipe: Recipe, size: int, steps: int, dtype):
-    """States before and after as named arrays, with the steps' results in the latter; the inputs."""
+    """States before and after as named arrays, with the steps' results in the latter; the
+    inputs."""
     state = initial_state(sizes, dtype)
     before = named_arrays(sizes, state, dtype)
     one, reports, inputs = compiled_step(sizes, recipe), [], []
     for index in range(steps):
-        inputs.append(fills.batch(index, size, sizes.image, sizes.patches, sizes.visible, dtype))
+        inputs.append(fills.batch(index, size, sizes.image, sizes.patches, sizes.visible,
+                                  dtype))
         state, report = one(state, inputs[-1])
         reports.append({name: float(value) for name, value in report.items()})
         print(f"step {index}: " + ", ".join(f"{n} {v:.12g}" for n, v in reports[-1].items()),
@@ -410,7 +414,7 @@ def run_steps(sizes: Sizes, recipe: Recipe, size: int, steps: int, dtype):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description="reference data of SiameseIM's pre-training step")
+    parser = argparse.ArgumentParser(description="reference data of SiameseIM's step")
     parser.add_argument("--model", choices=MODELS, default="tiny")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--steps", type=int, default=10)

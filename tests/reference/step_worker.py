@@ -4,17 +4,17 @@
     step_worker.py jax|torch-compile|torch-eager [--model vit_b] [--batch 8] [--threads 2]
                    [--dtype f32] [--region 3] [--cache FOLDER]
 
-Sets up, does the first steps and prints a line of JSON: who it is, how long that took, the losses.
-Then it reads lines and answers each with one:
+Sets up, does the first steps and prints a line of JSON: who it is, how long that took, the
+losses. Then it reads lines and answers each with one:
 
     steps N    does N steps: {"ms": [each], "losses": [each]}
-    memory     {"peak_rss": bytes, "step_rss": bytes}, the process's largest resident set of its life
-               and since the first steps
-    save FILE  writes parameters, statistics and moments by name, as siameseim_jax.py's --out has them
+    memory     {"peak_rss": bytes, "step_rss": bytes}, the process's largest resident set of its
+               life and since the first steps
+    save FILE  writes parameters, statistics and moments by name, as siameseim_jax.py's --out
 
-It ends with its input. All rivals get the same parameters and inputs, siameseim_fills.py's, of which
-two batches take turns, the same schedule, decay and clipping. Timed is the step alone, from inputs in
-memory to the loss as a number.
+It ends with its input. All rivals get the same parameters and inputs, siameseim_fills.py's, of
+which two batches take turns, the same schedule, decay and clipping. Timed is the step alone,
+from inputs in memory to the loss as a number.
 """
 import argparse
 import json
@@ -53,7 +53,7 @@ def status_bytes(field: str) -> int:
     raise RuntimeError(f"/proc/self/status has no {field}")
 
 
-# ---- JAX -----------------------------------------------------------------------------------------
+# ---- JAX -------------------------------------------------------------------------------------
 
 class Jax:
     def __init__(self, arguments):
@@ -83,10 +83,11 @@ class Jax:
         return self.sim.named_arrays(self.sizes, self.state, self.dtype)
 
 
-# ---- PyTorch -------------------------------------------------------------------------------------
+# ---- PyTorch ---------------------------------------------------------------------------------
 
 class Torch:
-    """The step of scripts/gpu/siameseim_torch.py, its blocks compiled as scripts/gpu/peer.py does."""
+    """The step of scripts/gpu/siameseim_torch.py, its blocks compiled as scripts/gpu/peer.py
+    does."""
 
     def __init__(self, arguments, compiled: bool):
         if arguments.cache:
@@ -127,8 +128,8 @@ class Torch:
             group["lr"] = sim.learning_rate(self.count, TOTAL, PEAK, WARMUP)
         momentum = sim.ema_momentum(self.count, TOTAL, M0)
         self.count += 1
-        loss = sim.step(self.model, self.optimizer, self.batches[index % BATCHES], momentum, False)
-        return float(loss)
+        batch = self.batches[index % BATCHES]
+        return float(sim.step(self.model, self.optimizer, batch, momentum, False))
 
     def arrays(self) -> dict:
         tensors = self.model.parameters | self.model.buffers
@@ -139,7 +140,7 @@ class Torch:
         return {name: tensor.detach().numpy() for name, tensor in tensors.items()}
 
 
-# ---- answering -----------------------------------------------------------------------------------
+# ---- answering -------------------------------------------------------------------------------
 
 def make_rival(arguments):
     if arguments.rival == "jax":
@@ -155,7 +156,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", choices=("f32", "f64"), default="f32")
     parser.add_argument("--first", type=int, default=3, help="steps of setting up")
-    parser.add_argument("--region", type=int, default=3, help="blocks that PyTorch compiles as one")
+    parser.add_argument("--region", type=int, default=3, help="blocks PyTorch compiles as one")
     parser.add_argument("--cache", help="a folder where compiled code is kept")
     arguments = parser.parse_args()
     if arguments.rival == "torch-compile" and arguments.dtype == "f64":

@@ -223,6 +223,31 @@ static const open_case cases[] = {
      "%y, %z = Scan(%a, %b) {\n body = graph @b(%v: f32[?], %r: f32[?]) {\n"
      " %s = Add(%v, %r)\n %e = Mul(%s, %r)\n return %s, %e\n },\n num_scan_inputs = 1\n}",
      usual_sizes},
+    /* gradients, through a loop and by windows */
+    {"f32[n] f32[m,n] f32[n]",
+     "%h, %z = Scan(%a, %b) {\n body = graph @b(%v: f32[?], %r: f32[?]) {\n"
+     " %p = Mul(%v, %c)\n %s = Add(%p, %r)\n %e = Tanh(%s)\n return %e, %e\n },\n"
+     " num_scan_inputs = 1\n}\n%q = Mul(%z, %z)\n%f = ReduceSum(%q) {keepdims = 0}\n"
+     "%d, %y = ai.onnx.preview.training.Gradient(%c, %b, %c, %b, %f) {xs = [\"c\", \"b\"], y = "
+     "\"f\"}",
+     some_sizes},
+    {"f32[n] f32[m]",
+     "%t = Constant {value = [3]} : i64[]\n%g = Constant {value = [true]} : bool[]\n"
+     "%h = Loop(%t, %g, %a) {\n body = graph @b(%i: i64[], %d: bool[], %v: f32[?]) {\n"
+     " %s = Mul(%v, %b)\n %e = Sin(%s)\n return %d, %e\n }\n}\n"
+     "%y = ai.onnx.preview.training.Gradient(%b, %b, %h) {xs = [\"b\"], y = \"h\"}",
+     some_sizes},
+    {"f32[k,2,n,m] f32[3,2,3,2]",
+     "%h = Conv(%a, %b) {strides = [2, 1], auto_pad = \"SAME_LOWER\"}\n%q = Tanh(%h)\n"
+     "%p = AveragePool(%q) {kernel_shape = [1, 2], pads = [0, 0, 0, 1], ceil_mode = 1}\n"
+     "%d, %y = ai.onnx.preview.training.Gradient(%b, %a, %b, %a, %p) {xs = [\"b\", \"a\"], y = "
+     "\"p\"}",
+     some_sizes},
+    {"f32[k,2,n,m] f32[k,3,2,2]",
+     "%h = GridSample(%a, %b)\n%q = Sin(%h)\n"
+     "%d, %y = ai.onnx.preview.training.Gradient(%a, %b, %a, %b, %q) {xs = [\"a\", \"b\"], y = "
+     "\"q\"}",
+     some_sizes},
 };
 
 #endif
