@@ -141,7 +141,7 @@ gml_value *gml_siam_total(gml_siam *s, const char *scope, const char *op, gml_va
 gml_value *gml_siam_number(gml_siam *s, double value);
 gml_value *gml_siam_number_of(gml_siam *s, gml_dtype dtype, double value);
 /* A constant of the network's type from `count` numbers. */
-gml_value *gml_siam_table(gml_siam *s, const char *name, const double *values, int rank,
+gml_value *gml_siam_table(gml_siam *s, const char *name, double *values, int rank,
                           const int64_t *dims);
 /* B times `tokens`, in the network's type. */
 gml_value *gml_siam_count(gml_siam *s, const char *scope, int64_t tokens);

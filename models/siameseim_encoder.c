@@ -30,12 +30,14 @@ gml_value *gml_siam_grid_table(gml_siam *s, const char *name, int64_t width)
     }
     for (int64_t t = 0; t < g * g; t++) {
         double *row = values + (1 + t) * width;
+        int64_t r = t / g;
+        int64_t c = t % g;
         for (int64_t k = 0; k < n; k++) {
             double omega = pow(10000, -(double)k / (double)n);
-            row[k] = sin((double)(t / g) * omega);
-            row[n + k] = cos((double)(t / g) * omega);
-            row[2 * n + k] = sin((double)(t % g) * omega);
-            row[3 * n + k] = cos((double)(t % g) * omega);
+            row[k] = sin((double)r * omega);
+            row[n + k] = cos((double)r * omega);
+            row[2 * n + k] = sin((double)c * omega);
+            row[3 * n + k] = cos((double)c * omega);
         }
     }
     gml_value *table = gml_siam_table(s, name, values, 3, dims);

@@ -221,7 +221,8 @@ static gml_value *attend(gml_siam *s, const char *name, gml_value *x,
                                       .n_outputs = 3});
     gml_value *k = gml_builder_result(s->b, q, 1);
     gml_value *v = gml_builder_result(s->b, q, 2);
-    gml_value *scale = gml_siam_number(s, 1 / sqrt((double)(width / shape->heads)));
+    int64_t size = width / shape->heads;
+    gml_value *scale = gml_siam_number(s, 1 / sqrt((double)size));
     q = gml_siam_binary(s, name, "Mul", q, scale);
     q = take_heads(s, name, q, shape, false);
     k = take_heads(s, name, k, shape, true);
