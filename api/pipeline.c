@@ -5,6 +5,9 @@
 #include "api/packs.h"
 #include "ir/op.h"
 
+#if defined(__GLIBC__)
+#    include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +121,14 @@ static gml_status build(gml_program_builder *builder, const gml_compile_options 
     return options->object ? GML_OK : gml_packs_keep(b->packs, b->jit, diags);
 }
 
+/* The code generator's memory is the system's again; it was more than many a program needs. */
+static void give_back_memory(void)
+{
+#if defined(__GLIBC__)
+    (void)malloc_trim(0);
+#endif
+}
+
 static gml_status compile(gml_module *module, const gml_compile_options *options, backing *b,
                           gml_program **out_program, gml_diags *diags)
 {
@@ -140,6 +151,7 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
             gml_program_release(builder.programs.items[i]);
     gml_codegen_destroy(builder.codegen);
     gml_arena_reset(&scratch);
+    give_back_memory();
     return status;
 }
 

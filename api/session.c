@@ -45,8 +45,11 @@ static gml_status open_states(gml_session *session, gml_states *states, gml_diag
     const gml_module *module = gml_model_module(session->model);
     if (!states && module->states.count == 0)
         return GML_OK;
-    if (!states)
-        return gml_states_create(module, &session->states, diags);
+    if (!states) {
+        GML_TRY(gml_states_create(module, &session->states, diags));
+        gml_source_forget(gml_model_source(session->model));
+        return GML_OK;
+    }
     if (!gml_states_fit(states, module))
         return gml_fail(diags, GML_E_USAGE, (gml_loc){.file = module->file},
                         "does not have these states");

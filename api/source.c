@@ -259,6 +259,11 @@ gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
     return finish_open(source, options, diags);
 }
 
+void gml_source_forget(const gml_source *source)
+{
+    gml_file_forget(&source->file, source->file.data, source->file.size);
+}
+
 void gml_source_close(gml_source *source)
 {
     gml_module_destroy(source->module);

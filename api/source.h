@@ -41,6 +41,9 @@ GML_MUST_CHECK gml_status gml_source_wrap(gml_source *source, const void *bytes,
                                           const gml_onnx_options *options, gml_diags *diags);
 void gml_source_close(gml_source *source);
 
+/* The file's elements will not be read soon: its pages need not stay in memory. */
+void gml_source_forget(const gml_source *source);
+
 /* A fresh module, the caller's. With `infer` all types are inferred (and faults of shape
  * found). Any thread. */
 GML_MUST_CHECK gml_status gml_source_import(const gml_source *source, bool infer,

@@ -45,12 +45,10 @@ static gml_status create_value(const gml_module *module, const gml_state *state,
         return gml_fail(diags, GML_E_UNSUPPORTED, loc, "has no fixed size");
     if (gml_rvalue_alloc(out_value, shape.dtype, shape.rank, shape.dims) != GML_OK)
         return gml_fail(diags, GML_E_MEMORY, loc, "no memory for %zu bytes", bytes);
-    if (bytes != 0 && shape.data != NULL) {
+    if (bytes != 0 && shape.data != NULL)
         memcpy(out_value->tensor.data, shape.data, bytes);
-        gml_module_forget(module, shape.data, bytes);
-    } else if (bytes != 0) {
+    else if (bytes != 0)
         memset(out_value->tensor.data, 0, bytes);
-    }
     return GML_OK;
 }
 

@@ -10,20 +10,22 @@
 #include <string.h>
 #include <time.h>
 
+#define GML_AS_TOLD (-1)
+
 typedef struct request {
     gml_arena arena;
     gml_diags diags;
     gml_open_options open;
     gml_given given;
     gml_vec(const char *) batches; /* .npz files, taken in turn */
-    int64_t steps;
+    int64_t steps; /* GML_AS_TOLD: one a line of standard input */
     const char *save;
     const char *load;
     bool json;
 } request;
 
 static const gml_cli_option options[] = {
-    {"steps", "N", "how many (1)", 'n'},
+    {"steps", "N", "how many (1); -: one for each line of standard input", 'n'},
     {"batch", "FILE.npz", "inputs of a step; of several, the next step has the next", 'b'},
     GML_GIVEN_OPTIONS,
     {"save", "FILE.safetensors", "write all states after the last step", 'o'},
@@ -51,6 +53,10 @@ static bool handle(void *context, const char *name, const char *value)
     bool ok = false;
     if (gml_given_handle(&r->given, name, value, &ok))
         return ok;
+    if (strcmp(name, "steps") == 0 && strcmp(value, "-") == 0) {
+        r->steps = GML_AS_TOLD;
+        return true;
+    }
     if (strcmp(name, "steps") == 0)
         return gml_cli_int(value, &r->steps) && r->steps >= 0;
     if (strcmp(name, "batch") == 0)
@@ -168,6 +174,17 @@ static void report(const request *r, const gml_model *model, const gml_rvalue *o
     json_decref(json);
 }
 
+/* Is there another step to do? */
+static bool goes_on(const request *r, int64_t done)
+{
+    if (r->steps != GML_AS_TOLD)
+        return done < r->steps;
+    int c = getchar();
+    while (c != '\n' && c != EOF)
+        c = getchar();
+    return c != EOF;
+}
+
 static gml_status run_steps(request *r, gml_session *session, const gml_inputs *batches)
 {
     const gml_model *model = gml_session_model(session);
@@ -175,7 +192,7 @@ static gml_status run_steps(request *r, gml_session *session, const gml_inputs *
     size_t n_batches = r->batches.count ? r->batches.count : 1;
     gml_rvalue *outputs = gml_new_array(&r->arena, gml_rvalue, n + 1);
     gml_status status = GML_OK;
-    for (int64_t step = 0; step < r->steps && status == GML_OK; step++) {
+    for (int64_t step = 0; status == GML_OK && goes_on(r, step); step++) {
         double begin = now();
         status = gml_session_execute(session, batches[(size_t)step % n_batches].values, outputs,
                                      &r->diags);

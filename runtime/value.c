@@ -1,4 +1,4 @@
-#define _DEFAULT_SOURCE /* madvise */
+#define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
 #include "runtime/value.h"
 
 #include <stdatomic.h>
@@ -7,9 +7,16 @@
 #include <sys/mman.h>
 
 #define GML_BUFFER_ALIGN 64u
-/* From so many bytes on, a buffer asks for huge pages: weights are read in one run after the
- * other and would miss the TLB all the way. */
+/* From two of them on, a buffer is a mapping of huge pages: weights are read in one run after the
+ * other and would miss the TLB all the way, and what is given up is the system's again. */
 #define GML_HUGE_PAGE    ((size_t)2 << 20)
+
+/* The sanitizer watches what malloc gives. */
+#if defined(__SANITIZE_ADDRESS__)
+#    define GML_MAPS false
+#else
+#    define GML_MAPS true
+#endif
 
 struct gml_buffer {
     atomic_size_t references;
@@ -17,6 +24,7 @@ struct gml_buffer {
     size_t size;
     void (*release)(void *context); /* of wrapped memory */
     void *context;
+    size_t mapped; /* bytes of a mapping from here on; 0: memory of malloc */
 };
 
 /* Allocations until one fails, for tests; 0: none does. */
@@ -37,6 +45,22 @@ static bool must_fail(void)
     return false;
 }
 
+/* `size` bytes, whole huge pages, at the beginning of one. */
+static char *map_huge(size_t size)
+{
+    char *memory = mmap(NULL, size + GML_HUGE_PAGE, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    size_t before = (size_t)(-(uintptr_t)memory % GML_HUGE_PAGE);
+    if (before != 0)
+        (void)munmap(memory, before);
+    if (before != GML_HUGE_PAGE)
+        (void)munmap(memory + before + size, GML_HUGE_PAGE - before);
+    (void)madvise(memory + before, size, MADV_HUGEPAGE); /* a wish: small pages do as well */
+    return memory + before;
+}
+
 /* The header fills one alignment unit before the data, so that a buffer is one allocation. */
 gml_buffer *gml_buffer_create(size_t size, bool zero)
 {
@@ -44,19 +68,18 @@ gml_buffer *gml_buffer_create(size_t size, bool zero)
     if (must_fail() || size > SIZE_MAX / 2)
         return NULL;
     size_t rounded = (size + GML_BUFFER_ALIGN - 1) / GML_BUFFER_ALIGN * GML_BUFFER_ALIGN;
-    bool huge = rounded >= 2 * GML_HUGE_PAGE;
     size_t all = GML_BUFFER_ALIGN + rounded;
-    char *memory = huge ? aligned_alloc(GML_HUGE_PAGE, (all + GML_HUGE_PAGE - 1) /
-                                                           GML_HUGE_PAGE * GML_HUGE_PAGE)
-                        : aligned_alloc(GML_BUFFER_ALIGN, all);
+    size_t mapped = 0;
+    if (GML_MAPS && rounded >= 2 * GML_HUGE_PAGE)
+        mapped = (all + GML_HUGE_PAGE - 1) / GML_HUGE_PAGE * GML_HUGE_PAGE;
+    char *memory = mapped ? map_huge(mapped) : aligned_alloc(GML_BUFFER_ALIGN, all);
     if (memory == NULL)
         return NULL;
-    if (huge)
-        (void)madvise(memory, all, MADV_HUGEPAGE); /* a wish: small pages do as well */
     gml_buffer *buffer = (gml_buffer *)(void *)memory;
-    *buffer = (gml_buffer){.data = memory + GML_BUFFER_ALIGN, .size = size};
+    *buffer = (gml_buffer){
+        .data = memory + GML_BUFFER_ALIGN, .size = size, .mapped = mapped};
     atomic_init(&buffer->references, 1);
-    if (zero)
+    if (zero && mapped == 0)
         memset(buffer->data, 0, rounded);
     return buffer;
 }
@@ -86,7 +109,10 @@ void gml_buffer_release(gml_buffer *buffer)
         return;
     if (buffer->release != NULL)
         buffer->release(buffer->context);
-    free(buffer);
+    if (buffer->mapped != 0)
+        (void)munmap(buffer, buffer->mapped);
+    else
+        free(buffer);
 }
 
 void *gml_buffer_data(const gml_buffer *buffer)

@@ -1,6 +1,6 @@
 """gemel's training step beside JAX's and PyTorch's: SiameseIM's pre-training step on the CPU.
 
-usage: bench_train.py GEMEL FOLDER JAX_PYTHON TORCH_PYTHON [--peers-only] [--json] [--batch N]
+usage: bench_train.py GEMEL FOLDER JAX_PYTHON TORCH_PYTHON [--onnx-python PYTHON] [--peers-only] [--json] [--batch N]
                       [--threads N] [--rounds N] [--steps N] [--rivals NAME…] [--cache] [MODEL…]
 
 Rivals are processes (tests/reference/step_worker.py), set up once each; a round lets every one
@@ -25,10 +25,13 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+FILL_MODEL = Path(__file__).resolve().parent / "reference" / "fill_model.py"
 WORKER = Path(__file__).resolve().parent / "reference" / "step_worker.py"
 MODELS = ("vit_s", "vit_b")
+BATCHES = 2  # that take turns, as step_worker.py has them
 PEERS = ("jax", "torch-compile", "torch-eager")
 FIRST = 3  # steps whose losses are compared
 SAME_LOSS = 1e-4
@@ -78,51 +81,62 @@ class Peer:
         self.log.close()
 
 
-def gemel_export(arguments, model: str, path: str) -> list[str]:
-    """The command that writes the model with the fills as its weights."""
-    return [arguments.gemel, "export", "siameseim", "--variant", model, "--batch",
-            str(arguments.batch), "--fill", "golden", "-o", path]
+def resident_bytes(pid: int) -> int:
+    """The largest resident set of a process so far."""
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"process {pid} has ended")
 
 
-def gemel_bench(arguments, path: str, steps: int, warmup: int) -> list[str]:
-    """The command that does steps with the fills as inputs, and prints {"ms": [of each that
-    counts], "losses": [of each, the warm-up's too]}. The one place that knows how."""
-    return [arguments.gemel, "bench", path, "--step", "--json", "--threads",
-            str(arguments.threads), "--runs", str(steps), "--warmup", str(warmup)]
+def make_model(arguments, model: str) -> list[str]:
+    """Exports the model with the fills as its weights, and inputs. The arguments of the verb."""
+    path = os.path.join(arguments.folder, f"siameseim-{model}.onnx")
+    subprocess.run([arguments.gemel, "export", "siameseim", "--variant", model, "--batch",
+                    str(arguments.batch), "--iterations", "1", "--warmup", "2", "--epochs", "1000",
+                    "-o", path], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    batches = os.path.join(arguments.folder, f"siameseim-{model}-")
+    subprocess.run([sys.executable if arguments.onnx_python is None else arguments.onnx_python,
+                    str(FILL_MODEL), path, path, batches, str(BATCHES)], check=True)
+    command = [path]
+    for index in range(BATCHES):
+        command += ["--batch", f"{batches}{index}.npz"]
+    return command
 
 
 class Gemel:
-    """A process for each round."""
+    """`gemel train`, which waits for a line before each step."""
 
     def __init__(self, arguments, model: str):
-        self.arguments, self.name, self.setup_s = arguments, "gemel", None
-        self.path, self.peak = os.path.join(arguments.folder, f"siameseim-{model}.onnx"), 0
-        command = gemel_export(arguments, model, self.path)
-        if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode != 0:
-            sys.exit(f"bench_train.py: {' '.join(command)} failed")
-        self.losses = self.run(1, FIRST - 1).get("losses")
+        self.name, self.setup_s = "gemel", None
+        command = [arguments.gemel, "train", *make_model(arguments, model), "--steps", "-",
+                   "--json", "--threads", str(arguments.threads)]
+        began = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True)
+        self.losses = [self.step()["loss"] for _ in range(FIRST)]
+        self.setup_s = time.monotonic() - began
+        self.peak = resident_bytes(self.process.pid)
+        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", encoding="ascii")
 
-    def run(self, steps: int, warmup: int) -> dict:
-        """Also keeps the largest resident set of all its processes."""
-        command = gemel_bench(self.arguments, self.path, steps, warmup)
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        report = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stdout.close()
-        if process.returncode != 0:
-            sys.exit(f"bench_train.py: {' '.join(command)} ended with {process.returncode}")
-        self.peak = max(self.peak, usage.ru_maxrss * 1024)
-        return json.loads(report)
+    def step(self) -> dict:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        if not line:
+            sys.exit(f"bench_train.py: {' '.join(self.process.args)} ended")
+        return json.loads(line)
 
     def steps(self, count: int) -> list[float]:
-        return self.run(count, 1)["ms"]
+        return [self.step()["ms"] for _ in range(count)]
 
     def memory(self) -> dict:
-        return {"peak_rss": self.peak, "step_rss": self.peak}
+        since = resident_bytes(self.process.pid)
+        return {"peak_rss": max(self.peak, since), "step_rss": since}
 
     def close(self):
-        pass
+        self.process.stdin.close()
+        self.process.wait()
 
 
 # ---- measuring -------------------------------------------------------------------------------
@@ -219,6 +233,7 @@ def parse_arguments():
         parser.add_argument(name)
     parser.add_argument("--peers-only", action="store_true", help="without gemel")
     parser.add_argument("--json", action="store_true", help="JSON instead of tables")
+    parser.add_argument("--onnx-python", help="an interpreter with the onnx package")
     parser.add_argument("--batch", type=positive, default=8)
     parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--rounds", type=positive, default=5)
