@@ -221,6 +221,14 @@ def options_of(model: onnx.ModelProto) -> dict[str, str]:
             if entry.key.startswith(prefix)}
 
 
+def pixels(x: np.ndarray, patch: int) -> np.ndarray:
+    """(B, N, K): row, column and channel of a patch's pixels."""
+    size, _, side, _ = x.shape
+    grid = side // patch
+    x = x.reshape(size, 3, grid, patch, grid, patch).transpose(0, 2, 4, 3, 5, 1)
+    return x.reshape(size, grid * grid, -1)
+
+
 def row_loss(options: dict, got: dict, visible: np.ndarray) -> float:
     """The loss of a row from what is predicted and the target, by the paper's words."""
     pred, target = got["pred"], got["target"]
@@ -270,6 +278,9 @@ def check_row_values(exporter: Exporter):
         xs, joined = step.names_of(node, "xs"), step.join(model)
         got = step.run(exporter.gemel, joined, given,
                        ["loss", "pred", "target", *node.output], "ref")
+        if options["target"] == "pixel":
+            view = given["x1" if options["views"] == "same" else "x2"]
+            check(f"pixels of row {row}", np.array_equal(got["target"], pixels(view, 8)))
         expected = row_loss(options, got, given["visible"])
         check(f"loss of row {row}", abs(got["loss"] / expected - 1) < 1e-12,
               f"{got['loss']:.9f}")
