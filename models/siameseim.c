@@ -19,7 +19,7 @@ static void add_inputs(gml_siam *s)
     if (!c->same_view)
         s->x2 = gml_builder_input(s->b, "x2", c->dtype, 4, image);
     s->visible = gml_builder_input(s->b, "visible", GML_I64, 2, visible);
-    if (!c->grid_positions)
+    if (!c->grid_positions && !c->mlp)
         s->geometry = gml_builder_input(s->b, "geometry", c->dtype, 2, geometry);
 }
 
@@ -45,7 +45,7 @@ static void build(gml_siam *s)
     gml_siam_begin(s);
     s->encoder_table = gml_siam_grid_table(s, "pos_embed", s->c.width);
     gml_value *seen = gml_siam_encode(s, s->x1, s->visible);
-    gml_value *pred = gml_siam_predict(s, seen);
+    gml_value *pred = s->c.mlp ? gml_siam_predict_vector(s, seen) : gml_siam_predict(s, seen);
     gml_value *target = gml_siam_target(s);
     gml_siam_loss(s, pred, target);
     gml_siam_train(s);

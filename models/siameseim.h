@@ -28,15 +28,17 @@ typedef struct gml_siam_config {
     int64_t image, patch, grid, n_patches, n_visible;
     int64_t width, depth, heads;
     int64_t decoder_width, decoder_heads, projector_depth, predictor_depth;
-    int64_t out;         /* channels of a prediction: decoder_width or K */
-    bool same_view;      /* one image is both views */
-    bool pixels;         /* predicted, instead of the target branch's features */
-    bool layer_norm;     /* of projector and predictor; else BatchNorm */
-    bool moco;           /* BatchNorm and unit length for prediction and target */
-    bool unit_first;     /* of moco: unit length, then BatchNorm */
-    bool global;         /* one vector for an image */
-    bool by_class;       /* of global: the class token's; else the mean over patches */
-    bool l2;             /* no negatives */
+    int64_t out;     /* channels of a prediction: decoder_width, K, or the MLP's */
+    bool same_view;  /* one image is both views */
+    bool pixels;     /* predicted, instead of the target branch's features */
+    bool layer_norm; /* of projector and predictor; else BatchNorm */
+    bool moco;       /* BatchNorm and unit length for prediction and target */
+    bool unit_first; /* of moco: unit length, then BatchNorm */
+    bool global;     /* one vector for an image */
+    bool by_class;   /* of global: the class token's; else the mean over patches */
+    bool l2;         /* no negatives */
+    bool mlp;        /* projector and predictor are MLPs over one vector, as MoCo v3's */
+    int64_t mlp_hidden;
     bool fills_slots;    /* the decoder's N patches are visible tokens or queries, as MAE's */
     bool grid_positions; /* queries have the fixed table's positions; else relative ones */
     bool masked_only;    /* the loss is of masked patches */
@@ -139,7 +141,7 @@ gml_value *gml_siam_total(gml_siam *s, const char *scope, const char *op, gml_va
 gml_value *gml_siam_number(gml_siam *s, double value);
 gml_value *gml_siam_number_of(gml_siam *s, gml_dtype dtype, double value);
 /* A constant of the network's type from `count` numbers. */
-gml_value *gml_siam_table(gml_siam *s, const char *name, const double *values, int rank,
+gml_value *gml_siam_table(gml_siam *s, const char *name, double *values, int rank,
                           const int64_t *dims);
 /* B times `tokens`, in the network's type. */
 gml_value *gml_siam_count(gml_siam *s, const char *scope, int64_t tokens);
@@ -155,9 +157,14 @@ gml_value *gml_siam_frozen(gml_siam *s, const char *name, int rank, const int64_
                            gml_fill fill);
 /* Xavier's uniform for a matrix. */
 gml_fill gml_siam_xavier(int64_t in, int64_t out);
-/* x (..., in) -> (..., out) */
+/* x (..., in) -> (..., out), without bias and with. */
+gml_value *gml_siam_product(gml_siam *s, const char *name, gml_value *x, int64_t in,
+                            int64_t out);
 gml_value *gml_siam_linear(gml_siam *s, const char *name, gml_value *x, int64_t in,
                            int64_t out);
+/* BatchNorm of rows (B tokens, size), with parameters and running statistics. */
+gml_value *gml_siam_batch_norm(gml_siam *s, const char *name, gml_value *rows, int64_t size,
+                               int64_t tokens);
 /* LayerNorm over the last axis by constants 1 and 0. */
 gml_value *gml_siam_plain_norm(gml_siam *s, const char *scope, gml_value *x, int64_t size);
 /* BatchNorm of rows (n, size) by constants 1 and 0. */
@@ -178,7 +185,8 @@ gml_value *gml_siam_blocks(gml_siam *s, const char *name, gml_value *x, int64_t 
 /* x (B, 3, S, S) -> (B, N, K): channel, row, column; or row, column, channel. */
 gml_value *gml_siam_patches(gml_siam *s, const char *scope, gml_value *x, bool channels_last);
 /* Class token and patches of the branch's image, the visible ones or all, through encoder,
- * decoder_embed and projector: (B, 1 + V, E) or (B, 1 + N, E). */
+ * decoder_embed and projector: (B, 1 + V, E) or (B, 1 + N, E); or through encoder and MLP:
+ * (B, out). */
 gml_value *gml_siam_encode(gml_siam *s, gml_value *x, gml_value *visible);
 /* Rows 1 + visible of a table (1 + N, C), behind its row 0: (B, 1 + V, C). */
 gml_value *gml_siam_positions(gml_siam *s, const char *scope, gml_value *table,
@@ -191,8 +199,15 @@ gml_value *gml_siam_is_visible(gml_siam *s, const char *scope);
 /* seen (B, 1 + V, E) -> predictions (B, N, out), or the class token's (B, 1, out). */
 gml_value *gml_siam_predict(gml_siam *s, gml_value *seen);
 
-/* What is to be predicted: the target branch's features, (B, N, E) or the class token's
- * (B, 1, E), or pixels (B, N, K). */
+/* ---- siameseim_mlp.c --------------------------------------------------------------------- */
+
+/* tokens (B, T, D) -> projected (B, out) */
+gml_value *gml_siam_project(gml_siam *s, gml_value *tokens, int64_t n_tokens);
+/* projected (B, out) -> predictions (B, out) */
+gml_value *gml_siam_predict_vector(gml_siam *s, gml_value *x);
+
+/* What is to be predicted: the target branch's features, (B, N, E), the class token's
+ * (B, 1, E), or the MLP's (B, out), or pixels (B, N, K). */
 gml_value *gml_siam_target(gml_siam *s);
 /* Outputs loss, pos, neg, pred and target. */
 void gml_siam_loss(gml_siam *s, gml_value *pred, gml_value *target);

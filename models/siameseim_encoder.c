@@ -30,12 +30,14 @@ gml_value *gml_siam_grid_table(gml_siam *s, const char *name, int64_t width)
     }
     for (int64_t t = 0; t < g * g; t++) {
         double *row = values + (1 + t) * width;
+        int64_t r = t / g;
+        int64_t c = t % g;
         for (int64_t k = 0; k < n; k++) {
             double omega = pow(10000, -(double)k / (double)n);
-            row[k] = sin((double)(t / g) * omega);
-            row[n + k] = cos((double)(t / g) * omega);
-            row[2 * n + k] = sin((double)(t % g) * omega);
-            row[3 * n + k] = cos((double)(t % g) * omega);
+            row[k] = sin((double)r * omega);
+            row[n + k] = cos((double)r * omega);
+            row[2 * n + k] = sin((double)c * omega);
+            row[3 * n + k] = cos((double)c * omega);
         }
     }
     gml_value *table = gml_siam_table(s, name, values, 3, dims);
@@ -127,6 +129,8 @@ gml_value *gml_siam_encode(gml_siam *s, gml_value *x, gml_value *visible)
     x = gml_siam_binary(s, "tokens.sum", "Add", x, positions);
     gml_siam_shape encoder = {c->width, c->heads, tokens, false};
     x = gml_siam_blocks(s, "blocks", x, c->depth, &encoder);
+    if (c->mlp)
+        return gml_siam_project(s, x, tokens);
     x = gml_siam_linear(s, "decoder_embed", x, c->width, c->decoder_width);
     gml_siam_shape projector = {c->decoder_width, c->decoder_heads, tokens, !c->layer_norm};
     return gml_siam_blocks(s, "projector_decoder_blocks", x, c->projector_depth, &projector);

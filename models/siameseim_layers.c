@@ -90,25 +90,32 @@ static gml_value *vector(gml_siam *s, const char *name, const char *part, int64_
                               gml_fill_constant(value));
 }
 
-gml_value *gml_siam_linear(gml_siam *s, const char *name, gml_value *x, int64_t in, int64_t out)
+gml_value *gml_siam_product(gml_siam *s, const char *name, gml_value *x, int64_t in,
+                            int64_t out)
 {
     gml_scope weight = gml_scope_in(name, "weight");
     gml_value *w /* (in, out) */ =
         gml_siam_parameter(s, weight.text, 2, (int64_t[]){in, out}, gml_siam_xavier(in, out));
-    gml_value *bias = vector(s, name, "bias", out, 0);
     gml_scope stored;
     snprintf(stored.text, sizeof stored.text, "%s%.120s", s->is_target ? "mm_" : "",
              weight.text);
     gml_builder_metadata_append(s->b, "gemel.transposed", stored.text);
-    x = gml_siam_binary(s, name, "MatMul", x, w);
-    return gml_siam_binary(s, name, "Add", x, bias);
+    return gml_siam_binary(s, name, "MatMul", x, w);
+}
+
+gml_value *gml_siam_linear(gml_siam *s, const char *name, gml_value *x, int64_t in, int64_t out)
+{
+    x = gml_siam_product(s, name, x, in, out);
+    return gml_siam_binary(s, name, "Add", x, vector(s, name, "bias", out, 0));
 }
 
 /* ---- norms ------------------------------------------------------------------------------- */
 
 static gml_value *constant_vector(gml_siam *s, const char *scope, int64_t size, double value)
 {
-    gml_scope name = gml_scope_in(scope, value == 0 ? "zeros" : "ones");
+    gml_scope name;
+    snprintf(name.text, sizeof name.text, "%s%.110s.%s", s->is_target ? "mm_" : "", scope,
+             value == 0 ? "zeros" : "ones");
     return gml_builder_state(s->b, name.text, s->c.dtype, 1, &size, gml_fill_constant(value));
 }
 
@@ -149,32 +156,40 @@ gml_value *gml_siam_plain_batch_norm(gml_siam *s, const char *scope, gml_value *
     return add_batch_norm(s, scope, (gml_value *[]){rows, ones, zeros, zeros, ones});
 }
 
-/* Over all tokens of the batch; `name` is the norm's, whose weights are NAME.bn's. */
-static gml_value *batch_norm(gml_siam *s, const char *name, gml_value *x,
-                             const gml_siam_shape *shape)
+gml_value *gml_siam_batch_norm(gml_siam *s, const char *name, gml_value *rows, int64_t size,
+                               int64_t tokens)
 {
-    gml_scope bn = gml_scope_in(name, "bn");
-    gml_value *scale = vector(s, bn.text, "weight", shape->width, 1);
-    gml_value *bias = vector(s, bn.text, "bias", shape->width, 0);
+    gml_value *scale = vector(s, name, "weight", size, 1);
+    gml_value *bias = vector(s, name, "bias", size, 0);
     gml_siam_statistics *norm = &s->norms[s->n_norms++];
-    snprintf(norm->name, sizeof norm->name, "%s%.120s", s->is_target ? "mm_" : "", bn.text);
+    snprintf(norm->name, sizeof norm->name, "%s%.120s", s->is_target ? "mm_" : "", name);
     static const char *const parts[] = {"running_mean", "running_var"};
     for (int i = 0; i < 2; i++)
         norm->states[i] = gml_builder_state(s->b, gml_scope_in(norm->name, parts[i]).text,
-                                            s->c.dtype, 1, &shape->width, gml_fill_constant(i));
-    norm->n_tokens = shape->tokens;
-    gml_value *rows = gml_siam_reshape(s, bn.text, x, (int64_t[]){-1, shape->width}, 2);
-    rows = add_batch_norm(s, bn.text,
+                                            s->c.dtype, 1, &size, gml_fill_constant(i));
+    norm->n_tokens = tokens;
+    rows = add_batch_norm(s, name,
                           (gml_value *[]){rows, scale, bias, norm->states[0], norm->states[1]});
     for (size_t i = 0; i < 2; i++)
         norm->moments[i] = gml_builder_result(s->b, rows, i + 1);
-    return gml_siam_reshape(s, bn.text, rows, (int64_t[]){-1, shape->tokens, shape->width}, 3);
+    return rows;
+}
+
+/* Over all tokens of the batch. */
+static gml_value *norm_tokens(gml_siam *s, const char *name, gml_value *x,
+                              const gml_siam_shape *shape)
+{
+    gml_scope bn = gml_scope_in(name, "bn");
+    x = gml_siam_reshape(s, gml_scope_in(name, "rows").text, x, (int64_t[]){-1, shape->width},
+                         2);
+    x = gml_siam_batch_norm(s, bn.text, x, shape->width, shape->tokens);
+    return gml_siam_reshape(s, bn.text, x, (int64_t[]){-1, shape->tokens, shape->width}, 3);
 }
 
 static gml_value *norm(gml_siam *s, const char *name, gml_value *x, const gml_siam_shape *shape)
 {
     if (shape->batch_norm)
-        return batch_norm(s, name, x, shape);
+        return norm_tokens(s, name, x, shape);
     gml_value *scale = vector(s, name, "weight", shape->width, 1);
     gml_value *bias = vector(s, name, "bias", shape->width, 0);
     return add_layer_norm(s, name, (gml_value *[]){x, scale, bias}, GML_SIAM_LN_EPSILON);
@@ -206,7 +221,8 @@ static gml_value *attend(gml_siam *s, const char *name, gml_value *x,
                                       .n_outputs = 3});
     gml_value *k = gml_builder_result(s->b, q, 1);
     gml_value *v = gml_builder_result(s->b, q, 2);
-    gml_value *scale = gml_siam_number(s, 1 / sqrt((double)(width / shape->heads)));
+    int64_t size = width / shape->heads;
+    gml_value *scale = gml_siam_number(s, 1 / sqrt((double)size));
     q = gml_siam_binary(s, name, "Mul", q, scale);
     q = take_heads(s, name, q, shape, false);
     k = take_heads(s, name, k, shape, true);

@@ -48,6 +48,10 @@ static gml_value *target_features(gml_siam *s)
     const gml_siam_config *c = &s->c;
     s->is_target = true;
     gml_value *x = gml_siam_encode(s, c->same_view ? s->x1 : s->x2, NULL);
+    if (c->mlp) {
+        s->is_target = false;
+        return x;
+    }
     gml_siam_parameter(s, "mask_token", 3, (int64_t[]){1, 1, c->decoder_width},
                        gml_fill_constant(0)); /* follows, and serves nothing */
     bool first = c->global && c->by_class;
@@ -72,7 +76,7 @@ gml_value *gml_siam_target(gml_siam *s)
 static gml_value *rows_of(gml_siam *s, const char *scope, gml_value *x, bool is_target)
 {
     const gml_siam_config *c = &s->c;
-    if (c->global && !c->by_class)
+    if (c->global && !c->by_class && !c->mlp)
         x = gml_siam_reduce(s, scope, "ReduceMean", x, 1, false);
     x = gml_siam_reshape(s, scope, x, (int64_t[]){-1, c->out}, 2);
     if (c->moco)

@@ -151,7 +151,7 @@ gml_value *gml_siam_number(gml_siam *s, double value)
     return gml_siam_number_of(s, s->c.dtype, value);
 }
 
-gml_value *gml_siam_table(gml_siam *s, const char *name, const double *values, int rank,
+gml_value *gml_siam_table(gml_siam *s, const char *name, double *values, int rank,
                           const int64_t *dims)
 {
     gml_tensor tensor = {.dtype = s->c.dtype, .rank = rank};
@@ -167,9 +167,7 @@ gml_value *gml_siam_table(gml_siam *s, const char *name, const double *values, i
     }
     for (size_t i = 0; i < count; i++)
         singles[i] = (float)values[i];
-    double *doubles =
-        (double *)(uintptr_t)values; /* a tensor's elements, which it only reads */
-    tensor.data = s->c.dtype == GML_F64 ? (void *)doubles : (void *)singles;
+    tensor.data = s->c.dtype == GML_F64 ? (void *)values : (void *)singles;
     gml_value *table = make_tensor(s, name, &tensor);
     free(singles);
     return table;

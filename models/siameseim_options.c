@@ -22,6 +22,9 @@ const gml_network_setting gml_network_siameseim_settings[] = {
     {"loss-norm-order", "bn-unit", "of moco: bn-unit or unit-bn"},
     {"scope", "dense", "dense: every patch; global: one vector for an image"},
     {"pool", "mean", "of global: mean over patches, or cls"},
+    {"head", "blocks", "blocks, or mlp: projector and predictor of MoCo v3, for scope global"},
+    {"mlp-hidden", "4096", "channels inside of these"},
+    {"mlp-width", "256", "and of what they give"},
     {"form", "unigrad", "unigrad, or l2: without negatives"},
     {"lambda", "0.02", "weight of the negatives"},
     {"correlation", "0", "momentum of the targets' correlation over steps; 0: this batch's"},
@@ -68,7 +71,7 @@ static const preset variants[] = {
     {"vit_s", "width=384 heads=6"},
     {"vit_l", "width=1024 depth=24 heads=16"},
     {"tiny", "patch=8 width=24 depth=2 heads=3 decoder-width=16 decoder-heads=4 "
-             "predictor-depth=2"},
+             "predictor-depth=2 mlp-hidden=32 mlp-width=16"},
 };
 
 static const preset rows[] = {
@@ -86,7 +89,7 @@ static const preset rows[] = {
     {"i", ""},
     {"j", "form=l2"},
     {"k", "mask=random loss-norm=moco scope=global"},
-    {"moco", "mask=random loss-norm=moco scope=global pool=cls"},
+    {"moco", "mask=random loss-norm=moco scope=global pool=cls head=mlp"},
 };
 
 typedef struct text {
@@ -247,6 +250,10 @@ static void read_objective(const reader *r, gml_siam_config *c)
     c->unit_first = is_chosen(r, "loss-norm-order", "unit-bn", "bn-unit");
     c->global = is_chosen(r, "scope", "global", "dense");
     c->by_class = is_chosen(r, "pool", "cls", "mean");
+    c->mlp = is_chosen(r, "head", "mlp", "blocks");
+    c->mlp_hidden = read_count(r, "mlp-hidden", 1, 1 << 16);
+    if (c->mlp)
+        c->out = read_count(r, "mlp-width", 1, 1 << 16);
     c->l2 = is_chosen(r, "form", "l2", "unigrad");
     c->lambda = read_number(r, "lambda", 0, 1e6);
     c->correlation = read_number(r, "correlation", 0, 1);
@@ -267,6 +274,8 @@ static void read_objective(const reader *r, gml_siam_config *c)
         gml_builder_fail(
             r->b, GML_E_USAGE,
             "option loss-on: masked patches are those of the same view, one by one");
+    if (c->mlp && !c->global)
+        gml_builder_fail(r->b, GML_E_USAGE, "option head: mlp goes with the scope global");
     if (c->global && c->pixels)
         gml_builder_fail(r->b, GML_E_USAGE, "option scope: pixels have no global vector");
 }

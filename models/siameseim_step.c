@@ -176,7 +176,7 @@ static gml_value *sum(gml_siam *s, const char *scope, gml_value **values, size_t
 static gml_value *clip(gml_siam *s, gml_value *const *gradients, size_t n)
 {
     static const char scope[] = "clip";
-    gml_value *squares[GML_SIAM_MAX_WEIGHTS];
+    gml_value *squares[GML_SIAM_MAX_WEIGHTS] = {NULL};
     for (size_t i = 0; i < n; i++)
         squares[i] = gml_siam_total(s, scope, "ReduceSumSquare", gradients[i]);
     gml_value *norm = sum(s, scope, squares, n);

@@ -1,8 +1,8 @@
-"""siameseim.py GEMEL - the exported step beside the method's golden values, in double precision on
-the interpreter, and every row of the paper's table in ONNX's checker.
+"""siameseim.py GEMEL - the exported step beside the method's golden values, in double precision
+on the interpreter, and every row of the paper's table in ONNX's checker.
 
-Exits 77 without onnx. Values are texts: one is right when it rounds to the digits given (gradients,
-which were differences, may be 2 off in the last).
+Exits 77 without onnx. Values are texts: one is right when it rounds to the digits given
+(gradients, which were differences, may be 2 off in the last).
 """
 import json
 import subprocess
@@ -84,7 +84,7 @@ def terms(pred: np.ndarray, target: np.ndarray, epsilon: float) -> tuple[float, 
     return terms_of_rows(p, standardise(t, 1, epsilon))
 
 
-# ---- the golden values ---------------------------------------------------------------------------
+# ---- the golden values -----------------------------------------------------------------------
 
 def check_forward(exporter: Exporter):
     golden = GOLDEN["tiny"]
@@ -92,7 +92,8 @@ def check_forward(exporter: Exporter):
     parameters = step.fill_parameters(model)
     given = step.inputs(golden)
     named = {**parameters, "x1": given["x1"], "x2": given["x2"]}
-    compare("fills", [p for k, v in golden["fills"].items() for p in zip(named[k].flatten(), v)])
+    compare("fills", [pair for name, texts in golden["fills"].items()
+                      for pair in zip(named[name].flatten(), texts)])
     projector = "projector_decoder_blocks.1.mlp.sum/Add_0_output_0"
     positions = "decoder_pos_mlp/Add_1_output_0"
     wanted = ["loss", "pos", "neg", "pred", "target", projector, positions]
@@ -123,17 +124,18 @@ def check_step(exporter: Exporter):
     got = step.run(exporter.gemel, step.join(model), given,
                    list(node.output) + [bound.get(k, k) for k in states] + ["step.next"], "ref")
     gradients = {x: got[out].T if x in turned else got[out] for x, out in zip(xs, node.output)}
-    for part in ("length", "first", "last"):
-        compare(f"gradients, {part}", [
-            ({"length": np.linalg.norm(g), "first": g.flatten()[0], "last": g.flatten()[-1]}[part],
-             golden["gradients"][x][("length", "first", "last").index(part)])
-            for x, g in gradients.items()], 2.0)
+    told = {x: (np.linalg.norm(g), g.flatten()[0], g.flatten()[-1])
+            for x, g in gradients.items()}
+    for i, part in enumerate(("length", "first", "last")):
+        compare(f"gradients, {part}",
+                [(values[i], golden["gradients"][x][i]) for x, values in told.items()], 2.0)
     squares = sum(np.sum(g**2) for x, g in gradients.items() if not x.startswith("patch_embed"))
     compare("gradient norm", [(squares**0.5, golden["gradient_norm"])], 2.0)
-    compare("running statistics", [
-        pair for name, texts in golden["running"].items() for pair in zip(
-            [*got[bound[f"{name}.bn.running_mean"]][:2], *got[bound[f"{name}.bn.running_var"]][:2]],
-            texts)])
+    statistics = []
+    for name, texts in golden["running"].items():
+        mean, variance = (got[bound[f"{name}.bn.running_{kind}"]] for kind in ("mean", "var"))
+        statistics += zip([*mean[:2], *variance[:2]], texts)
+    compare("running statistics", statistics)
     same = all(np.array_equal(got[bound[x]].T if x in turned else got[bound[x]], parameters[x])
                for x in xs)
     check("a learning rate of 0 changes nothing", same)
@@ -141,15 +143,15 @@ def check_step(exporter: Exporter):
 
 
 def check_following(exporter: Exporter):
-    """The fills differ between the branches' patch embeddings, and the golden values average these
-    too; a frozen one is not averaged, so it is trained here."""
+    """The fills differ between the branches' patch embeddings, and the golden values average
+    these too; a frozen one is not averaged, so it is trained here."""
     golden = GOLDEN["tiny"]["after_following"]
     model = exporter.make("--dtype", "f64", "--ema", str(golden["momentum"]), "--ema-schedule",
                           "const", "--train-patches", "on")
     step.fill_parameters(model)
     weight = step.bindings(model)["mm_blocks.0.attn.qkv.weight"]
-    got = step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]), ["loss", weight],
-                   "ref")
+    got = step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]),
+                   ["loss", weight], "ref")
     compare("loss after following", [(got["loss"], golden["loss"])])
     compare("a followed weight", [(got[weight][0, 0], golden["mm_blocks.0.attn.qkv.weight"])])
 
@@ -163,7 +165,8 @@ def check_schedules(exporter: Exporter):
         if epochs not in models:
             models[epochs] = exporter.make("--dtype", "f64", "--epochs", str(epochs))
         model = models[epochs]
-        step.set_initialiser(step.initialisers(model)["step"], np.array(iteration, dtype=np.int64))
+        counter = step.initialisers(model)["step"]
+        step.set_initialiser(counter, np.array(iteration, dtype=np.int64))
         got = step.run(exporter.gemel, step.join(model), step.inputs(GOLDEN["tiny"]),
                        ["lr", "momentum"], "ref")
         pairs += [(got["lr"] / float(lr), "1.0000000000"), (got["momentum"], momentum)]
@@ -178,7 +181,7 @@ def adamw(p, m, v, g, lr, t, decay):
 
 
 def check_updates(exporter: Exporter):
-    """Clipping and AdamW of a later step, whose moments are not 0, beside a few lines of numpy."""
+    """Clipping and AdamW of a later step, whose moments are not 0, beside lines of numpy."""
     model = exporter.make("--dtype", "f64")
     step.fill_parameters(model)
     tensors, bound = step.initialisers(model), step.bindings(model)
@@ -210,7 +213,7 @@ def check_updates(exporter: Exporter):
     check("AdamW", worst < 1e-12, f"{worst:.1e}")
 
 
-# ---- the table's rows ----------------------------------------------------------------------------
+# ---- the table's rows ------------------------------------------------------------------------
 
 def options_of(model: onnx.ModelProto) -> dict[str, str]:
     prefix = "siameseim."
@@ -218,10 +221,18 @@ def options_of(model: onnx.ModelProto) -> dict[str, str]:
             if entry.key.startswith(prefix)}
 
 
+def pixels(x: np.ndarray, patch: int) -> np.ndarray:
+    """(B, N, K): row, column and channel of a patch's pixels."""
+    size, _, side, _ = x.shape
+    grid = side // patch
+    x = x.reshape(size, 3, grid, patch, grid, patch).transpose(0, 2, 4, 3, 5, 1)
+    return x.reshape(size, grid * grid, -1)
+
+
 def row_loss(options: dict, got: dict, visible: np.ndarray) -> float:
     """The loss of a row from what is predicted and the target, by the paper's words."""
     pred, target = got["pred"], got["target"]
-    if options["scope"] == "global":
+    if options["scope"] == "global" and options["head"] == "blocks":
         pred, target = pred.mean(1), target.mean(1)
     p, t = (x.reshape(-1, x.shape[-1]) for x in (pred, target))
     if options["loss-norm"] == "moco":
@@ -253,19 +264,26 @@ def difference(exporter: Exporter, model: onnx.ModelProto, given: dict, line: tu
 
 
 def check_row_values(exporter: Exporter):
-    """The loss of every row, and its derivative along one direction beside a difference, of which the
-    better of two steps counts: batches of 2 bend BatchNorm. The target does not follow, so that it
-    is as constant to the difference as to the gradient."""
+    """The loss of every row, and its derivative along one direction beside a difference,
+    of which the better of two steps counts. The target does not follow, so that it is as
+    constant to the difference as to the gradient. One vector for an image takes more than two
+    images, of which BatchNorm leaves only signs."""
     for row in ROWS:
-        model = exporter.make("--row", row, "--dtype", "f64", "--ema", "1")
-        options, given = options_of(model), step.inputs(GOLDEN["tiny"])
-        if options["mask"] == "random":
-            given["visible"] = np.array([[1, 5, 6, 12], [0, 7, 9, 15]])
+        size = 5 if row in ("k", "moco") else 2
+        model = exporter.make("--row", row, "--dtype", "f64", "--ema", "1", "--batch",
+                              str(size))
+        options = options_of(model)
+        given = step.more_inputs(size, 4 if options["mask"] == "random" else 7)
         node, tensors = step.gradient_node(model), step.initialisers(model)
         xs, joined = step.names_of(node, "xs"), step.join(model)
-        got = step.run(exporter.gemel, joined, given, ["loss", "pred", "target", *node.output], "ref")
+        got = step.run(exporter.gemel, joined, given,
+                       ["loss", "pred", "target", *node.output], "ref")
+        if options["target"] == "pixel":
+            view = given["x1" if options["views"] == "same" else "x2"]
+            check(f"pixels of row {row}", np.array_equal(got["target"], pixels(view, 8)))
         expected = row_loss(options, got, given["visible"])
-        check(f"loss of row {row}", abs(got["loss"] / expected - 1) < 1e-12, f"{got['loss']:.9f}")
+        check(f"loss of row {row}", abs(got["loss"] / expected - 1) < 1e-12,
+              f"{got['loss']:.9f}")
         begin = {x: onnx.numpy_helper.to_array(tensors[x]) for x in xs}
         way = {x: step.fill(4000 + i, begin[x].shape, 1.0) for i, x in enumerate(xs)}
         slope = sum(np.sum(got[out] * way[x]) for x, out in zip(xs, node.output))
@@ -290,11 +308,13 @@ def check_open_batch(exporter: Exporter):
 
 
 def check_accumulation(exporter: Exporter):
-    """Two iterations make one step: parameters move after the second, the target before the first."""
-    model = exporter.make("--dtype", "f64", "--accum", "2", "--warmup", "0", "--iterations", "1",
-                          "--epochs", "10")
+    """Two iterations make one step: parameters move after the second, the target before the
+    first."""
+    model = exporter.make("--dtype", "f64", "--accum", "2", "--warmup", "0", "--iterations",
+                          "1", "--epochs", "10")
     step.fill_parameters(model)
-    tensors, bound, node = step.initialisers(model), step.bindings(model), step.gradient_node(model)
+    tensors, bound = step.initialisers(model), step.bindings(model)
+    node = step.gradient_node(model)
     xs = step.names_of(node, "xs")
     begin = {x: onnx.numpy_helper.to_array(tensors[x]) for x in xs}
     batches = [step.inputs(GOLDEN["tiny"]) for _ in range(2)]
@@ -322,7 +342,42 @@ def check_accumulation(exporter: Exporter):
     check("parameters move once", worst < 1e-12, f"{worst:.1e}")
 
 
-# ---- forms ---------------------------------------------------------------------------------------
+def macs(image: int, patch: int, d: int, depth: int, e: int, visible: int, projector: int,
+         predictor: int) -> dict[str, float]:
+    """Multiply-adds for an image, with attention: a block of T tokens and C channels has
+    12 T C^2 + 2 T^2 C; the backward pass has two products for one of the forward pass, but one
+    for the relative positions, whose input is given, and none for the frozen embedding and the
+    loss."""
+    def blocks(count, tokens, width):
+        return count * (12 * tokens * width**2 + 2 * tokens**2 * width)
+
+    n = (image // patch)**2
+    seen, all_tokens = 1 + visible, 1 + visible + n
+    embed = n * 3 * patch**2 * d
+    positions, trained = n * 2 * e * e, (
+        blocks(depth, seen, d) + seen * d * e + blocks(projector, seen, e) +
+        blocks(predictor, all_tokens, e) + all_tokens * e * e)
+    target = embed + blocks(depth, 1 + n, d) + (1 + n) * d * e + blocks(projector, 1 + n, e)
+    forward = embed + trained + positions + target + 2 * n * e * e
+    return {"forward": forward, "step": forward + 2 * trained + positions}
+
+
+def check_info(exporter: Exporter):
+    final = macs(224, 16, 768, 12, 768, 78, 2, 4)
+    check("the paper's model", round(final["step"] / 1e9, 2) == 70.66, f"{final['step']:.4g}")
+    model = exporter.make()
+    result = subprocess.run([exporter.gemel, "info", "--json", f"{exporter.folder}/model.onnx"],
+                            capture_output=True, text=True)
+    told, expected = json.loads(result.stdout), macs(32, 8, 24, 2, 16, 7, 2, 2)
+    check("multiply-adds of the graph", told["macs"] == 2 * expected["forward"])
+    check("multiply-adds of a step", told["training"]["macs"] == 2 * expected["step"])
+    tensors = step.initialisers(model)
+    xs = step.names_of(step.gradient_node(model), "xs")
+    trained = sum(np.prod(tensors[x].dims) for x in xs)
+    check("trained parameters", told["training"]["parameters"] == trained == 28808)
+
+
+# ---- forms -----------------------------------------------------------------------------------
 
 def check_rows(exporter: Exporter):
     for row in ROWS:
@@ -364,6 +419,7 @@ def check_faults(exporter: Exporter):
             (["--layout", "fill"], "fill goes with the same view"),
             (["--loss-on", "masked"], "masked patches are those of the same view"),
             (["--scope", "global", "--target", "pixel"], "pixels have no global vector"),
+            (["--head", "mlp"], "mlp goes with the scope global"),
             (["--warmup", "400"], "the warm-up takes all of the 400 epochs"),
             (["--variant", "huge"], "it has no such variant"),
             (["--momentum", "1"], "there is no option '--momentum'")]:
@@ -375,8 +431,8 @@ def check_faults(exporter: Exporter):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         exporter = Exporter(sys.argv[1], folder)
-        for part in (check_faults, check_rows, check_round_trip, check_forward, check_following,
-                     check_step, check_schedules, check_updates,
+        for part in (check_faults, check_info, check_rows, check_round_trip, check_forward,
+                     check_following, check_step, check_schedules, check_updates,
                      check_row_values, check_open_batch, check_accumulation):
             try:
                 part(exporter)

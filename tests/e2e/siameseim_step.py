@@ -1,7 +1,7 @@
 """siameseim_step.py - what the test of `gemel export siameseim` does with ONNX files.
 
-A training model as one graph, the deterministic fills of the method's golden values, and runs of
-`gemel run`. Sizes and names are those of docs/siameseim.md.
+A training model as one graph, the deterministic fills of the method's golden values, and runs
+of `gemel run`. Sizes and names are those of docs/siameseim.md.
 """
 import subprocess
 import tempfile
@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-BLOCK_NAMES = ("norm1.weight", "norm1.bias", "attn.qkv.weight", "attn.qkv.bias", "attn.proj.weight",
-               "attn.proj.bias", "norm2.weight", "norm2.bias", "mlp.fc1.weight", "mlp.fc1.bias",
-               "mlp.fc2.weight", "mlp.fc2.bias")
+BLOCK_NAMES = ("norm1.weight", "norm1.bias", "attn.qkv.weight", "attn.qkv.bias",
+               "attn.proj.weight", "attn.proj.bias", "norm2.weight", "norm2.bias",
+               "mlp.fc1.weight", "mlp.fc1.bias", "mlp.fc2.weight", "mlp.fc2.bias")
 
 
-# ---- models --------------------------------------------------------------------------------------
+# ---- models ----------------------------------------------------------------------------------
 
 def join(model: onnx.ModelProto) -> onnx.ModelProto:
     """Graph and algorithm as one graph, which ONNX says they are when the model trains."""
@@ -81,7 +81,8 @@ def run(gemel: str, model: onnx.ModelProto, inputs: dict, wanted: list[str],
         path = Path(folder) / "model.onnx"
         onnx.save(trimmed, path)
         needed = {i.name for i in trimmed.graph.input}
-        np.savez(Path(folder) / "inputs.npz", **{k: v for k, v in inputs.items() if k in needed})
+        np.savez(Path(folder) / "inputs.npz",
+                 **{name: value for name, value in inputs.items() if name in needed})
         command = [gemel, "run", path, "--inputs", Path(folder) / "inputs.npz", "-o",
                    Path(folder) / "out", "--device", device]
         result = subprocess.run(command, capture_output=True, text=True)
@@ -91,13 +92,13 @@ def run(gemel: str, model: onnx.ModelProto, inputs: dict, wanted: list[str],
                 for i, name in enumerate(wanted)}
 
 
-# ---- the golden values' numbers ------------------------------------------------------------------
+# ---- the golden values' numbers --------------------------------------------------------------
 
 def fill(tensor_id: int, shape, scale: float, offset: float = 0.0) -> np.ndarray:
     """Numbers from a hash of the tensor's id and the element's index, in 32 bits."""
-    k = np.arange(int(np.prod(shape)), dtype=np.uint64)
+    k = np.arange(int(np.prod(shape)), dtype=np.uint64) + np.uint64(1 + 7919 * tensor_id)
     word = np.uint64(0xFFFFFFFF)
-    h = (np.uint64(1664525) * (k + np.uint64(1 + 7919 * tensor_id)) + np.uint64(1013904223)) & word
+    h = (np.uint64(1664525) * k + np.uint64(1013904223)) & word
     h ^= h >> np.uint64(16)
     h = (h * np.uint64(0x45D9F3B)) & word
     h ^= h >> np.uint64(16)
@@ -170,3 +171,13 @@ def inputs(golden: dict) -> dict[str, np.ndarray]:
     visible = [[k for k in range(16) if k not in masked] for masked in golden["masked"]]
     return {"x1": fill(1000, (2, 3, 32, 32), 4.0), "x2": fill(1001, (2, 3, 32, 32), 4.0),
             "visible": np.array(visible, dtype=np.int64), "geometry": geometry(golden["crops"])}
+
+
+def more_inputs(size: int, n_visible: int) -> dict[str, np.ndarray]:
+    """For another batch size and mask: patches and crops that differ from image to image."""
+    rows = [sorted((i * 3 + k * (2 * i + 5)) % 16 for k in range(n_visible))
+            for i in range(size)]
+    places = fill(1002, (size, 6), 1.0, 0.75)
+    places[:, 4] = np.arange(size) % 2
+    return {"x1": fill(1000, (size, 3, 32, 32), 4.0), "x2": fill(1001, (size, 3, 32, 32), 4.0),
+            "visible": np.array(rows, dtype=np.int64), "geometry": places}

@@ -294,6 +294,7 @@ static void networks_have_their_parameters(void **state)
     assert_int_equal(count_parameters("bert", "base", false), 109482240);
     assert_int_equal(count_parameters("bert", NULL, true), 108891648);
     assert_int_equal(count_parameters("superres", NULL, false), 59657);
+    assert_int_equal(count_parameters("siameseim", NULL, false), 129944832);
     assert_null(gml_network_find("nothing"));
     assert_false(gml_network_has_variant(gml_network_find("vit"), "b1"));
     assert_false(gml_network_has_variant(gml_network_find("superres"), ""));
