@@ -4,6 +4,7 @@
 #include "api/build_program.h"
 #include "api/packs.h"
 #include "ir/op.h"
+#include "ir/text.h"
 
 #if defined(__GLIBC__)
 #    include <malloc.h>
@@ -136,7 +137,12 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     const char *names = options->pass_list ? options->pass_list : standard_passes;
     for (uint32_t i = 0; options->known_inputs && i < module->main->n_params; i++)
         module->main->params[i]->constant = options->known_inputs[i];
-    GML_TRY(gml_passes_run(module, names, &options->passes, diags));
+    gml_passes_options passes = options->passes;
+    if (options->dump && gml_pass_find(options->dump))
+        passes.print_after = options->dump;
+    GML_TRY(gml_passes_run(module, names, &passes, diags));
+    if (dumps(options, "ir"))
+        gml_graph_print(module->main, options->passes.out);
     gml_arena scratch;
     gml_arena_init(&scratch);
     b->packs = gml_packs_create(module);

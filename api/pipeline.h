@@ -23,8 +23,8 @@ typedef struct gml_compile_options {
     /* Gets the kernels' code as an ELF object. The program is then one to write, not to run:
      * constants that are packed have no data (gml_fill_constant). NULL: not wanted. */
     gml_str *object;
-    const char
-        *dump; /* "ir", "loops", "llvm" or "asm": printed into passes.out; NULL: nothing */
+    const char *dump; /* "ir" (after all passes, or the name of one), "loops", "llvm" or "asm":
+                         printed into passes.out; NULL: nothing */
 } gml_compile_options;
 
 /* Sets the parameters' types from actual inputs: `tensors[i]` may be NULL, which leaves

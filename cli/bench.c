@@ -30,7 +30,7 @@ static const gml_cli_option options[] = {
     {"step", NULL, "the training step, not the graph; from the initial state"},
     {"explain", NULL, "why nodes were not fused"},
     {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
-    {"dump", "STAGE", "print loops, llvm or asm instead of measuring"},
+    {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm instead of measuring"},
     {"seed", "N", "of the random inputs (0)"},
     {"json", NULL, "JSON instead of text"},
     {NULL, NULL, NULL},

@@ -23,7 +23,7 @@ static const gml_cli_option options[] = {
     {"triple", "NAME", "with --dump: another kind of machine, aarch64-linux-gnu"},
     {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
     {"off", "PASS", "leave out a pass"},
-    {"dump", "STAGE", "print loops, llvm or asm"},
+    {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm"},
     {"explain", NULL, "why nodes were not fused"},
     {"runtime", "FILE", "libgemel_runtime.a, where it is not ../lib beside this program"},
     {"json", NULL, "the report as JSON"},

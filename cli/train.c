@@ -18,7 +18,7 @@ typedef struct request {
     gml_open_options open;
     gml_given given;
     gml_vec(const char *) batches; /* .npz files, taken in turn */
-    int64_t steps; /* GML_AS_TOLD: one a line of standard input */
+    int64_t steps;                 /* GML_AS_TOLD: one a line of standard input */
     const char *save;
     const char *load;
     bool json;

@@ -1,4 +1,4 @@
-/* passes/costly.c - what repeating an elementwise node costs. */
+/* passes/costly.c - what repeating a node costs. */
 #include "passes/costly.h"
 
 #include "ir/op.h"
@@ -35,4 +35,15 @@ bool gml_is_costly(gml_pass_cx *cx, const gml_node *node)
             args[k] = gml_expr_float(kernel, type->dtype, 2);
     }
     return costs(node->op->scalar(&x, node, args), 64);
+}
+
+bool gml_is_cheap_view(const gml_node *node)
+{
+    if (!node->op->lower || !(node->op->traits & GML_VIEW) || node->n_results != 1)
+        return false;
+    unsigned n_read = 0;
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (node->operands[k] && !node->operands[k]->constant && !node->operands[k]->elements)
+            n_read++;
+    return n_read <= 1;
 }

@@ -310,19 +310,8 @@ static void form_groups(fuser *f)
 /* ---- views for everyone --------------------------------------------------------------------
  */
 
-/* A view of one tensor costs nothing to repeat: with a copy for each user it never has to be
- * stored, and its operand is what meets the users. */
-static bool is_cheap_view(const gml_node *node)
-{
-    if (!is_view(node) || !can_root(node))
-        return false;
-    unsigned n_read = 0;
-    for (uint32_t k = 0; k < node->n_operands; k++)
-        if (node->operands[k] && !node->operands[k]->constant && !node->operands[k]->elements)
-            n_read++;
-    return n_read <= 1;
-}
-
+/* With a copy of a cheap view for each user it never has to be stored, and its operand is what
+ * meets the users. */
 static gml_node *copy_node(gml_node *node)
 {
     gml_node *copy = gml_node_create(node->graph, node->next, node->op, node->operands,
@@ -355,7 +344,7 @@ static bool copy_for_users(gml_node *node)
 static void copy_views(gml_graph *graph, bool *out_changed)
 {
     for (gml_node *node = graph->last; node; node = node->prev)
-        if (is_cheap_view(node) && copy_for_users(node))
+        if (gml_is_cheap_view(node) && can_root(node) && copy_for_users(node))
             *out_changed = true;
 }
 

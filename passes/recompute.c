@@ -17,7 +17,7 @@
 #define GML_LATE        48
 #define GML_LARGE       16384 /* elements: what is smaller is not worth it */
 #define GML_MAX_COPIES  6     /* late users */
-#define GML_MAX_CHAIN   3     /* nodes behind each other that a copy may need */
+#define GML_MAX_CHAIN   4     /* nodes behind each other that a copy may need */
 #define GML_MAX_READ    4     /* operands */
 #define GML_SAVED_TIMES 4     /* what is saved is at least so many times what is kept for it */
 
@@ -64,11 +64,17 @@ static void add_use(recomputer *r, const gml_value *value, gml_node *node, uint3
     *at = added;
 }
 
-static uint32_t last_use(const recomputer *r, const gml_value *value)
+/* Where `value` is read for the last time, maybe through a view. */
+static uint32_t last_use(const recomputer *r, const gml_value *value, unsigned depth)
 {
     uint32_t last = 0;
-    for (const use *u = r->uses[value->id]; u; u = u->next)
-        last = u->position;
+    for (const use *u = r->uses[value->id]; u; u = u->next) {
+        last = u->position > last ? u->position : last;
+        if (depth == 0 || !gml_is_cheap_view(u->node) || u->node->results[0].id >= r->n_values)
+            continue;
+        uint32_t through = last_use(r, &u->node->results[0], depth - 1);
+        last = through > last ? through : last;
+    }
     return last;
 }
 
@@ -111,15 +117,20 @@ static void collect(recomputer *r, const gml_graph *graph)
 
 static bool can_repeat(const gml_node *node)
 {
-    return node && node->op->scalar && node->n_results == 1 &&
+    return node && (node->op->scalar || gml_is_cheap_view(node)) && node->n_results == 1 &&
            node->n_operands <= GML_MAX_READ && !(node->op->traits & GML_EFFECT) &&
            !node->results[0].constant;
+}
+
+static bool is_cheap(const recomputer *r, const gml_node *node)
+{
+    return can_repeat(node) && (!node->op->scalar || !gml_is_costly(r->cx, node));
 }
 
 static bool is_alive(const recomputer *r, const gml_value *value, uint32_t position)
 {
     return value->constant || !value->def || r->is_kept[value->id] ||
-           last_use(r, value) >= position;
+           last_use(r, value, GML_MAX_CHAIN) >= position;
 }
 
 /* What computing `node` again at `position` keeps alive till then that would not be, in
@@ -133,7 +144,7 @@ static int64_t added_by(const recomputer *r, const gml_node *node, uint32_t posi
         if (!operand || is_alive(r, operand, position))
             continue;
         int64_t more = count_elements(operand);
-        if (chain > 0 && can_repeat(operand->def) && !gml_is_costly(r->cx, operand->def)) {
+        if (chain > 0 && is_cheap(r, operand->def)) {
             int64_t deeper = added_by(r, operand->def, position, chain - 1);
             more = deeper >= 0 && (more < 0 || deeper < more) ? deeper : more;
         }
@@ -177,8 +188,10 @@ static bool is_worth_it(const recomputer *r, const gml_node *node, const use *la
     }
     if (n_late > GML_MAX_COPIES)
         return false;
-    if (gml_is_costly(r->cx, node) && (n_late > 1 || !asks_once(late->node, saved)))
+    if (!is_cheap(r, node) && (n_late > 1 || !asks_once(late->node, saved)))
         return false;
+    if (!node->op->scalar && is_alive(r, node->operands[0], last))
+        return false; /* a view of what is there is there */
     int64_t added = added_by(r, node, last, GML_MAX_CHAIN);
     return added >= 0 && added * GML_SAVED_TIMES <= saved;
 }
@@ -197,9 +210,7 @@ static gml_value *repeat(recomputer *r, gml_value *value, gml_node *user, uint32
         operands[k] = operand;
         if (!operand)
             continue;
-        bool again = !is_alive(r, operand, position) && chain > 0 && can_repeat(operand->def) &&
-                     !gml_is_costly(r->cx, operand->def);
-        if (again)
+        if (!is_alive(r, operand, position) && chain > 0 && is_cheap(r, operand->def))
             operands[k] = repeat(r, operand, user, position, chain - 1);
     }
     gml_node *copy =
@@ -207,6 +218,7 @@ static gml_value *repeat(recomputer *r, gml_value *value, gml_node *user, uint32
     for (uint32_t i = 0; i < node->n_attrs; i++)
         gml_node_set_attr(copy, &node->attrs[i]);
     copy->results[0].type = value->type;
+    copy->results[0].elements = value->elements;
     copy->is_again = true;
     for (uint32_t k = 0; k < node->n_operands; k++)
         if (operands[k] && operands[k]->id < r->n_values)

@@ -49,8 +49,9 @@ static gml_value *running(gml_build *b, const gml_node *node, gml_value *old, gm
     return gml_build_cast(b, gml_build_add(b, kept, moved), old->type.dtype);
 }
 
-/* The batch's moments as channel vectors; replaces the running ones in `vectors`. */
-static void take_moments(gml_expand *cx, gml_build *b, gml_value *x, gml_value **vectors)
+/* The batch's moments as channel vectors; replaces the running ones in `vectors`. Returns the
+ * centred input. */
+static gml_value *take_moments(gml_expand *cx, gml_build *b, gml_value *x, gml_value **vectors)
 {
     const gml_node *node = cx->node;
     int64_t axes[GML_MAX_RANK];
@@ -64,6 +65,7 @@ static void take_moments(gml_expand *cx, gml_build *b, gml_value *x, gml_value *
     vectors[3] = gml_build_reshape(b, moments.variance, &channels, 1);
     for (uint32_t i = 1; i < node->n_results; i++)
         cx->results[i] = running(b, node, node->operands[i + 2], vectors[i + 1]);
+    return moments.centred;
 }
 
 /* Behind a convolution, x has the rounding error of a long sum: then x * scale + (bias - mean *
@@ -89,14 +91,17 @@ static gml_status expand(gml_expand *cx)
     gml_value *vectors[4]; /* scale, bias, mean, variance */
     for (unsigned k = 0; k < 4; k++)
         vectors[k] = gml_build_cast(&b, node->operands[k + 1], compute);
+    gml_value *centred = NULL;
     if (gml_node_int(node, "training_mode", 0))
-        take_moments(cx, &b, x, vectors);
+        centred = take_moments(cx, &b, x, vectors);
     double epsilon = (double)gml_node_float(node, "epsilon", 0);
     gml_value *scale = gml_build_inverse_deviation(&b, vectors[3], epsilon);
     scale = gml_build_mul(&b, scale, vectors[0]);
     gml_value *shift = vectors[1];
     gml_value *y = x;
-    if (follows_product(node)) {
+    if (centred) {
+        y = centred;
+    } else if (follows_product(node)) {
         shift = gml_build_sub(&b, shift, gml_build_mul(&b, vectors[2], scale));
     } else {
         y = gml_build_sub(&b, y, gml_build_channels(&b, vectors[2], rank));
