@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/json.h"
+#include "cli/train_form.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ typedef struct request {
     gml_diags diags;
     gml_open_options open;
     gml_given given;
+    gml_train_options train;
     gml_vec(const char *) batches; /* .npz files, taken in turn */
     int64_t steps;
     const char *save;
@@ -26,6 +28,7 @@ static const gml_cli_option options[] = {
     {"steps", "N", "how many (1)", 'n'},
     {"batch", "FILE.npz", "inputs of a step; of several, the next step has the next", 'b'},
     GML_GIVEN_OPTIONS,
+    GML_TRAIN_OPTIONS,
     {"save", "FILE.safetensors", "write all states after the last step", 'o'},
     {"load", "FILE.safetensors", "begin with these states"},
     {"device", "NAME", "cpu (default) or ref, the interpreter"},
@@ -37,7 +40,8 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel train GRAPH [options]",
-    "Runs the training steps of an ONNX model with training information. " GML_GIVEN_HELP "\n"
+    "Runs the training steps of an ONNX model with training information; with --loss, of any\n"
+    "ONNX model, whose file stays as it is (docs/training.md). " GML_GIVEN_HELP "\n"
     "Each step is a line: the results that are single numbers, and its time.",
 };
 
@@ -49,7 +53,8 @@ static bool handle(void *context, const char *name, const char *value)
     request *r = context;
     int64_t n = 0;
     bool ok = false;
-    if (gml_given_handle(&r->given, name, value, &ok))
+    if (gml_given_handle(&r->given, name, value, &ok) ||
+        gml_train_options_handle(&r->train, name, value, &ok))
         return ok;
     if (strcmp(name, "steps") == 0)
         return gml_cli_int(value, &r->steps) && r->steps >= 0;
@@ -236,10 +241,16 @@ static gml_status train(request *r, gml_model *model)
 static int run_request(request *r, const char *path)
 {
     gml_model *model = NULL;
-    r->open.entry = GML_ONNX_STEP;
+    bool is_plain = r->train.form.loss != NULL;
+    r->open.entry = is_plain ? GML_ONNX_FIXED : GML_ONNX_STEP;
+    r->open.form = is_plain ? &r->train.form : NULL;
     r->open.dims = r->given.dims.items;
     r->open.n_dims = r->given.dims.count;
-    gml_status status = gml_model_open(path, &r->open, &model, &r->diags);
+    gml_status status = gml_train_options_finish(&r->train, r->steps, &r->diags);
+    if (status == GML_OK && is_plain)
+        status = gml_train_plan(&r->train, path, &r->given, r->json, &r->diags);
+    if (status == GML_OK)
+        status = gml_model_open(path, &r->open, &model, &r->diags);
     if (status == GML_OK)
         status = train(r, model);
     gml_model_release(model);
@@ -252,6 +263,7 @@ int gml_verb_train(int argc, char **argv)
     gml_arena_init(&r.arena);
     gml_diags_init(&r.diags, &r.arena);
     r.given.arena = &r.arena;
+    gml_train_options_init(&r.train, &r.arena);
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     int status = n < 0 ? -1 - n : 2;
     if (n == 1)
