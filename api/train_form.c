@@ -122,12 +122,25 @@ static void make_states(gml_train_build *t)
     }
 }
 
+/* While the algorithm was built, states were constants, and integers that come from them seemed
+ * to be known. */
+static gml_status forget_values(gml_graph *graph, gml_diags *diags)
+{
+    for (gml_node *node = graph->first; node != NULL; node = node->next)
+        for (uint32_t r = 0; r < node->n_results && node->n_operands != 0; r++) {
+            node->results[r].elements = NULL;
+            node->results[r].constant = NULL;
+        }
+    return gml_graph_infer(graph, diags);
+}
+
 gml_status gml_train_form_apply(const gml_train_form *form, gml_module *module,
                                 gml_train_report *report, gml_diags *diags)
 {
     gml_train_build t;
     GML_TRY(build(&t, form, module, diags));
     make_states(&t);
+    GML_TRY(forget_values(module->main, diags));
     module->n_initialisers = 0;
     if (report != NULL)
         *report = t.report;

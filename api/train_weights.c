@@ -237,6 +237,8 @@ static gml_value *spell_out(finder *f, const candidate *c)
     gml_value *made = gml_graph_constant(f->graph, node, &tensor, node->loc);
     made->name = c->value->name;
     gml_value_replace(c->value, made);
+    if (f->t->b->before_step == node)
+        f->t->b->before_step = made->def;
     gml_node_remove(node);
     return made;
 }

@@ -251,6 +251,8 @@ static int run_request(request *r, const char *path)
         status = gml_train_plan(&r->train, path, &r->given, r->json, &r->diags);
     if (status == GML_OK)
         status = gml_model_open(path, &r->open, &model, &r->diags);
+    if (status == GML_E_USAGE && !is_plain)
+        gml_note(&r->diags, "--loss makes a training algorithm for a plain model");
     if (status == GML_OK)
         status = train(r, model);
     gml_model_release(model);
