@@ -8,6 +8,8 @@
 #include "ir/verify.h"
 #include "runtime/value.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Weights are filled in pieces of this many elements, between which progress is reported. */
@@ -15,20 +17,29 @@
 
 _Static_assert(GML_BUILDER_OPSET == GML_OPSET_WRITTEN, "the header states the newest set");
 
+gml_builder *gml_builder_new(gml_module *module, gml_diags *diags)
+{
+    gml_builder *b = gml_new(&module->arena, gml_builder);
+    b->module = module;
+    b->diags = diags;
+    b->opset = GML_OPSET_WRITTEN;
+    b->build = (gml_build){.graph = module->main, .diags = diags};
+    gml_map_init(&b->names, &module->arena);
+    gml_map_init(&b->counts, &module->arena);
+    return b;
+}
+
 gml_builder *gml_builder_create(const char *graph_name, int64_t opset, uint64_t seed)
 {
     gml_module *module = gml_module_create(NULL);
     gml_arena *arena = &module->arena;
     module->main =
         gml_graph_create(module, gml_arena_text(arena, graph_name, strlen(graph_name)), NULL);
-    gml_builder *b = gml_new(arena, gml_builder);
-    b->module = module;
-    gml_diags_init(&b->diags, arena);
-    gml_map_init(&b->names, arena);
-    gml_map_init(&b->counts, arena);
+    gml_diags *diags = gml_new(arena, gml_diags);
+    gml_diags_init(diags, arena);
+    gml_builder *b = gml_builder_new(module, diags);
     b->opset = opset == 0 ? GML_OPSET_WRITTEN : opset;
     b->seed = seed;
-    b->build = (gml_build){.graph = module->main, .diags = &b->diags};
     if (b->opset < GML_OPSET_OLDEST_WRITTEN || b->opset > GML_OPSET_WRITTEN)
         gml_builder_fail(b, GML_E_UNSUPPORTED, "operator set %lld is outside %d to %d",
                          (long long)opset, GML_OPSET_OLDEST_WRITTEN, GML_OPSET_WRITTEN);
@@ -48,7 +59,8 @@ void gml_builder_fail_at(gml_builder *b, gml_status status, const char *name, co
 {
     if (!gml_builder_has_failed(b))
         b->build.status =
-            gml_fail(&b->diags, status, (gml_loc){.node = name, .op = op}, "%s", text);
+            gml_fail(b->diags, status,
+                     (gml_loc){.file = b->module->file, .node = name, .op = op}, "%s", text);
 }
 
 void gml_builder_fail(gml_builder *builder, gml_status status, const char *format, ...)
@@ -67,12 +79,12 @@ gml_status gml_builder_status(const gml_builder *builder)
 
 const char *gml_builder_message(gml_builder *builder)
 {
-    return gml_diags_print(&builder->diags);
+    return gml_diags_print(builder->diags);
 }
 
 gml_value *gml_builder_some_value(gml_builder *b)
 {
-    return gml_build_scalar(&(gml_build){.graph = b->module->main, .diags = &b->diags}, GML_F32,
+    return gml_build_scalar(&(gml_build){.graph = b->module->main, .diags = b->diags}, GML_F32,
                             0);
 }
 
@@ -133,6 +145,16 @@ static bool read_extents(gml_builder *b, const char *name, int rank, const gml_e
 
 /* ---- inputs and initialisers ------------------------------------------------------------- */
 
+static gml_value *add_param(gml_builder *b, const char *name, gml_type type)
+{
+    gml_loc loc = {.file = b->module->file, .node = name};
+    gml_status status = gml_type_check(&type, b->diags, loc);
+    if (status == GML_OK)
+        return gml_graph_add_param(b->module->main, name, type);
+    b->build.status = status;
+    return gml_builder_some_value(b);
+}
+
 gml_value *gml_builder_input(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                              const gml_extent *extents)
 {
@@ -140,13 +162,13 @@ gml_value *gml_builder_input(gml_builder *builder, const char *name, gml_dtype d
     if (!claim_name(builder, name, &name) || !check_rank(builder, name, rank) ||
         !read_extents(builder, name, rank, extents, dims))
         return gml_builder_some_value(builder);
-    gml_type type = gml_type_tensor(&builder->module->arena, dtype, rank, dims);
-    gml_status status = gml_type_check(&type, &builder->diags, (gml_loc){.node = name});
-    if (status != GML_OK) {
-        builder->build.status = status;
-        return gml_builder_some_value(builder);
-    }
-    return gml_graph_add_param(builder->module->main, name, type);
+    return add_param(builder, name,
+                     gml_type_tensor(&builder->module->arena, dtype, rank, dims));
+}
+
+gml_value *gml_builder_param(gml_builder *b, const char *name, gml_type type)
+{
+    return claim_name(b, name, &name) ? add_param(b, name, type) : gml_builder_some_value(b);
 }
 
 static void release_buffer(void *context)
@@ -154,21 +176,34 @@ static void release_buffer(void *context)
     gml_buffer_release(context);
 }
 
-/* Memory for the elements of `tensor`, the module's; false and a failure when there is none. */
-static bool give_memory(gml_builder *b, const char *name, gml_tensor *tensor, size_t *out_bytes)
+/* Zeros that take up no memory before somebody writes to them. */
+static void *give_zeros(gml_builder *b, size_t bytes)
+{
+    void *zeros = calloc(bytes + 1, 1);
+    if (zeros != NULL)
+        gml_module_own(b->module, free, zeros);
+    return zeros;
+}
+
+/* Memory for the elements of `tensor`, the module's, zero if so asked; false and a failure when
+ * there is none. */
+static bool give_memory(gml_builder *b, const char *name, gml_tensor *tensor, bool zero,
+                        size_t *out_bytes)
 {
     if (!gml_tensor_bytes(tensor, out_bytes)) {
         gml_builder_fail_at(b, GML_E_SHAPE, name, NULL, "the tensor is too large");
         return false;
     }
-    gml_buffer *buffer = gml_buffer_create(*out_bytes, false);
-    if (buffer == NULL) {
-        gml_builder_fail_at(b, GML_E_MEMORY, name, NULL, "there is no memory for the elements");
-        return false;
+    gml_buffer *buffer = zero ? NULL : gml_buffer_create(*out_bytes, false);
+    if (buffer != NULL) {
+        gml_module_own(b->module, release_buffer, buffer);
+        tensor->data = gml_buffer_data(buffer);
+    } else {
+        tensor->data = zero ? give_zeros(b, *out_bytes) : NULL;
     }
-    gml_module_own(b->module, release_buffer, buffer);
-    tensor->data = gml_buffer_data(buffer);
-    return true;
+    if (tensor->data == NULL)
+        gml_builder_fail_at(b, GML_E_MEMORY, name, NULL, "there is no memory for the elements");
+    return tensor->data != NULL;
 }
 
 static gml_value *add_constant(gml_builder *b, const char *name, const gml_tensor *tensor)
@@ -187,13 +222,14 @@ static gml_value *add_filled(gml_builder *b, const char *name, gml_tensor *tenso
         gml_builder_fail_at(b, GML_E_TYPE, name, NULL, "weights are f16, bf16, f32 or f64");
         return gml_builder_some_value(b);
     }
-    if (!give_memory(b, name, tensor, &bytes))
+    bool is_zero = fill->kind == GML_FILL_CONSTANT && fill->a == 0 && !signbit(fill->a);
+    if (!give_memory(b, name, tensor, is_zero, &bytes))
         return gml_builder_some_value(b);
     pending_fill pending = {
         .fill = *fill,
         .dtype = tensor->dtype,
         .key = key,
-        .count = bytes / gml_dtype_size(tensor->dtype),
+        .count = is_zero ? 0 : bytes / gml_dtype_size(tensor->dtype),
         .data = tensor->data,
     };
     gml_push(&b->module->arena, &b->fills, pending);
@@ -264,7 +300,7 @@ gml_value *gml_builder_tensor(gml_builder *builder, const char *name, const gml_
         return gml_builder_some_value(builder);
     }
     if (copy && bytes > 0) {
-        if (!give_memory(builder, name, &mine, &bytes))
+        if (!give_memory(builder, name, &mine, false, &bytes))
             return gml_builder_some_value(builder);
         memcpy(mine.data, tensor->data, bytes);
     }
@@ -351,7 +387,8 @@ static const char *node_name(gml_builder *b, const char *name, const char *op)
 
 void gml_builder_begin_node(gml_builder *b, const char *name, const gml_op_info *op)
 {
-    b->build.loc = (gml_loc){.node = node_name(b, name, op->name), .op = op->name};
+    b->build.loc = (gml_loc){
+        .file = b->module->file, .node = node_name(b, name, op->name), .op = op->name};
 }
 
 bool gml_builder_name_results(gml_builder *b, gml_node *node)
@@ -495,7 +532,7 @@ gml_status gml_builder_module(gml_builder *builder, const gml_save_options *opti
     if (!gml_builder_has_failed(builder) && builder->module->main->n_results == 0)
         gml_builder_fail(builder, GML_E_INVALID, "the graph has no output");
     if (!gml_builder_has_failed(builder))
-        builder->build.status = gml_module_verify(builder->module, &builder->diags);
+        builder->build.status = gml_module_verify(builder->module, builder->diags);
     GML_TRY(builder->build.status);
     fill_weights(builder, options);
     *out_module = builder->module;
@@ -521,5 +558,5 @@ gml_status gml_builder_save(gml_builder *builder, const char *path,
     }
     /* A disk that is full or a path that is wrong is not the graph's fault: try again is
      * allowed. */
-    return gml_onnx_save(module, path, &export, &builder->diags);
+    return gml_onnx_save(module, path, &export, builder->diags);
 }

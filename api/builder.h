@@ -14,13 +14,13 @@ typedef struct pending_fill {
     gml_fill fill;
     gml_dtype dtype;
     uint64_t key;
-    size_t count;
+    size_t count; /* 0: they are made */
     void *data;
 } pending_fill;
 
 struct gml_builder {
     gml_module *module;
-    gml_diags diags;
+    gml_diags *diags;
     gml_build build; /* holds the sticky status */
     gml_map names;   /* of values */
     gml_map counts;  /* operator -> size_t: nodes of it without a name */
@@ -51,6 +51,16 @@ void gml_builder_fail_at(gml_builder *b, gml_status status, const char *name, co
                          const char *text);
 /* What calls return after a failure: a scalar that nothing will look at. */
 gml_value *gml_builder_some_value(gml_builder *b);
+
+/* An empty builder over `module`, in its arena. */
+gml_builder *gml_builder_new(gml_module *module, gml_diags *diags);
+/* Continues `module`, whose types are inferred and which stays the caller's: the builder lies
+ * in its arena and is not to be destroyed. Faults go to `diags`. */
+gml_builder *gml_builder_open(gml_module *module, gml_diags *diags);
+/* `name`, or with a number behind it when it is taken. */
+const char *gml_builder_free_name(gml_builder *b, const char *name);
+/* An input of any type. */
+gml_value *gml_builder_param(gml_builder *b, const char *name, gml_type type);
 
 /* Sets the location of the node that is built next: `name`, or "OP_3" for the fourth of an
  * operator. */

@@ -142,7 +142,7 @@ gml_status gml_model_open(const char *path, const gml_open_options *options,
                                .training = options->training,
                                .dims = options->dims,
                                .n_dims = options->n_dims};
-    gml_status status = gml_source_open(&model->source, path, &source, diags);
+    gml_status status = gml_source_open(&model->source, path, &source, options->form, diags);
     if (status != GML_OK) {
         free(model);
         return status;
@@ -162,7 +162,8 @@ gml_status gml_model_open_bytes(const void *bytes, size_t len, const char *folde
                                .folder = folder,
                                .dims = options->dims,
                                .n_dims = options->n_dims};
-    gml_status status = gml_source_wrap(&model->source, bytes, len, &source, diags);
+    gml_status status =
+        gml_source_wrap(&model->source, bytes, len, &source, options->form, diags);
     if (status != GML_OK) {
         free(model);
         return status;

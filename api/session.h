@@ -17,8 +17,10 @@
 #include "runtime/program.h"
 
 typedef struct gml_open_options {
-    gml_onnx_entry entry; /* RUN is as FIXED where the model has no training part */
-    size_t training;      /* of a STEP or INITIALISE */
+    gml_onnx_entry entry;       /* RUN is as FIXED where the model has no training part */
+    size_t training;            /* of a STEP or INITIALISE */
+    const gml_train_form *form; /* the model's training form instead of it: entry FIXED.
+                                   Outlives the model */
     gml_device_kind device;
     int n_threads; /* 0: one a processor */
     bool fast_compile;

@@ -2,6 +2,7 @@
 #include "api/source.h"
 
 #include "api/names.h"
+#include "api/train_form.h"
 #include "ir/op.h"
 #include "ir/text.h"
 
@@ -96,12 +97,9 @@ static gml_status import_text(const gml_source *source, gml_module **out_module,
     return status;
 }
 
-gml_status gml_source_import(const gml_source *source, bool infer, gml_module **out_module,
-                             gml_diags *diags)
+static gml_status import(const gml_source *source, bool infer, gml_module **out_module,
+                         gml_diags *diags)
 {
-    if (source->artifact.program)
-        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = source->path},
-                        "is compiled: its graph is gone");
     if (is_text(source))
         return import_text(source, out_module, diags);
     gml_onnx_options options = {.entry = source->entry,
@@ -112,6 +110,23 @@ gml_status gml_source_import(const gml_source *source, bool infer, gml_module **
                                 .dims = source->dims,
                                 .n_dims = source->n_dims};
     return gml_onnx_parse(source->bytes, source->len, &options, out_module, diags);
+}
+
+gml_status gml_source_import(const gml_source *source, bool infer, gml_module **out_module,
+                             gml_diags *diags)
+{
+    if (source->artifact.program)
+        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = source->path},
+                        "is compiled: its graph is gone");
+    GML_TRY(import(source, infer || source->form, out_module, diags));
+    if (!source->form)
+        return GML_OK;
+    gml_status status = gml_train_form_apply(source->form, *out_module, NULL, diags);
+    if (status != GML_OK) {
+        gml_module_destroy(*out_module);
+        *out_module = NULL;
+    }
+    return status;
 }
 
 /* ---- opening ------------------------------------------------------------------------------
@@ -179,6 +194,9 @@ static gml_status declare(gml_source *source, gml_diags *diags)
 {
     if (!source->artifact.program)
         return gml_source_import(source, false, &source->module, diags);
+    if (source->form)
+        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = source->path},
+                        "is compiled: it cannot be trained");
     source->module = gml_program_interface(source->artifact.program, source->path);
     bind_dims(source, source->module);
     return GML_OK;
@@ -193,7 +211,10 @@ static gml_status import_declared(gml_source *source, const gml_onnx_options *op
         source->entry = options->entry;
         source->training = options->training;
     }
+    const gml_train_form *form = source->form;
+    source->form = n ? NULL : form;
     GML_TRY(declare(source, diags));
+    source->form = form;
     if (!n)
         return GML_OK;
     source->dims = gml_new_array(&source->arena, gml_onnx_dim, n);
@@ -227,9 +248,10 @@ static const char *folder_of(gml_arena *arena, const char *path)
 }
 
 gml_status gml_source_open(gml_source *source, const char *path,
-                           const gml_onnx_options *options, gml_diags *diags)
+                           const gml_onnx_options *options, const gml_train_form *form,
+                           gml_diags *diags)
 {
-    *source = (gml_source){.file = {.data = ""}};
+    *source = (gml_source){.file = {.data = ""}, .form = form};
     gml_arena_init(&source->arena);
     GML_TRY(gml_file_map(path, &source->file, diags));
     source->bytes = source->file.data;
@@ -247,9 +269,10 @@ gml_status gml_source_open(gml_source *source, const char *path,
 }
 
 gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
-                           const gml_onnx_options *options, gml_diags *diags)
+                           const gml_onnx_options *options, const gml_train_form *form,
+                           gml_diags *diags)
 {
-    *source = (gml_source){.file = {.data = ""}};
+    *source = (gml_source){.file = {.data = ""}, .form = form};
     gml_arena_init(&source->arena);
     source->bytes = bytes;
     source->len = len;

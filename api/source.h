@@ -5,8 +5,9 @@
  * module made from them: constants point into them.
  *
  * `module` is the graph as the file declares it, without inference: interface, operators,
- * constants. It never changes after opening and may be read by any thread. A compiled model has
- * a program instead: `module` is its interface without a node, and nothing can be imported.
+ * constants; or the training form of it. It never changes after opening and may be read by any
+ * thread. A compiled model has a program instead: `module` is its interface without a node, and
+ * nothing can be imported.
  */
 #ifndef GML_API_SOURCE_H
 #define GML_API_SOURCE_H
@@ -14,6 +15,8 @@
 #include "api/artifact_open.h"
 #include "base/file.h"
 #include "frontend/import.h"
+
+typedef struct gml_train_form gml_train_form; /* api/train_form.h */
 
 typedef struct gml_source {
     gml_arena arena;
@@ -26,19 +29,23 @@ typedef struct gml_source {
     size_t training;
     gml_onnx_dim *dims;
     size_t n_dims;
+    const gml_train_form *form; /* what each module becomes behind the import; or NULL */
     gml_module *module;
     gml_artifact artifact; /* its program is NULL unless the file is a compiled model */
 } gml_source;
 
-/* Of `options` (may be NULL) the entry and the sizes of dimensions count, and for bytes in
+/* With `form`, which outlives the source, modules are training steps (api/train_form.h).
+ * Of `options` (may be NULL) the entry and the sizes of dimensions count, and for bytes in
  * memory the folder of external data. Reports every fault of the model that needs no shapes,
  * and sizes for dimensions that no input or output has. After a failure there is nothing to
  * close. `source` must not move afterwards. */
 GML_MUST_CHECK gml_status gml_source_open(gml_source *source, const char *path,
-                                          const gml_onnx_options *options, gml_diags *diags);
+                                          const gml_onnx_options *options,
+                                          const gml_train_form *form, gml_diags *diags);
 /* The same for bytes in memory, which are borrowed. */
 GML_MUST_CHECK gml_status gml_source_wrap(gml_source *source, const void *bytes, size_t len,
-                                          const gml_onnx_options *options, gml_diags *diags);
+                                          const gml_onnx_options *options,
+                                          const gml_train_form *form, gml_diags *diags);
 void gml_source_close(gml_source *source);
 
 /* The file's elements will not be read soon: its pages need not stay in memory. */

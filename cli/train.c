@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/json.h"
+#include "cli/train_form.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,7 @@ typedef struct request {
     gml_diags diags;
     gml_open_options open;
     gml_given given;
+    gml_train_options train;
     gml_vec(const char *) batches; /* .npz files, taken in turn */
     int64_t steps;                 /* GML_AS_TOLD: one a line of standard input */
     const char *save;
@@ -28,6 +30,7 @@ static const gml_cli_option options[] = {
     {"steps", "N", "how many (1); -: one for each line of standard input", 'n'},
     {"batch", "FILE.npz", "inputs of a step; of several, the next step has the next", 'b'},
     GML_GIVEN_OPTIONS,
+    GML_TRAIN_OPTIONS,
     {"save", "FILE.safetensors", "write all states after the last step", 'o'},
     {"load", "FILE.safetensors", "begin with these states"},
     {"device", "NAME", "cpu (default) or ref, the interpreter"},
@@ -39,7 +42,8 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel train GRAPH [options]",
-    "Runs the training steps of an ONNX model with training information. " GML_GIVEN_HELP "\n"
+    "Runs the training steps of an ONNX model with training information; with --loss, of any\n"
+    "ONNX model, whose file stays as it is (docs/training.md). " GML_GIVEN_HELP "\n"
     "Each step is a line: the results that are single numbers, and its time.",
 };
 
@@ -51,7 +55,8 @@ static bool handle(void *context, const char *name, const char *value)
     request *r = context;
     int64_t n = 0;
     bool ok = false;
-    if (gml_given_handle(&r->given, name, value, &ok))
+    if (gml_given_handle(&r->given, name, value, &ok) ||
+        gml_train_options_handle(&r->train, name, value, &ok))
         return ok;
     if (strcmp(name, "steps") == 0 && strcmp(value, "-") == 0) {
         r->steps = GML_AS_TOLD;
@@ -253,10 +258,18 @@ static gml_status train(request *r, gml_model *model)
 static int run_request(request *r, const char *path)
 {
     gml_model *model = NULL;
-    r->open.entry = GML_ONNX_STEP;
+    bool is_plain = r->train.form.loss != NULL;
+    r->open.entry = is_plain ? GML_ONNX_FIXED : GML_ONNX_STEP;
+    r->open.form = is_plain ? &r->train.form : NULL;
     r->open.dims = r->given.dims.items;
     r->open.n_dims = r->given.dims.count;
-    gml_status status = gml_model_open(path, &r->open, &model, &r->diags);
+    gml_status status = gml_train_options_finish(&r->train, r->steps, &r->diags);
+    if (status == GML_OK && is_plain)
+        status = gml_train_plan(&r->train, path, &r->given, r->json, &r->diags);
+    if (status == GML_OK)
+        status = gml_model_open(path, &r->open, &model, &r->diags);
+    if (status == GML_E_USAGE && !is_plain)
+        gml_note(&r->diags, "--loss makes a training algorithm for a plain model");
     if (status == GML_OK)
         status = train(r, model);
     gml_model_release(model);
@@ -269,6 +282,7 @@ int gml_verb_train(int argc, char **argv)
     gml_arena_init(&r.arena);
     gml_diags_init(&r.diags, &r.arena);
     r.given.arena = &r.arena;
+    gml_train_options_init(&r.train, &r.arena);
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     int status = n < 0 ? -1 - n : 2;
     if (n == 1)

@@ -184,6 +184,13 @@ void gml_import_nodes(gml_scope *scope, const Onnx__GraphProto *proto)
     }
 }
 
+static void count_initialisers(gml_module *module)
+{
+    module->n_initialisers = 0;
+    for (const gml_node *node = module->main->first; node != NULL; node = node->next)
+        module->n_initialisers++;
+}
+
 void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto)
 {
     gml_importer *importer = scope->importer;
@@ -195,6 +202,8 @@ void gml_import_graph(gml_scope *scope, const Onnx__GraphProto *proto)
     }
     importer->nesting++;
     gml_import_declarations(scope, proto);
+    if (scope->graph == importer->module->main)
+        count_initialisers(importer->module);
     gml_import_nodes(scope, proto);
     for (size_t i = 0; i < proto->n_output && !gml_import_is_hopeless(importer); i++) {
         gml_value *value = gml_import_output(scope, proto, i);

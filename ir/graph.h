@@ -49,6 +49,8 @@ struct gml_module {
     const char *producer;      /* of the ONNX file, or NULL */
     int64_t opset;             /* of ai.onnx in the file it was read from; 0 when built here */
     uint32_t n_values;         /* ids handed out so far */
+    uint32_t n_initialisers; /* of the main graph, in a module just read from a file: its first
+                                nodes */
     gml_vec(gml_resource) resources; /* released when the module is destroyed */
     gml_vec(const gml_file *) files; /* those of them that are mapped; constants lie there */
 };

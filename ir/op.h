@@ -90,6 +90,8 @@ struct gml_op_info {
     uint32_t
         value_operands; /* bit k: the elements of operand k decide result types (a shape,
                            axes, …) and must be known when compiling; bit 31: all from 31 on */
+    uint32_t measured_operands; /* bit k: operand k was measured, a running statistic, and no
+                                   training descends on it */
     const gml_attr_spec *attrs; /* NULL: none */
     gml_status (*infer)(gml_infer *cx);
     const gml_expr *(*scalar)(gml_lower *cx, const gml_node *node, const gml_expr *const *args);

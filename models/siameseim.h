@@ -10,6 +10,7 @@
 #ifndef GML_MODELS_SIAMESEIM_H
 #define GML_MODELS_SIAMESEIM_H
 
+#include "gemel/trainer.h"
 #include "models/layers.h"
 #include "models/models.h"
 
@@ -85,11 +86,10 @@ typedef struct gml_siam {
     gml_value *encoder_table; /* (1 + N, D) */
     gml_value *momentum;      /* of the target's average, and 1 minus it: scalars */
     gml_value *rest;
-    gml_value *step;      /* i64 state: iterations done */
-    gml_value *n_updates; /* i64: steps of the optimizer done */
-    gml_value *epoch;     /* f64, with a fraction */
-    gml_value *is_last;   /* bool: this iteration ends an accumulation; NULL: each does */
-    gml_value *given[2];  /* what the gradient takes as constant */
+    gml_trainer *trainer;
+    gml_step_count count;
+    gml_value *epoch;    /* f64, with a fraction; stands still in an accumulation */
+    gml_value *given[2]; /* what the gradient takes as constant */
     size_t n_given;
     gml_value *positive, *negative; /* terms of the loss; there may be no negatives */
     gml_siam_weight weights[GML_SIAM_MAX_WEIGHTS];

@@ -126,7 +126,7 @@ static gml_value *correlate(gml_siam *s, gml_value *targets)
     gml_value *more =
         gml_siam_binary(s, scope, "Mul", now, gml_siam_number(s, 1 - c->correlation));
     gml_value *is_first =
-        gml_siam_binary(s, scope, "Equal", s->step, gml_siam_number_of(s, GML_I64, 0));
+        gml_siam_binary(s, scope, "Equal", s->count.step, gml_siam_number_of(s, GML_I64, 0));
     gml_value *both = gml_siam_binary(s, scope, "Add", old, more);
     gml_value *value = gml_siam_where(s, scope, is_first, now, both);
     s->changes[s->n_changes++] = (gml_siam_change){state, value};

@@ -120,6 +120,7 @@ const gml_op_info gml_op_batchnormalization = {
     .min_out = 1,
     .max_out = 3,
     .traits = GML_REDUCES,
+    .measured_operands = 1u << 3 | 1u << 4,
     .attrs = attrs,
     .infer = infer,
     .expand = expand,
