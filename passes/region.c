@@ -53,11 +53,12 @@ void gml_region_move(gml_region *region, gml_node *member)
     gml_node_set_operands(member, operands, member->n_operands);
 }
 
-/* What is outside reads what the node makes of `old`. */
-static void replace_after(gml_node *node, const gml_value *old, gml_value *replacement)
+/* What is outside reads what the node makes of `old`. A user may still stand before the node:
+ * then it is to move into a region after it. */
+static void replace_outside(gml_node *node, const gml_value *old, gml_value *replacement)
 {
     gml_graph *graph = node->graph;
-    for (gml_node *user = node->next; user; user = user->next)
+    for (gml_node *user = graph->first; user; user = user->next)
         for (uint32_t k = 0; k < user->n_operands; k++)
             if (user->operands[k] == old)
                 user->operands[k] = replacement;
@@ -69,8 +70,8 @@ static void replace_after(gml_node *node, const gml_value *old, gml_value *repla
 gml_status gml_region_end(gml_region *region)
 {
     for (uint32_t i = 0; i < region->n_sides; i++)
-        replace_after(region->node, &region->sides[i]->results[0],
-                      &region->node->results[1 + i]);
+        replace_outside(region->node, &region->sides[i]->results[0],
+                        &region->node->results[1 + i]);
     gml_node_set_operands(region->node, region->operands.items,
                           (uint32_t)region->operands.count);
     gml_node_set_region(region->node, "body", region->body);

@@ -26,7 +26,8 @@ gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *si
 /* Moves `member` inside; in the order of the graph, `root` last. What it reads from outside
  * becomes an operand, but for constants of one element and for shapes. */
 void gml_region_move(gml_region *region, gml_node *member);
-/* Users of `sides` that are not inside become the new node's; they must come after it. */
+/* Users of `sides` that are not inside become the new node's; they come after it, or will move
+ * into regions that do. */
 GML_MUST_CHECK gml_status gml_region_end(gml_region *region);
 
 #endif
