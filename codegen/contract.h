@@ -2,11 +2,11 @@
  *
  * A perfect nest whose stores all hold one and the same sum of products
  *     y[…] = f(sum(k: a(batch, m, k) * b(batch, k, n)), …)
- * is a (batched) matrix product with an epilogue f for each store, whatever the operator was: MatMul, Gemm,
- * Conv, the products of an attention. Store axes that only `a` depends on are merged into m,
- * those that only `b` depends on into n, as far as the store stays contiguous along n; the rest
- * are batch axes. `a` and `b` are any expressions: they are evaluated once while packing. The
- * axes of the sum are taken in the order in which `a` lies in memory.
+ * is a (batched) matrix product with an epilogue f for each store, whatever the operator was:
+ * MatMul, Gemm, Conv, the products of an attention. Store axes that only `a` depends on are
+ * merged into m, those that only `b` depends on into n, as far as the store stays contiguous
+ * along n; the rest are batch axes. `a` and `b` are any expressions: they are evaluated once
+ * while packing. The axes of the sum are taken in the order in which `a` lies in memory.
  */
 #ifndef GML_CODEGEN_CONTRACT_H
 #define GML_CODEGEN_CONTRACT_H
