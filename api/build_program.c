@@ -396,7 +396,9 @@ static void add_states(frame *f)
                                       gml_arena_text(arena, state->name, strlen(state->name)),
                                   .input = number_of(state->param),
                                   .output = number_of(state->result),
-                                  .initial = state->initial.data};
+                                  .initial = state->param != GML_NO_INDEX
+                                                 ? state->initial.data
+                                                 : NULL};
         gml_push(arena, &f->program->states, copy);
     }
 }

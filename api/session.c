@@ -16,7 +16,9 @@ struct gml_session {
         *spelled;       /* on ref, in place of a program; NULL: the model's own graph will do */
     gml_str key;        /* the signature of `program` or `spelled` */
     gml_str wanted;     /* that of the run at hand */
+    gml_arena arena;    /* of the ports of states */
     gml_states *states; /* NULL: none */
+    gml_state_port *state_ports;
     gml_rvalue *params; /* what the graph takes in a run: the caller's inputs, the states */
     gml_rvalue *results; /* what it gives: the caller's outputs, the states */
     gml_session_ports ports;
@@ -43,14 +45,17 @@ static bool allocate_ports(gml_session *session, const gml_graph *graph)
 static gml_status open_states(gml_session *session, gml_states *states, gml_diags *diags)
 {
     const gml_module *module = gml_model_module(session->model);
-    if (!states && module->states.count == 0)
+    size_t n = module->states.count;
+    session->state_ports = gml_state_ports(module, &session->arena);
+    if (!states && n == 0)
         return GML_OK;
     if (!states) {
-        GML_TRY(gml_states_create(module, &session->states, diags));
+        GML_TRY(gml_states_create(session->state_ports, n, module->file, &session->states,
+                                  diags));
         gml_source_forget(gml_model_source(session->model));
         return GML_OK;
     }
-    if (!gml_states_fit(states, module))
+    if (!gml_states_fit(states, session->state_ports, n))
         return gml_fail(diags, GML_E_USAGE, (gml_loc){.file = module->file},
                         "does not have these states");
     session->states = gml_states_retain(states);
@@ -78,6 +83,7 @@ gml_status gml_session_open(gml_model *model, gml_states *states, gml_session **
     if (!session)
         return no_memory(diags);
     session->model = gml_model_retain(model);
+    gml_arena_init(&session->arena);
     gml_str_init(&session->key);
     gml_str_init(&session->wanted);
     gml_status status = fill_session(session, states, diags);
@@ -116,6 +122,7 @@ void gml_session_destroy(gml_session *session)
     free(session->results);
     drop_program(session);
     gml_states_release(session->states);
+    gml_arena_reset(&session->arena);
     gml_pool_destroy(session->pool);
     gml_str_reset(&session->key);
     gml_str_reset(&session->wanted);
@@ -218,62 +225,6 @@ static gml_status prepare(gml_session *session, const gml_rvalue *inputs, gml_di
     return status;
 }
 
-/* ---- states -------------------------------------------------------------------------------
- */
-
-static gml_rvalue view_of(const gml_states *states, size_t index)
-{
-    return (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = gml_states_tensor(states, index)};
-}
-
-/* On entry the places of results are the states' memory; what was computed elsewhere is put
- * there. All results exist by now, so that one may be another's old value. */
-static gml_status store_states(gml_session *session, gml_diags *diags)
-{
-    const gml_module *module = gml_model_module(session->model);
-    for (size_t i = 0; i < module->states.count; i++) {
-        const gml_state *state = &module->states.items[i];
-        if (state->result == GML_NO_INDEX)
-            continue;
-        gml_rvalue *value = &session->results[state->result];
-        gml_tensor place = gml_states_tensor(session->states, i);
-        size_t bytes = 0;
-        if (value->tensor.data == place.data)
-            continue;
-        if (value->kind != GML_RVALUE_TENSOR || value->tensor.dtype != place.dtype ||
-            value->tensor.rank != place.rank ||
-            (place.rank != 0 && memcmp(value->tensor.dims, place.dims,
-                                       (size_t)place.rank * sizeof *place.dims) != 0))
-            return gml_fail(diags, GML_E_SHAPE,
-                            (gml_loc){.file = module->file, .node = state->name, .op = "state"},
-                            "is %s and would become %s", gml_tensor_text(&place, diags->arena),
-                            gml_tensor_text(&value->tensor, diags->arena));
-        if (gml_tensor_bytes(&place, &bytes) && bytes != 0)
-            memcpy(place.data, value->tensor.data, bytes);
-    }
-    return GML_OK;
-}
-
-static void set_states(gml_session *session)
-{
-    const gml_module *module = gml_model_module(session->model);
-    for (size_t i = 0; i < module->states.count; i++) {
-        const gml_state *state = &module->states.items[i];
-        if (state->param != GML_NO_INDEX)
-            session->params[state->param] = view_of(session->states, i);
-        if (state->result != GML_NO_INDEX)
-            session->results[state->result] = view_of(session->states, i);
-    }
-}
-
-static void drop_states(gml_session *session)
-{
-    const gml_module *module = gml_model_module(session->model);
-    for (size_t i = 0; i < module->states.count; i++)
-        if (module->states.items[i].result != GML_NO_INDEX)
-            gml_rvalue_reset(&session->results[module->states.items[i].result]);
-}
-
 /* ---- running ------------------------------------------------------------------------------
  */
 
@@ -297,12 +248,14 @@ gml_status gml_session_execute(gml_session *session, const gml_rvalue *inputs,
     memcpy(session->params, inputs, n_inputs * sizeof *inputs);
     memcpy(session->results, outputs, n_outputs * sizeof *outputs);
     if (session->states)
-        set_states(session);
+        gml_states_bind(session->states, session->state_ports, session->params,
+                        session->results);
     gml_status status = run(session, diags);
     memcpy(outputs, session->results, n_outputs * sizeof *outputs);
     if (status == GML_OK && session->states)
-        status = store_states(session, diags);
+        status = gml_states_store(session->states, session->state_ports, session->results,
+                                  gml_model_module(session->model)->file, diags);
     if (session->states)
-        drop_states(session);
+        gml_states_drop(session->states, session->state_ports, session->results);
     return status;
 }

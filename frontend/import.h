@@ -23,7 +23,8 @@ typedef struct gml_onnx_dim {
 
 /* Which part of the model becomes the main graph. States are the initialisers that some binding
  * of the training information names; they are parameters behind the graph's own, in the order
- * of the file, and results behind its own (module->states). */
+ * of the file, and results behind its own (module->states). All parts of a model have the same
+ * states, with what they are at first; a part may neither read nor change one. */
 typedef enum gml_onnx_entry {
     GML_ONNX_FIXED,      /* the model's graph; states are constants like other initialisers */
     GML_ONNX_RUN,        /* the model's graph */
@@ -35,6 +36,7 @@ typedef enum gml_onnx_entry {
 typedef struct gml_onnx_options {
     gml_onnx_entry entry;
     size_t training; /* STEP, INITIALISE: which training information; mostly there is one */
+    uint64_t seed;   /* INITIALISE: of random operators that have none; 0: they stay as they are */
     bool skip_infer; /* leave types unknown but for what the file declares */
     bool allow_hard_links; /* external data may have several names */
     const char *file;      /* gml_onnx_parse: the name for messages */

@@ -10,11 +10,18 @@
 
 #include <string.h>
 
+/* Where a state's first elements are in the file. */
+typedef struct state_source {
+    const Onnx__TensorProto *dense; /* or NULL, and then */
+    const Onnx__SparseTensorProto *sparse;
+} state_source;
+
 typedef struct training {
     gml_scope *scope;
     gml_importer *importer;
     const Onnx__TrainingInfoProto *info; /* NULL for a run */
     gml_map states;                      /* name -> gml_state of the module */
+    gml_vec(state_source) sources;       /* by state */
     gml_map bound;                       /* value of a binding -> the binding */
 } training;
 
@@ -50,26 +57,31 @@ static void note_keys(gml_map *keys, bindings list)
         gml_map_set(keys, gml_text_or_empty(list.items[i]->key), list.items[i]);
 }
 
-/* Adds the initialiser `proto`, which may be NULL, when it is one of `keys`. */
-static void add_state(training *t, const gml_map *keys, const Onnx__TensorProto *proto)
+/* Adds the initialiser called `name` when it is one of `keys`. */
+static void add_state(training *t, const gml_map *keys, const char *name, state_source source)
 {
     gml_module *module = t->importer->module;
-    const char *name = gml_text_or_empty(proto != NULL ? proto->name : NULL);
+    name = gml_text_or_empty(name);
     if (gml_map_find(keys, name) == NULL || gml_map_has(&t->states, name))
         return;
     gml_state state = {.name = gml_import_text(t->importer, name),
                        .param = GML_NO_INDEX,
                        .result = GML_NO_INDEX};
     gml_push(&module->arena, &module->states, state);
+    gml_push(&t->importer->scratch, &t->sources, source);
     gml_map_set(&t->states, state.name, NULL);
 }
 
 static void add_states(training *t, const gml_map *keys, const Onnx__GraphProto *proto)
 {
     for (size_t i = 0; proto != NULL && i < proto->n_initializer; i++)
-        add_state(t, keys, proto->initializer[i]);
-    for (size_t i = 0; proto != NULL && i < proto->n_sparse_initializer; i++)
-        add_state(t, keys, proto->sparse_initializer[i]->values);
+        add_state(t, keys, proto->initializer[i]->name,
+                  (state_source){.dense = proto->initializer[i]});
+    for (size_t i = 0; proto != NULL && i < proto->n_sparse_initializer; i++) {
+        const Onnx__SparseTensorProto *sparse = proto->sparse_initializer[i];
+        if (sparse->values != NULL)
+            add_state(t, keys, sparse->values->name, (state_source){.sparse = sparse});
+    }
 }
 
 /* Every initialiser that some binding of the model names, whichever part is wanted: all parts
@@ -107,6 +119,26 @@ static void take_initial(training *t, gml_state *state)
     gml_map_set(&t->scope->names, state->name, NULL);
 }
 
+/* All parts of a model know what all its states are at first: whichever is opened first has
+ * the memory for the others. */
+static void read_initials(training *t)
+{
+    gml_module *module = t->importer->module;
+    const gml_tensor_reader *reader = &t->importer->reader;
+    for (size_t i = 0; i < module->states.count; i++) {
+        gml_state *state = &module->states.items[i];
+        gml_loc loc = model_loc(t, state->name);
+        const state_source *source = &t->sources.items[i];
+        if (state->initial.dtype != GML_NONE || gml_import_is_hopeless(t->importer))
+            continue;
+        gml_status status =
+            source->dense != NULL
+                ? gml_tensor_read(reader, source->dense, loc, &state->initial)
+                : gml_tensor_read_sparse(reader, source->sparse, loc, &state->initial);
+        (void)status; /* a fault is in the diagnostics */
+    }
+}
+
 /* The states that are in the scope become parameters. */
 static void define_params(training *t)
 {
@@ -123,6 +155,7 @@ static void define_params(training *t)
         state->param = param->index;
         gml_scope_define(t->scope, state->name, param, model_loc(t, state->name));
     }
+    read_initials(t);
 }
 
 static void find_trained(training *t)
@@ -240,6 +273,28 @@ static void import_step(training *t)
     find_trained(t);
 }
 
+static bool has_seed(const gml_op_info *op)
+{
+    bool found = false;
+    for (const gml_attr_spec *attr = op->attrs; attr != NULL && attr->name != NULL; attr++)
+        found = found || strcmp(attr->name, "seed") == 0;
+    return found && (op->traits & GML_EFFECT) != 0;
+}
+
+/* Random operators without a seed get one each; a number that a float has exactly. */
+static void set_seeds(const training *t, gml_graph *graph, uint64_t *number)
+{
+    for (gml_node *node = graph->first; node != NULL; node = node->next) {
+        for (uint32_t i = 0; i < node->n_attrs; i++)
+            if (node->attrs[i].kind == GML_ATTR_GRAPH)
+                set_seeds(t, node->attrs[i].as.graph, number);
+        if (!has_seed(node->op) || gml_node_find_attr(node, "seed") != NULL)
+            continue;
+        uint64_t key[2] = {t->importer->options->seed, (*number)++};
+        gml_node_set_float(node, "seed", (float)(gml_hash_bytes(key, sizeof key, 3) >> 40));
+    }
+}
+
 static void import_initialisation(training *t)
 {
     const Onnx__GraphProto *proto = t->info->initialization;
@@ -247,8 +302,12 @@ static void import_initialisation(training *t)
         (void)gml_import_fail(t->importer, GML_E_INVALID, model_loc(t, proto->input[0]->name),
                               "an initialisation has no inputs");
     gml_import_declarations(t->scope, proto);
+    read_initials(t);
     note_bound(t, initials_of(t->info));
     gml_import_nodes(t->scope, proto);
+    uint64_t number = 0;
+    if (t->importer->options->seed != 0)
+        set_seeds(t, t->scope->graph, &number);
     add_outputs(t, proto);
     add_bound(t, initials_of(t->info), proto);
 }
@@ -272,9 +331,20 @@ static bool find_info(training *t)
     return is_there;
 }
 
+static void note_trainings(gml_importer *importer)
+{
+    const Onnx__ModelProto *model = importer->model;
+    for (size_t i = 0; i < model->n_training_info; i++) {
+        const Onnx__TrainingInfoProto *info = model->training_info[i];
+        gml_training_part part = {info->algorithm != NULL, info->initialization != NULL};
+        gml_push(importer->arena, &importer->module->trainings, part);
+    }
+}
+
 void gml_import_training(gml_scope *scope)
 {
     gml_importer *importer = scope->importer;
+    note_trainings(importer);
     training t = {.scope = scope, .importer = importer};
     if (importer->options->entry == GML_ONNX_FIXED) {
         gml_import_graph(scope, importer->model->graph);

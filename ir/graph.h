@@ -39,12 +39,18 @@ typedef struct gml_state {
     bool is_trained;    /* a Gradient is taken by it */
 } gml_state;
 
+/* A training information of an ONNX file. */
+typedef struct gml_training_part {
+    bool has_step, has_initialisation;
+} gml_training_part;
+
 /* Everything that belongs together: the main graph, the sizes it speaks of, its memory. */
 struct gml_module {
     gml_arena arena;
     gml_dim_pool dims;
     gml_graph *main;
     gml_vec(gml_state) states; /* none unless asked for: frontend/import.h */
+    gml_vec(gml_training_part) trainings; /* what the file has, whatever was asked for */
     const char *file;          /* where it was read from, or NULL */
     const char *producer;      /* of the ONNX file, or NULL */
     int64_t opset;             /* of ai.onnx in the file it was read from; 0 when built here */

@@ -111,7 +111,7 @@ typedef struct gml_program_state {
     const char *name;
     uint32_t input, output; /* numbers among the program's; GML_NO_SLOT: it is not read, or does
                                not change */
-    const void *initial;    /* its elements at first; NULL: zeros */
+    const void *initial;    /* of one with an input: its elements at first; NULL: zeros */
 } gml_program_state;
 
 typedef struct gml_program {

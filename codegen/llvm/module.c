@@ -22,6 +22,7 @@ struct gml_codegen {
     LLVMTargetMachineRef machine;
     const char *cpu;
     const char *features;
+    const char *prefix;
     bool optimised;
     gml_map codes; /* by the kernel's text */
     unsigned n_kernels;
@@ -147,6 +148,9 @@ static void choose_machine(gml_codegen *cg, const gml_target *target)
     cg->cpu = elsewhere ? "generic" : cg->be.host_cpu;
     if (target && target->cpu)
         cg->cpu = gml_arena_text(&cg->arena, target->cpu, strlen(target->cpu));
+    cg->prefix = "";
+    if (target && target->prefix)
+        cg->prefix = gml_arena_text(&cg->arena, target->prefix, strlen(target->prefix));
     cg->features = cg->be.is_host ? cg->be.host_features : "";
     if (target && target->features)
         cg->features = gml_arena_text(&cg->arena, target->features, strlen(target->features));
@@ -247,7 +251,8 @@ gml_status gml_codegen_add(gml_codegen *cg, gml_kernel *kernel, uint64_t constan
     if (known) {
         *out_code = *known;
     } else {
-        const char *symbol = gml_arena_printf(&cg->arena, "gml_k%u", cg->n_kernels++);
+        const char *symbol =
+            gml_arena_printf(&cg->arena, "gml_%sk%u", cg->prefix, cg->n_kernels++);
         gml_code code;
         status = gml_emit_kernel(&cg->be, kernel, symbol, constants, &code, diags);
         if (status == GML_OK) {
