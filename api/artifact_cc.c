@@ -35,14 +35,9 @@ static void add(gml_arena *arena, argument_list *list, const char *text)
 static char **make_arguments(const gml_cc_job *job, gml_arena *arena)
 {
     const char *const args[] = {
-        job->cc ? job->cc : "cc",
-        "-shared",
-        "-fPIC",
-        "-O1",
-        "-o",
-        job->output,
-        job->stub,
-        job->object,
+        job->cc ? job->cc : "cc", "-shared", "-fPIC", "-O1", "-o", job->output, job->stub,
+    };
+    const char *const more[] = {
         job->runtime,
         "-Wl,--exclude-libs,ALL",
         "-Xlinker", /* -Wl would split a path at its commas */
@@ -59,6 +54,10 @@ static char **make_arguments(const gml_cc_job *job, gml_arena *arena)
     argument_list list = {0};
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         add(arena, &list, args[i]);
+    for (const char *const *object = job->objects; *object; object++)
+        add(arena, &list, *object);
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++)
+        add(arena, &list, more[i]);
     for (const char *const *library = job->libraries; *library; library++)
         add(arena, &list, *library);
     add(arena, &list, "-lm");

@@ -6,7 +6,8 @@
 
 typedef struct gml_cc_job {
     const char *cc; /* NULL: "cc" */
-    const char *output, *stub, *object, *runtime, *exports;
+    const char *output, *stub, *runtime, *exports;
+    const char *const *objects;   /* ends with NULL */
     const char *log;              /* gets what the compiler says; the caller removes it */
     const char *const *libraries; /* further arguments, "-lpcre2-8"; ends with NULL */
 } gml_cc_job;

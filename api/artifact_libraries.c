@@ -39,11 +39,12 @@ static void add_row(gml_arena *arena, text_list *list, const library_row *row)
     }
 }
 
-const char *const *gml_artifact_libraries(const gml_program *program, gml_arena *arena)
+const char *const *gml_artifact_libraries(const gml_artifact_entry *entries, size_t n,
+                                          gml_arena *arena)
 {
     text_list list = {0};
     gml_artifact_names names;
-    gml_artifact_find_names(program, arena, &names);
+    gml_artifact_find_names(entries, n, arena, &names);
     for (size_t h = 0; h < names.n_hosts; h++)
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
             if (strcmp(rows[i].host, names.hosts[h]) == 0)

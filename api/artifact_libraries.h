@@ -3,10 +3,11 @@
 #ifndef GML_API_ARTIFACT_LIBRARIES_H
 #define GML_API_ARTIFACT_LIBRARIES_H
 
-#include "runtime/program.h"
+#include "runtime/artifact.h"
 
-/* The linker's arguments for what the program's host operators need and no others, "-lpcre2-8";
+/* The linker's arguments for what the programs' host operators need and no others, "-lpcre2-8";
  * ends with NULL, in `arena`. Each at most once. */
-const char *const *gml_artifact_libraries(const gml_program *program, gml_arena *arena);
+const char *const *gml_artifact_libraries(const gml_artifact_entry *entries, size_t n,
+                                          gml_arena *arena);
 
 #endif

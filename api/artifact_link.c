@@ -23,19 +23,22 @@ typedef struct outputs {
     gml_writer library, header, weights; /* not opened: no stream */
 } outputs;
 
-/* What is made in a folder of its own. */
-enum { GML_OBJECT, GML_STUB, GML_LIBRARY, GML_LOG, GML_EXPORTS, GML_TEMPORARIES };
-static const char *const temporaries[GML_TEMPORARIES] = {"model.o", "stub.c", "model.so",
-                                                         "cc.log", "exports.map"};
+/* What is made in a folder of its own, beside one object for each part. */
+enum { GML_STUB, GML_LIBRARY, GML_LOG, GML_EXPORTS, GML_TEMPORARIES };
+static const char *const temporaries[GML_TEMPORARIES] = {"stub.c", "model.so", "cc.log",
+                                                         "exports.map"};
 
 typedef struct linking {
-    const gml_program *program;
+    const gml_link_part *parts;
+    gml_artifact_entry *entries; /* the same */
+    size_t n_parts;
     const gml_link_options *options;
     gml_arena arena;
     gml_diags *diags;
     const char *name;                   /* of the model: a C identifier */
     const char *folder;                 /* temporary */
     const char *paths[GML_TEMPORARIES]; /* of what is in it */
+    const char **objects;               /* and of the code of each part; ends with NULL */
     const char *weights;                /* the path of the file beside, or NULL */
     gml_artifact_plan *plan;
     outputs out;
@@ -119,6 +122,12 @@ static void announce_temporaries(linking *l)
         l->paths[i] = gml_arena_printf(&l->arena, "%s/%s", l->folder, temporaries[i]);
         gml_leftover_add(l->paths[i]);
     }
+    l->objects = gml_new_array(&l->arena, const char *, l->n_parts + 1);
+    for (size_t i = 0; i < l->n_parts; i++) {
+        l->objects[i] = i == 0 ? gml_arena_printf(&l->arena, "%s/model.o", l->folder)
+                               : gml_arena_printf(&l->arena, "%s/model%zu.o", l->folder, i);
+        gml_leftover_add(l->objects[i]);
+    }
 }
 
 static void remove_temporaries(linking *l)
@@ -126,6 +135,10 @@ static void remove_temporaries(linking *l)
     for (size_t i = 0; i < GML_TEMPORARIES; i++) {
         unlink(l->paths[i]);
         gml_leftover_drop(l->paths[i]);
+    }
+    for (size_t i = 0; i < l->n_parts; i++) {
+        unlink(l->objects[i]);
+        gml_leftover_drop(l->objects[i]);
     }
     rmdir(l->folder);
     gml_leftover_drop(l->folder);
@@ -137,57 +150,72 @@ static gml_status write_exports(linking *l)
 {
     gml_str map;
     gml_str_init(&map);
-    gml_str_printf(
-        &map, "{ global: %s_open; %s_close; %s_error; %s_run; gemel_artifact; local: *; };\n",
-        l->name, l->name, l->name, l->name);
+    gml_str_puts(&map, "{ global: ");
+    gml_artifact_exports(l->entries, l->n_parts, l->name, &map);
+    gml_str_puts(&map, "gemel_artifact; local: *; };\n");
     gml_status status = write_file(l, l->paths[GML_EXPORTS], map.text, map.len);
     gml_str_reset(&map);
     return status;
 }
 
-static gml_status write_parts(linking *l, const gml_str *object)
+static gml_status write_parts(linking *l)
 {
     gml_str stub;
     gml_str_init(&stub);
-    gml_artifact_stub(l->program, l->name, &stub);
+    gml_artifact_stub(l->entries, l->n_parts, l->name, &stub);
     gml_status status = write_file(l, l->paths[GML_STUB], stub.text, stub.len);
     gml_str_reset(&stub);
-    if (status == GML_OK)
-        status = write_file(l, l->paths[GML_OBJECT], object->text, object->len);
+    for (size_t i = 0; i < l->n_parts && status == GML_OK; i++) {
+        const gml_str *object = l->parts[i].object;
+        status = write_file(l, l->objects[i], object->text, object->len);
+    }
     if (status == GML_OK)
         status = write_exports(l);
     return status;
 }
 
-static gml_status link_code(linking *l, const gml_str *object)
+static gml_status link_code(linking *l)
 {
-    GML_TRY(write_parts(l, object));
+    GML_TRY(write_parts(l));
     gml_cc_job job = {.cc = l->options->cc,
                       .output = l->paths[GML_LIBRARY],
                       .stub = l->paths[GML_STUB],
-                      .object = l->paths[GML_OBJECT],
+                      .objects = l->objects,
                       .runtime = runtime_path(l),
                       .exports = l->paths[GML_EXPORTS],
                       .log = l->paths[GML_LOG],
-                      .libraries = gml_artifact_libraries(l->program, &l->arena)};
+                      .libraries = gml_artifact_libraries(l->entries, l->n_parts, &l->arena)};
     return gml_cc_link(&job, l->diags);
 }
 
 /* ---- writing ------------------------------------------------------------------------------
  */
 
-/* Constants of the program (runtime/artifact.h, gml_artifact_options). */
+static bool holds(const gml_program *program, const gml_program *inner)
+{
+    bool found = program == inner;
+    for (size_t s = 0; s < program->steps.count && !found; s++)
+        for (uint32_t i = 0; i < program->steps.items[s].n_regions && !found; i++)
+            found = holds(program->steps.items[s].regions[i].program, inner);
+    return found;
+}
+
+/* Constants of a program (runtime/artifact.h, gml_artifact_options). */
 static gml_status make_constant(void *context, const gml_program *program, uint32_t slot,
                                 void *bytes)
 {
     linking *l = context;
-    return gml_fill_constant(l->program, program, slot, bytes, l->diags);
+    size_t i = 0;
+    while (i + 1 < l->n_parts && !holds(l->parts[i].program, program))
+        i++;
+    return gml_fill_constant(l->parts[i].program, program, slot, bytes, l->diags);
 }
 
 static void forget_constant(void *context, const void *data, size_t size)
 {
     linking *l = context;
-    gml_forget_constant(l->program, data, size);
+    for (size_t i = 0; i < l->n_parts; i++)
+        gml_forget_constant(l->parts[i].program, data, size);
 }
 
 static gml_status open_outputs(linking *l)
@@ -234,8 +262,9 @@ static gml_status put_header(linking *l)
 {
     gml_str header;
     gml_str_init(&header);
-    gml_status status = gml_artifact_header(
-        l->program, l->name, l->weights ? file_name(l->weights) : NULL, &header, l->diags);
+    gml_status status =
+        gml_artifact_header(l->entries, l->n_parts, l->name,
+                            l->weights ? file_name(l->weights) : NULL, &header, l->diags);
     if (status == GML_OK)
         gml_writer_put(&l->out.header, header.text, header.len);
     gml_str_reset(&header);
@@ -275,13 +304,14 @@ static gml_status close_outputs(linking *l, gml_status status)
 /* ---- all of it ----------------------------------------------------------------------------
  */
 
-static gml_status link_in_folder(linking *l, const gml_str *object)
+static gml_status link_in_folder(linking *l)
 {
     gml_artifact_options options = {
         .make = make_constant, .wrote = forget_constant, .context = l};
-    gml_status status = gml_artifact_plan_create(l->program, &options, &l->plan, l->diags);
+    gml_status status =
+        gml_artifact_plan_entries(l->entries, l->n_parts, &options, &l->plan, l->diags);
     if (status == GML_OK)
-        status = link_code(l, object);
+        status = link_code(l);
     if (status == GML_OK)
         status = close_outputs(l, put_all(l));
     if (status == GML_E_MEMORY)
@@ -290,11 +320,14 @@ static gml_status link_in_folder(linking *l, const gml_str *object)
     return status;
 }
 
-gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
+gml_status gml_link_artifact(const gml_link_part *parts, size_t n,
                              const gml_link_options *options, gml_diags *diags)
 {
-    linking l = {.program = program, .options = options, .diags = diags};
+    linking l = {.parts = parts, .n_parts = n, .options = options, .diags = diags};
     gml_arena_init(&l.arena);
+    l.entries = gml_new_array(&l.arena, gml_artifact_entry, n);
+    for (size_t i = 0; i < n; i++)
+        l.entries[i] = (gml_artifact_entry){parts[i].name, parts[i].program};
     l.name = model_name(&l);
     if (options->weights_beside)
         l.weights = gml_weights_path(&l.arena, options->output);
@@ -307,7 +340,7 @@ gml_status gml_link_artifact(const gml_program *program, const gml_str *object,
     } else {
         l.folder = folder;
         announce_temporaries(&l);
-        status = link_in_folder(&l, object);
+        status = link_in_folder(&l);
         remove_temporaries(&l);
     }
     gml_arena_reset(&l.arena);

@@ -1,8 +1,6 @@
 /* api/artifact_open.c - a compiled model, back from its shared library. */
 #include "api/artifact_open.h"
 
-#include "runtime/artifact.h"
-
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
@@ -50,7 +48,9 @@ static gml_status read_program(gml_artifact *artifact, const char *path, gml_dia
     const void *image = entry.call(&size, &symbols);
     gml_artifact_symbols named = *(const gml_artifact_symbols *)symbols;
     named.name = path;
-    return gml_artifact_read(image, size, &named, &artifact->program, diags);
+    GML_TRY(gml_artifact_read_entries(image, size, &named, &artifact->image, diags));
+    artifact->program = artifact->image.entries[0].program;
+    return GML_OK;
 }
 
 gml_status gml_artifact_open(const char *path, const void *bytes, size_t len,
@@ -85,11 +85,50 @@ gml_status gml_artifact_open(const char *path, const void *bytes, size_t len,
 
 void gml_artifact_close(gml_artifact *artifact)
 {
-    if (artifact->program)
-        gml_program_release(artifact->program);
+    gml_artifact_image_reset(&artifact->image);
     if (artifact->library)
         dlclose(artifact->library);
     *artifact = (gml_artifact){0};
+}
+
+/* ---- entries ------------------------------------------------------------------------------
+ */
+
+const char *gml_entry_name(gml_arena *arena, gml_onnx_entry entry, size_t training, size_t n)
+{
+    if (entry != GML_ONNX_STEP && entry != GML_ONNX_INITIALISE)
+        return GML_ARTIFACT_RUN;
+    const char *name = entry == GML_ONNX_STEP ? "step" : "initialise";
+    return n == 1 ? name : gml_arena_printf(arena, "%s%zu", name, training);
+}
+
+/* A first training may be the only one. */
+static gml_program *find_program(const gml_artifact *artifact, gml_onnx_entry entry,
+                                 size_t training)
+{
+    gml_arena arena;
+    gml_arena_init(&arena);
+    gml_program *program = NULL;
+    for (size_t n = training == 0 ? 1 : 2; n <= 2 && !program; n++)
+        program = gml_artifact_image_find(&artifact->image,
+                                          gml_entry_name(&arena, entry, training, n));
+    gml_arena_reset(&arena);
+    return program;
+}
+
+gml_status gml_artifact_choose(gml_artifact *artifact, const char *path, gml_onnx_entry entry,
+                               size_t training, gml_diags *diags)
+{
+    gml_program *program = find_program(artifact, entry, training);
+    if (!program && entry == GML_ONNX_FIXED)
+        program = artifact->image.entries[0].program;
+    if (!program)
+        return gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
+                        entry == GML_ONNX_RUN    ? "was compiled without the graph alone"
+                        : entry == GML_ONNX_STEP ? "was compiled without a training step"
+                                                 : "was compiled without an initialisation");
+    artifact->program = program;
+    return GML_OK;
 }
 
 /* ---- the interface ------------------------------------------------------------------------
@@ -129,8 +168,33 @@ static const char *copy_name(gml_module *module, const char *name)
     return gml_arena_text(&module->arena, name ? name : "", name ? strlen(name) : 0);
 }
 
-gml_module *gml_program_interface(const gml_program *program, const char *file)
+static void copy_states(const gml_artifact *artifact, gml_module *module)
 {
+    const gml_program *program = artifact->program;
+    const gml_state_port *ports = gml_artifact_ports(&artifact->image, program, &module->arena);
+    for (size_t i = 0; i < program->states.count; i++) {
+        gml_state state = {.name = copy_name(module, ports[i].name),
+                           .param = ports[i].input,
+                           .result = ports[i].output,
+                           .initial = ports[i].initial};
+        gml_push(&module->arena, &module->states, state);
+    }
+}
+
+static void copy_trainings(const gml_artifact *artifact, gml_module *module)
+{
+    for (size_t i = 0; i < artifact->image.n_entries; i++) {
+        gml_training_part part = {find_program(artifact, GML_ONNX_STEP, i) != NULL,
+                                  find_program(artifact, GML_ONNX_INITIALISE, i) != NULL};
+        if (!part.has_step && !part.has_initialisation)
+            break;
+        gml_push(&module->arena, &module->trainings, part);
+    }
+}
+
+gml_module *gml_artifact_interface(const gml_artifact *artifact, const char *file)
+{
+    const gml_program *program = artifact->program;
     gml_module *module = gml_module_create(file);
     gml_graph *graph = gml_graph_create(module, "artifact", NULL);
     module->main = graph;
@@ -145,5 +209,7 @@ gml_module *gml_program_interface(const gml_program *program, const char *file)
             gml_graph_add_param(inside, name, slot_type(program, module, program->outputs[i]));
         gml_graph_add_result(graph, value, name);
     }
+    copy_states(artifact, module);
+    copy_trainings(artifact, module);
     return module;
 }

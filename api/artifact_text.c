@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const char *c_type(gml_dtype dtype)
@@ -116,21 +117,44 @@ static void print_symbol(const gml_program *program, gml_dim dim, gml_str *out)
     gml_str_reset(&name);
 }
 
-static void print_signature(const gml_program *program, const char *name, gml_str *out)
+/* Those of the caller: states come behind them. */
+static uint32_t count_inputs(const gml_program *program)
 {
+    uint32_t n = program->n_inputs;
+    for (size_t i = 0; i < program->states.count; i++)
+        n -= program->states.items[i].input != GML_NO_SLOT;
+    return n;
+}
+
+static uint32_t count_outputs(const gml_program *program)
+{
+    uint32_t n = program->n_outputs;
+    for (size_t i = 0; i < program->states.count; i++)
+        n -= program->states.items[i].output != GML_NO_SLOT;
+    return n;
+}
+
+static bool has_states(const gml_artifact_entry *entries)
+{
+    return entries[0].program->states.count != 0;
+}
+
+static void print_signature(const gml_artifact_entry *entry, const char *name, gml_str *out)
+{
+    const gml_program *program = entry->program;
     symbols s = find_symbols(program);
-    gml_str_printf(out, "int %s_run(%s *model", name, name);
+    gml_str_printf(out, "int %s_%s(%s *model", name, entry->name, name);
     for (unsigned i = 0; i < s.count; i++) {
         gml_str_puts(out, ", int64_t ");
         print_symbol(program, s.list[i], out);
     }
-    for (uint32_t i = 0; i < program->n_inputs; i++) {
+    for (uint32_t i = 0; i < count_inputs(program); i++) {
         const gml_slot *slot = &program->slots.items[program->inputs[i]];
         gml_str_printf(out, ",\n    const %s *", c_type(slot->dtype));
         print_identifier(program->input_names[i], "in", i, out);
         print_type_comment(program, slot, out);
     }
-    for (uint32_t i = 0; i < program->n_outputs; i++) {
+    for (uint32_t i = 0; i < count_outputs(program); i++) {
         const gml_slot *slot = &program->slots.items[program->outputs[i]];
         gml_str_printf(out, ",\n    %s *", c_type(slot->dtype));
         print_identifier(program->output_names[i], "out", i, out);
@@ -162,8 +186,7 @@ static void print_about(const char *name, const char *weights, gml_str *out)
     gml_str_puts(out, " */\n");
 }
 
-gml_status gml_artifact_header(const gml_program *program, const char *name,
-                               const char *weights, gml_str *out, gml_diags *diags)
+static gml_status check_ports(const gml_program *program, gml_diags *diags)
 {
     for (uint32_t i = 0; i < program->n_inputs + program->n_outputs; i++) {
         bool in = i < program->n_inputs;
@@ -174,6 +197,45 @@ gml_status gml_artifact_header(const gml_program *program, const char *name,
             return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.node = slot->name},
                             "no C parameter can stand for this %s", in ? "input" : "output");
     }
+    return GML_OK;
+}
+
+static void print_states(const char *name, gml_str *out)
+{
+    gml_str_printf(out,
+                   "\n/* What is kept from run to run: a trained weight, an average, a "
+                   "counter. Its elements\n"
+                   " * are dense and may be read and written between runs, so that a program "
+                   "can save and\n"
+                   " * load them; they are valid until the model is closed. They begin as the "
+                   "model's file\n"
+                   " * has them. After a step that failed while running they are lost. */\n"
+                   "typedef struct %s_tensor {\n    const char *name;\n    const char *dtype; "
+                   "/* \"f32\" */\n"
+                   "    int rank;\n    const int64_t *dims;\n    void *data;\n    size_t size; "
+                   "/* bytes */\n"
+                   "} %s_tensor;\n"
+                   "size_t %s_n_states(const %s *model);\n"
+                   "/* NULL when `index` is too large, or none is called so. */\n"
+                   "const %s_tensor *%s_state(const %s *model, size_t index);\n"
+                   "const %s_tensor *%s_find_state(const %s *model, const char *name);\n",
+                   name, name, name, name, name, name, name, name, name, name);
+}
+
+static const char *describe(const char *entry)
+{
+    if (strncmp(entry, "step", 4) == 0)
+        return "One step of training: changes states.";
+    if (strncmp(entry, "init", 4) == 0)
+        return "Gives states their first values, for training that begins afresh.";
+    return "The model with its states as they are now; they stay.";
+}
+
+gml_status gml_artifact_header(const gml_artifact_entry *entries, size_t n, const char *name,
+                               const char *weights, gml_str *out, gml_diags *diags)
+{
+    for (size_t i = 0; i < n; i++)
+        GML_TRY(check_ports(entries[i].program, diags));
     print_about(name, weights, out);
     gml_str_printf(out,
                    "#ifndef GEMEL_MODEL_%s_H\n#define GEMEL_MODEL_%s_H\n\n"
@@ -185,29 +247,49 @@ gml_status gml_artifact_header(const gml_program *program, const char *name,
                    "void %s_close(%s *model);\n"
                    "const char *%s_error(const %s *model);\n",
                    name, name, name, name, name, name, name, name, name, name);
-    print_signature(program, name, out);
-    gml_str_puts(out, ";\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    for (size_t i = 0; i < n; i++) {
+        if (has_states(entries))
+            gml_str_printf(out, "\n/* %s */\n", describe(entries[i].name));
+        print_signature(&entries[i], name, out);
+        gml_str_puts(out, ";\n");
+    }
+    if (has_states(entries))
+        print_states(name, out);
+    gml_str_puts(out, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
     return GML_OK;
+}
+
+void gml_artifact_exports(const gml_artifact_entry *entries, size_t n, const char *name,
+                          gml_str *out)
+{
+    gml_str_printf(out, "%s_open; %s_close; %s_error; ", name, name, name);
+    for (size_t i = 0; i < n; i++)
+        gml_str_printf(out, "%s_%s; ", name, entries[i].name);
+    if (has_states(entries))
+        gml_str_printf(out, "%s_n_states; %s_state; %s_find_state; ", name, name, name);
 }
 
 /* ---- the library's side -------------------------------------------------------------------
  */
 
-static void print_run(const gml_program *program, const char *name, gml_str *out)
+/* The function of entry `number`. */
+static void print_run(const gml_artifact_entry *entries, size_t number, const char *call,
+                      const char *name, gml_str *out)
 {
-    print_signature(program, name, out);
+    const gml_program *program = entries[number].program;
+    print_signature(&entries[number], name, out);
     gml_str_puts(out, "\n{\n    const void *inputs[] = {");
-    for (uint32_t i = 0; i < program->n_inputs; i++) {
+    for (uint32_t i = 0; i < count_inputs(program); i++) {
         print_identifier(program->input_names[i], "in", i, out);
         gml_str_puts(out, ", ");
     }
     gml_str_puts(out, "0};\n    void *outputs[] = {");
-    for (uint32_t i = 0; i < program->n_outputs; i++) {
+    for (uint32_t i = 0; i < count_outputs(program); i++) {
         print_identifier(program->output_names[i], "out", i, out);
         gml_str_puts(out, ", ");
     }
     gml_str_puts(out, "0};\n");
-    for (uint32_t i = 0; i < program->n_inputs; i++) {
+    for (uint32_t i = 0; i < count_inputs(program); i++) {
         const gml_slot *slot = &program->slots.items[program->inputs[i]];
         gml_str_printf(out, "    const int64_t dims%u[] = {", i);
         for (int d = 0; d < slot->rank; d++) {
@@ -220,9 +302,9 @@ static void print_run(const gml_program *program, const char *name, gml_str *out
         gml_str_puts(out, "0};\n");
     }
     gml_str_puts(out, "    const int64_t *dims[] = {");
-    for (uint32_t i = 0; i < program->n_inputs; i++)
+    for (uint32_t i = 0; i < count_inputs(program); i++)
         gml_str_printf(out, "dims%u, ", i);
-    gml_str_puts(out, "0};\n    return gml_embed_run(model, inputs, dims, outputs);\n}\n");
+    gml_str_printf(out, "0};\n    return %s inputs, dims, outputs);\n}\n", call);
 }
 
 /* The note gives way to the image (api/artifact_elf.h); the relocation, which does nothing,
@@ -239,9 +321,42 @@ static const char image_text[] =
     "    *out_symbols = &gml_symbols;\n"
     "    return gml_embed_image(__ehdr_start, out_size);\n}\n\n";
 
-void gml_artifact_stub(const gml_program *program, const char *name, gml_str *out)
+static void print_state_functions(const char *name, gml_str *out)
 {
-    gml_artifact_print_stub(program, "gml_symbols", out);
+    gml_str_printf(
+        out,
+        "\ntypedef struct gml_embed_state state;\n"
+        "size_t gml_embed_n_states(const %s *);\n"
+        "const state *gml_embed_get_state(const %s *, size_t);\n"
+        "const state *gml_embed_find_state(const %s *, const char *);\n\n"
+        "size_t %s_n_states(const %s *model)\n{\n    return gml_embed_n_states(model);\n}\n\n"
+        "const state *%s_state(const %s *model, size_t index)\n{\n"
+        "    return gml_embed_get_state(model, index);\n}\n\n"
+        "const state *%s_find_state(const %s *model, const char *name)\n{\n"
+        "    return gml_embed_find_state(model, name);\n}\n",
+        name, name, name, name, name, name, name, name, name);
+}
+
+static void print_parts(const gml_artifact_entry *entries, size_t n, const char *name,
+                        gml_str *out)
+{
+    gml_str_printf(out,
+                   "int gml_embed_run_part(%s *, unsigned, const void *const *,\n"
+                   "                       const int64_t *const *, void *const *);\n\n",
+                   name);
+    for (size_t i = 0; i < n; i++) {
+        char call[64];
+        snprintf(call, sizeof call, "gml_embed_run_part(model, %zu,", i);
+        print_run(entries, i, call, name, out);
+        gml_str_putc(out, '\n');
+    }
+    print_state_functions(name, out);
+}
+
+void gml_artifact_stub(const gml_artifact_entry *entries, size_t n, const char *name,
+                       gml_str *out)
+{
+    gml_artifact_print_stub(entries, n, "gml_symbols", out);
     gml_str_puts(out, image_text);
     gml_str_printf(
         out,
@@ -256,5 +371,8 @@ void gml_artifact_stub(const gml_program *program, const char *name, gml_str *ou
         "void %s_close(%s *model)\n{\n    gml_embed_close(model);\n}\n\n"
         "const char *%s_error(const %s *model)\n{\n    return gml_embed_error(model);\n}\n\n",
         name, name, name, name, name, name, name, name, name, name, name);
-    print_run(program, name, out);
+    if (n == 1 && !has_states(entries))
+        print_run(entries, 0, "gml_embed_run(model,", name, out);
+    else
+        print_parts(entries, n, name, out);
 }

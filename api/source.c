@@ -197,7 +197,9 @@ static gml_status declare(gml_source *source, gml_diags *diags)
     if (source->form)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = source->path},
                         "is compiled: it cannot be trained");
-    source->module = gml_program_interface(source->artifact.program, source->path);
+    GML_TRY(gml_artifact_choose(&source->artifact, source->path, source->entry,
+                                source->training, diags));
+    source->module = gml_artifact_interface(&source->artifact, source->path);
     bind_dims(source, source->module);
     return GML_OK;
 }

@@ -200,11 +200,14 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     GML_TRY(gml_file_map(path, &file, diags));
     bool compiled = gml_artifact_is(file.data, file.size);
     gml_status status = GML_OK;
-    if (compiled && (a->dump || a->explain || a->n_off || a->dims.count || a->step))
+    if (compiled && (a->dump || a->explain || a->n_off || a->dims.count))
         status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
                           "is compiled already: nothing of that can be chosen any more");
     else if (compiled)
         status = gml_artifact_open(path, file.data, file.size, artifact, diags);
+    if (compiled && status == GML_OK)
+        status = gml_artifact_choose(artifact, path, a->step ? GML_ONNX_STEP : GML_ONNX_FIXED,
+                                     0, diags);
     gml_file_unmap(&file);
     *out_program = artifact->program;
     if (compiled)

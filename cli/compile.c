@@ -1,5 +1,5 @@
 /* cli/compile.c - gemel compile: an ONNX model as a shared library and a C header. */
-#include "api/artifact_link.h"
+#include "api/compile_parts.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 
@@ -11,6 +11,7 @@ typedef struct compile_args {
     const char *output, *dump, *cpu, *triple, *runtime;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
+    gml_parts_wanted wanted;
     bool explain, json, beside;
     const char *off[32];
     size_t n_off;
@@ -22,6 +23,7 @@ static const gml_cli_option options[] = {
     {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
     {"triple", "NAME", "with --dump: another kind of machine, aarch64-linux-gnu"},
     {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
+    {"entry", "NAME", "of a model with training: run or step alone; both otherwise"},
     {"off", "PASS", "leave out a pass"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm"},
     {"explain", NULL, "why nodes were not fused"},
@@ -38,6 +40,8 @@ static const gml_cli cli = {
     "only libc and libm (and what operators on text and pictures use: pcre2, utf8proc, …);\n"
     "OUT.h declares its functions:\n\n"
     "  cc app.c OUT.so && ./a.out\n\n"
+    "A model with training information gives its step beside the graph, with its weights in "
+    "memory\nthat both share (docs/training.md).\n\n"
     "With --weights beside the weights are OUT.safetensors, which has to stay in the "
     "library's\n"
     "folder. The exit status is 5 when a disk is full, and then no file is left or changed.",
@@ -61,6 +65,10 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "off") == 0) {
         a->off[a->n_off] = value;
         return ++a->n_off < 31 && gml_pass_find(value);
+    }
+    if (strcmp(name, "entry") == 0) {
+        a->wanted = strcmp(value, "step") == 0 ? GML_PARTS_STEP : GML_PARTS_RUN;
+        return a->wanted == GML_PARTS_STEP || strcmp(value, "run") == 0;
     }
     if (strcmp(name, "weights") == 0) {
         a->beside = strcmp(value, "beside") == 0;
@@ -89,36 +97,68 @@ static double file_size(const char *path)
     return path && stat(path, &st) == 0 ? (double)st.st_size : 0;
 }
 
-static void report(const compile_args *a, const gml_program *program)
+static uint32_t count_kernels(const gml_program *program)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < program->steps.count; i++)
+        n += program->steps.items[i].kind == GML_STEP_KERNEL;
+    return n;
+}
+
+static json_t *json_program(const char *name, const gml_program *program)
+{
+    return json_pack("{s:o, s:I, s:I, s:I}", "entry", gml_json_text(name), "steps",
+                     (json_int_t)program->steps.count, "kernels",
+                     (json_int_t)count_kernels(program), "arena_bytes",
+                     (json_int_t)program->arena_size);
+}
+
+/* One program is the report's own, of several each has an object. */
+static void report_json(const compile_args *a, const gml_parts *parts, const char *weights)
+{
+    json_t *root =
+        json_pack("{s:o, s:o, s:o, s:o}", "output", gml_json_text(a->output), "bytes",
+                  gml_json_real(file_size(a->output)), "weights", gml_json_text(weights),
+                  "weights_bytes", gml_json_real(file_size(weights)));
+    json_t *list = json_array();
+    for (size_t i = 0; i < parts->count; i++)
+        json_array_append_new(list,
+                              json_program(parts->items[i].name, parts->items[i].program));
+    if (parts->count == 1)
+        json_object_update(root, json_array_get(list, 0));
+    else
+        json_object_set(root, "entries", list);
+    json_decref(list);
+    (void)gml_json_print(root);
+}
+
+static void report(const compile_args *a, const gml_parts *parts)
 {
     const char *weights = a->beside ? gml_weights_path(a->arena, a->output) : NULL;
-    double bytes = file_size(a->output);
-    uint32_t n_kernels = 0;
-    for (size_t i = 0; i < program->steps.count; i++)
-        n_kernels += program->steps.items[i].kind == GML_STEP_KERNEL;
-    if (a->json)
-        (void)gml_json_print(json_pack(
-            "{s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "output", gml_json_text(a->output), "bytes",
-            gml_json_real(bytes), "weights", gml_json_text(weights), "weights_bytes",
-            gml_json_real(file_size(weights)), "steps", (json_int_t)program->steps.count,
-            "kernels", (json_int_t)n_kernels, "arena_bytes", (json_int_t)program->arena_size));
-    else if (weights)
-        printf("%s: %.1f MB, weights %s: %.1f MB, %zu steps, %u of them kernels; needs %.1f MB "
-               "to run\n",
-               a->output, bytes / 1e6, weights, file_size(weights) / 1e6, program->steps.count,
-               n_kernels, (double)program->arena_size / 1e6);
-    else
-        printf("%s: %.1f MB, %zu steps, %u of them kernels; needs %.1f MB to run\n", a->output,
-               bytes / 1e6, program->steps.count, n_kernels, (double)program->arena_size / 1e6);
+    bool is_one = parts->count == 1;
+    if (a->json) {
+        report_json(a, parts, weights);
+        return;
+    }
+    printf("%s: %.1f MB%s", a->output, file_size(a->output) / 1e6, is_one ? ", " : "");
+    if (weights)
+        printf("%sweights %s: %.1f MB%s", is_one ? "" : ", ", weights, file_size(weights) / 1e6,
+               is_one ? ", " : "");
+    for (size_t i = 0; i < parts->count; i++) {
+        const gml_program *program = parts->items[i].program;
+        if (!is_one)
+            printf("\n  %s: ", parts->items[i].name);
+        printf("%zu steps, %u of them kernels; needs %.1f MB to run", program->steps.count,
+               count_kernels(program), (double)program->arena_size / 1e6);
+    }
+    putchar('\n');
 }
 
 static gml_status compile(const compile_args *a, const char *path, gml_str *text,
                           gml_diags *diags)
 {
-    gml_program *program = NULL;
-    gml_str object;
-    gml_str_init(&object);
-    gml_compile_options compile_options = {.object = &object, .dump = a->dump};
+    gml_parts parts = {0};
+    gml_compile_options compile_options = {.dump = a->dump};
     compile_options.target.cpu = a->cpu;
     compile_options.target.triple = a->triple;
     compile_options.passes.out = text;
@@ -126,16 +166,16 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     if (a->explain)
         compile_options.passes.explain = text;
     gml_onnx_options load = {.dims = a->dims.items, .n_dims = a->dims.count};
-    gml_status status = gml_compile_file(path, &load, &compile_options, &program, diags);
+    gml_status status =
+        gml_parts_compile(path, &load, a->wanted, &compile_options, &parts, diags);
     gml_link_options link = {
         .output = a->output, .runtime = a->runtime, .weights_beside = a->beside};
     if (status == GML_OK && !a->triple)
-        status = gml_link_artifact(program, &object, &link, diags);
+        status = gml_link_artifact(parts.items, parts.count, &link, diags);
     fputs(text->text, stdout);
     if (status == GML_OK && !a->triple)
-        report(a, program);
-    gml_program_release(program);
-    gml_str_reset(&object);
+        report(a, &parts);
+    gml_parts_reset(&parts);
     return status;
 }
 

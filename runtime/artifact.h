@@ -23,11 +23,21 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "runtime/program.h"
+#include "runtime/states.h"
 
 /* An image wants to lie at a multiple of this, so that its constants are aligned. */
 #define GML_ARTIFACT_ALIGN 4096
 /* Its first 8 bytes. */
 #define GML_ARTIFACT_MAGIC "gemelprg"
+
+/* An image holds one program or several, which share constants and states. Each has a name. */
+typedef struct gml_artifact_entry {
+    const char *name;
+    gml_program *program;
+} gml_artifact_entry;
+
+/* What a program that is alone is called; an image of it says nothing of entries. */
+#define GML_ARTIFACT_RUN "run"
 
 /* ---- Writing ----------------------------------------------------------------------------
  *
@@ -60,8 +70,16 @@ typedef struct gml_sink {
 
 typedef struct gml_artifact_plan gml_artifact_plan;
 
-/* `options` may be NULL; they and the program must outlive the plan. Every phase needs its
- * symbol, every host step its host_name. Nothing is made or read of the constants yet. */
+/* Entries, at least one, have different names. A constant (a state's first elements are one)
+ * that programs have under one name with the same type and elements is written once. */
+GML_MUST_CHECK gml_status gml_artifact_plan_entries(const gml_artifact_entry *entries, size_t n,
+                                                    const gml_artifact_options *options,
+                                                    gml_artifact_plan **out_plan,
+                                                    gml_diags *diags);
+/* The same for one program, GML_ARTIFACT_RUN.
+ * `options` may be NULL; they and the programs must outlive the plan. Every phase needs its
+ * symbol, every host step its host_name. Constants are not made yet, and read only where
+ * programs may share them. */
 GML_MUST_CHECK gml_status gml_artifact_plan_create(const gml_program *program,
                                                    const gml_artifact_options *options,
                                                    gml_artifact_plan **out_plan,
@@ -117,10 +135,12 @@ typedef struct gml_artifact_names {
     size_t n_hosts;
 } gml_artifact_names;
 
-void gml_artifact_find_names(const gml_program *program, gml_arena *arena,
+void gml_artifact_find_names(const gml_artifact_entry *entries, size_t n, gml_arena *arena,
                              gml_artifact_names *out_names);
-/* C source that defines `const gml_artifact_symbols NAME`, with the tables of this program. */
-void gml_artifact_print_stub(const gml_program *program, const char *name, gml_str *out);
+/* C source that defines `const gml_artifact_symbols NAME`, with the tables of these programs.
+ */
+void gml_artifact_print_stub(const gml_artifact_entry *entries, size_t n, const char *name,
+                             gml_str *out);
 
 /* ---- Reading ---------------------------------------------------------------------------- */
 
@@ -145,9 +165,29 @@ typedef struct gml_artifact_symbols {
     bool trust_constants;
 } gml_artifact_symbols;
 
-/* Makes a planned program with one reference. `bytes` must outlive it; its file is mapped as
- * long as it lives (program->release is taken for that). `*out_program` is untouched on
- * failure. */
+/* What an image holds: each program has one reference, which is this one's. */
+typedef struct gml_artifact_image {
+    gml_arena arena;
+    gml_artifact_entry *entries;
+    size_t n_entries;
+} gml_artifact_image;
+
+/* Makes planned programs. `bytes` must outlive them; their file is mapped as long as one of
+ * them lives (program->release is taken for that). `*out_image` is untouched on failure. */
+GML_MUST_CHECK gml_status gml_artifact_read_entries(const void *bytes, size_t len,
+                                                    const gml_artifact_symbols *symbols,
+                                                    gml_artifact_image *out_image,
+                                                    gml_diags *diags);
+void gml_artifact_image_reset(gml_artifact_image *image); /* accepts one of zeros */
+/* NULL when none is called so. */
+gml_program *gml_artifact_image_find(const gml_artifact_image *image, const char *name);
+
+/* Where the states go in and come out of `program`, one of the image's: program->states.count
+ * of them, in `arena`. What they are at first is known from any program that reads them. */
+gml_state_port *gml_artifact_ports(const gml_artifact_image *image, const gml_program *program,
+                                   gml_arena *arena);
+
+/* The first program alone, with one reference. `*out_program` is untouched on failure. */
 gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_symbols *symbols,
                              gml_program **out_program, gml_diags *diags);
 

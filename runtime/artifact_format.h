@@ -13,7 +13,9 @@
  * All numbers are little-endian. The description is one stream: u32 for counts, kinds and slot
  * numbers, i64 for sizes, u32 length and bytes for text (GML_NO_TEXT: none). Order: features;
  * whether there is a file, and then its name and the numbers of gml_artifact_file; the program,
- * in which regions' programs stand where they are used.
+ * in which regions' programs stand where they are used. If there are several programs, or one
+ * that is not GML_ARTIFACT_RUN, then follow their number, all their names, and the programs
+ * behind the first.
  *
  * The checksum of the constants is chained over blocks of GML_BLOCK bytes, so that it can be
  * computed while they are written.

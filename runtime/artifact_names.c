@@ -42,12 +42,13 @@ static void sort_once(name_list *list)
     list->count = n_kept;
 }
 
-void gml_artifact_find_names(const gml_program *program, gml_arena *arena,
+void gml_artifact_find_names(const gml_artifact_entry *entries, size_t n, gml_arena *arena,
                              gml_artifact_names *out_names)
 {
     name_list phases = {0};
     name_list hosts = {0};
-    collect(program, arena, &phases, &hosts);
+    for (size_t i = 0; i < n; i++)
+        collect(entries[i].program, arena, &phases, &hosts);
     sort_once(&phases);
     sort_once(&hosts);
     *out_names = (gml_artifact_names){phases.items, phases.count, hosts.items, hosts.count};
@@ -80,12 +81,13 @@ static const char declarations[] =
     "    const char *name;\n    const char *folder;\n    _Bool trust_constants;\n"
     "} gml_artifact_symbols;\n\n";
 
-void gml_artifact_print_stub(const gml_program *program, const char *name, gml_str *out)
+void gml_artifact_print_stub(const gml_artifact_entry *entries, size_t n, const char *name,
+                             gml_str *out)
 {
     gml_arena arena;
     gml_artifact_names names;
     gml_arena_init(&arena);
-    gml_artifact_find_names(program, &arena, &names);
+    gml_artifact_find_names(entries, n, &arena, &names);
     gml_str_puts(out, declarations);
     for (size_t i = 0; i < names.n_hosts; i++)
         gml_str_printf(out, "int gml_host_%s(void *call);\n", names.hosts[i]);

@@ -1,10 +1,9 @@
-/* runtime/artifact_read.c - bytes to a program.
+/* runtime/artifact_read.c - a description to a program.
  *
  * The checksum finds accidents; it does not make an image trustworthy. So everything is checked
  * again while reading, then the whole program by gml_program_check, and places in memory are
  * planned afresh rather than believed. */
 #include "runtime/artifact_reader.h"
-#include "runtime/cpu.h"
 #include "runtime/plan.h"
 
 #include <string.h>
@@ -214,7 +213,8 @@ static void read_state(gml_reader *r, const gml_program *program, gml_program_st
         number = program->inputs[state->input];
     else if (!is_input && state->output < program->n_outputs)
         number = program->outputs[state->output];
-    if (number >= program->slots.count)
+    bool is_used = is_input || state->output != GML_NO_SLOT;
+    if (is_used ? number >= program->slots.count : has_initial)
         gml_reader_refuse(r, "a state");
     if (r->status != GML_OK || !has_initial)
         return;
@@ -258,7 +258,6 @@ static void fill_program(gml_reader *r, gml_program *program, int depth)
     }
 }
 
-/* NULL after a fault. Leaves r->arena the program's. */
 static gml_program *read_program(gml_reader *r, int depth)
 {
     if (depth > GML_MAX_REGION_DEPTH)
@@ -280,119 +279,7 @@ static gml_program *read_program(gml_reader *r, int depth)
     return NULL;
 }
 
-/* ---- The image -------------------------------------------------------------------------- */
-
-static gml_status damaged(const gml_reader *r, const char *what)
+gml_program *gml_read_program(gml_reader *r)
 {
-    return gml_fail(r->diags, GML_E_INVALID, r->loc, "the artifact is damaged: %s", what);
-}
-
-/* Header, checksums, and the bounds of description and constants. */
-static gml_status open_image(gml_reader *r, size_t len)
-{
-    const unsigned char *image = r->image;
-    if (len < GML_HEADER_SIZE || memcmp(image, GML_ARTIFACT_MAGIC, 8) != 0)
-        return gml_fail(r->diags, GML_E_INVALID, r->loc, "this is no artifact of gemel");
-    uint64_t version = gml_load_number(image + GML_AT_VERSION, 4);
-    if (version != GML_ABI_VERSION)
-        return gml_fail(r->diags, GML_E_UNSUPPORTED, r->loc,
-                        "the artifact has version %llu, this runtime reads version %d",
-                        (unsigned long long)version, GML_ABI_VERSION);
-    uint64_t description = gml_load_number(image + GML_AT_DESCRIPTION, 8);
-    uint64_t constants = gml_load_number(image + GML_AT_CONSTANTS, 8);
-    uint64_t size = gml_load_number(image + GML_AT_CONSTANTS_SIZE, 8);
-    if (gml_load_number(image + GML_AT_SIZE, 8) != len)
-        return damaged(r, "its size is not the one it had");
-    if (description > len - GML_HEADER_SIZE || constants < GML_HEADER_SIZE + description ||
-        constants > len || size != len - constants)
-        return damaged(r, "its parts do not fit");
-    if (gml_load_number(image + GML_AT_CHECKSUM, 8) !=
-        gml_image_checksum(image, (size_t)description))
-        return damaged(r, "the checksum does not fit");
-    for (size_t i = GML_HEADER_SIZE + (size_t)description; i < constants; i++) {
-        if (image[i] != 0)
-            return damaged(r, "the checksum does not fit");
-    }
-    if (!r->symbols->trust_constants &&
-        gml_load_number(image + GML_AT_CONSTANTS_CHECKSUM, 8) !=
-            gml_constants_checksum(image + constants, (size_t)size))
-        return damaged(r, "the checksum of its constants does not fit");
-    r->at = image + GML_HEADER_SIZE;
-    r->end = r->at + description;
-    r->constants = image + constants;
-    r->constants_size = size;
-    return GML_OK;
-}
-
-static void check_features(gml_reader *r)
-{
-    uint32_t count = gml_read_count(r, 4);
-    for (uint32_t i = 0; i < count && r->status == GML_OK; i++) {
-        const char *feature = gml_read_name(r);
-        if (r->status == GML_OK && !gml_cpu_has(feature)) {
-            r->status = gml_fail(r->diags, GML_E_UNSUPPORTED, r->loc,
-                                 "the artifact needs a processor with %s", feature);
-            gml_note(r->diags, "compile it for this machine, or for an older one");
-        }
-    }
-}
-
-static void fill_tables(gml_reader *r, gml_arena *arena)
-{
-    union {
-        const void *from;
-        void *to;
-    } row;
-    gml_map_init(&r->phases, arena);
-    gml_map_init(&r->hosts, arena);
-    for (size_t i = 0; i < r->symbols->n_phases; i++) {
-        row.from = &r->symbols->phases[i];
-        (void)gml_map_set(&r->phases, r->symbols->phases[i].name, row.to);
-    }
-    for (size_t i = 0; i < r->symbols->n_hosts; i++) {
-        row.from = &r->symbols->hosts[i];
-        (void)gml_map_set(&r->hosts, r->symbols->hosts[i].name, row.to);
-    }
-}
-
-static void unmap(void *context)
-{
-    gml_file_unmap(context);
-}
-
-/* The mapping is released with the program. */
-static void adopt(gml_program *program, const gml_file *file)
-{
-    program->context = gml_arena_copy(&program->arena, file, sizeof *file);
-    program->release = unmap;
-}
-
-gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_symbols *symbols,
-                             gml_program **out_program, gml_diags *diags)
-{
-    gml_reader r = {.image = bytes,
-                    .symbols = symbols,
-                    .loc = {.file = symbols->name},
-                    .file = {.data = ""},
-                    .diags = diags};
-    GML_TRY(open_image(&r, len));
-    gml_arena arena;
-    gml_arena_init(&arena);
-    r.arena = &arena;
-    fill_tables(&r, &arena);
-    check_features(&r);
-    gml_read_file(&r);
-    gml_program *program = read_program(&r, 0);
-    if (r.status == GML_OK && r.at != r.end)
-        gml_reader_refuse(&r, "there is more than the program");
-    if (r.status == GML_OK) {
-        adopt(program, &r.file);
-        *out_program = program;
-    } else {
-        gml_file_unmap(&r.file);
-        if (program != NULL)
-            gml_program_release(program);
-    }
-    gml_arena_reset(&arena);
-    return r.status;
+    return read_program(r, 0);
 }

@@ -1,5 +1,5 @@
 /* runtime/artifact_reader.h - a cursor over an image that cannot leave it. Private to
- * artifact_read*.c.
+ * artifact_{read,reader,image,file}.c.
  *
  * After the first fault every read gives zeros and `status` keeps the fault, so that callers
  * test it where they loop or allocate. A count is accepted only when so many elements can still
@@ -40,6 +40,8 @@ const char *gml_read_name(gml_reader *r);
 const uint32_t *gml_read_numbers(gml_reader *r, uint32_t *out_count);
 /* Where the elements of `tensor`, whose type and shape are set, lie. */
 void gml_read_elements(gml_reader *r, gml_tensor *tensor);
+/* Planned and checked; NULL after a fault. Leaves r->arena the program's. */
+gml_program *gml_read_program(gml_reader *r);
 const gml_attr *gml_read_attrs(gml_reader *r, uint32_t *out_count);
 /* Maps the file of constants, if there is one, and checks that it is the artifact's. */
 void gml_read_file(gml_reader *r);

@@ -9,6 +9,7 @@
  * that the places of its offset are kept. */
 typedef struct writer {
     gml_artifact_plan *plan;
+    size_t n_earlier; /* constants of the programs before this one */
     gml_str *out;
     gml_diags *diags;
 } writer;
@@ -59,14 +60,23 @@ static gml_status refuse(writer *w, const gml_step *step, const char *what)
 
 /* ---- Elements --------------------------------------------------------------------------- */
 
+/* Programs of one model were imported one by one: the same constant lies in several places. */
+static bool is_same_constant(const gml_blob *a, const gml_blob *b)
+{
+    return a->tensor.name != NULL && b->tensor.name != NULL && a->data != NULL &&
+           strcmp(a->tensor.name, b->tensor.name) == 0 && a->tensor.dtype == b->tensor.dtype &&
+           memcmp(a->data, b->data, (size_t)a->tensor.size) == 0;
+}
+
 /* The number of the constant with these elements. One that is still to be made is nobody
  * else's. */
 static uint32_t find_blob(writer *w, const gml_blob *blob)
 {
     gml_artifact_plan *plan = w->plan;
     for (size_t i = 0; i < plan->blobs.count && blob->data != NULL; i++) {
-        if (plan->blobs.items[i].data == blob->data &&
-            plan->blobs.items[i].tensor.size == blob->tensor.size)
+        const gml_blob *other = &plan->blobs.items[i];
+        if (other->tensor.size == blob->tensor.size &&
+            (other->data == blob->data || (i < w->n_earlier && is_same_constant(other, blob))))
             return (uint32_t)i;
     }
     gml_push(&plan->arena, &plan->blobs, *blob);
@@ -274,26 +284,42 @@ static void put_check(writer *w, const gml_check *check)
     put_u32(w, check->step);
 }
 
-/* Initial elements are a constant of the state's type. */
+static bool is_zero(const gml_tensor *tensor)
+{
+    size_t size = 0;
+    const char *bytes = tensor->data;
+    if (!gml_tensor_bytes(tensor, &size))
+        return false;
+    for (size_t i = 0; i < size; i++)
+        if (bytes[i] != 0)
+            return false;
+    return true;
+}
+
+/* Initial elements are a constant of the state's type, zeros are none: an optimizer's are as
+ * large as the weights. */
 static gml_status put_state(writer *w, const gml_program *program,
                             const gml_program_state *state)
 {
+    bool is_read = state->input != GML_NO_SLOT && state->initial != NULL;
     put_text(w, state->name);
     put_u32(w, state->input);
     put_u32(w, state->output);
-    put_u32(w, state->initial != NULL);
-    if (state->initial == NULL)
+    gml_tensor tensor = {.dtype = GML_NONE};
+    if (is_read) {
+        const gml_slot *slot = &program->slots.items[program->inputs[state->input]];
+        union {
+            const void *from;
+            void *to;
+        } data = {state->initial};
+        tensor = (gml_tensor){.dtype = slot->dtype, .rank = slot->rank, .data = data.to};
+        for (int i = 0; i < slot->rank; i++)
+            tensor.dims[i] = slot->dims[i];
+    }
+    bool has_initial = is_read && !is_zero(&tensor);
+    put_u32(w, has_initial);
+    if (!has_initial)
         return GML_OK;
-    uint32_t number = state->input != GML_NO_SLOT ? program->inputs[state->input]
-                                                  : program->outputs[state->output];
-    const gml_slot *slot = &program->slots.items[number];
-    union {
-        const void *from;
-        void *to;
-    } data = {state->initial};
-    gml_tensor tensor = {.dtype = slot->dtype, .rank = slot->rank, .data = data.to};
-    for (int i = 0; i < slot->rank; i++)
-        tensor.dims[i] = slot->dims[i];
     gml_blob blob = {.tensor.name = state->name};
     return put_elements(w, &tensor, &blob);
 }
@@ -361,12 +387,40 @@ static void place_blobs(gml_artifact_plan *plan, gml_str *description)
                          plan->blobs.items[plan->fixups.items[i].blob].tensor.offset, 8);
 }
 
+static gml_status put_entries(writer *w, const gml_artifact_entry *entries, size_t n)
+{
+    GML_TRY(put_program(w, entries[0].program));
+    if (n == 1 && strcmp(entries[0].name, GML_ARTIFACT_RUN) == 0)
+        return GML_OK;
+    put_u32(w, (uint32_t)n);
+    for (size_t i = 0; i < n; i++)
+        put_text(w, entries[i].name);
+    for (size_t i = 1; i < n; i++) {
+        w->n_earlier = w->plan->blobs.count;
+        GML_TRY(put_program(w, entries[i].program));
+    }
+    return GML_OK;
+}
+
 gml_status gml_artifact_plan_create(const gml_program *program,
                                     const gml_artifact_options *options,
                                     gml_artifact_plan **out_plan, gml_diags *diags)
 {
+    union {
+        const gml_program *from;
+        gml_program *to; /* is only read */
+    } cast = {program};
+    gml_artifact_entry entry = {GML_ARTIFACT_RUN, cast.to};
+    return gml_artifact_plan_entries(&entry, 1, options, out_plan, diags);
+}
+
+gml_status gml_artifact_plan_entries(const gml_artifact_entry *entries, size_t n,
+                                     const gml_artifact_options *options,
+                                     gml_artifact_plan **out_plan, gml_diags *diags)
+{
     *out_plan = NULL;
-    GML_TRY(gml_program_check(program, diags));
+    for (size_t i = 0; i < n; i++)
+        GML_TRY(gml_program_check(entries[i].program, diags));
     gml_artifact_plan *plan = calloc(1, sizeof *plan);
     if (plan == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an artifact");
@@ -375,7 +429,7 @@ gml_status gml_artifact_plan_create(const gml_program *program,
     if (options != NULL)
         plan->options = *options;
     writer w = {.plan = plan, .out = &plan->program, .diags = diags};
-    gml_status status = put_program(&w, program);
+    gml_status status = put_entries(&w, entries, n);
     if (status != GML_OK) {
         gml_artifact_plan_destroy(plan);
         return status;

@@ -20,10 +20,32 @@ int gml_embed_open(const void *library, const gml_artifact_symbols *symbols, int
                    gml_embed **out_embed, char *error, size_t error_size);
 void gml_embed_close(gml_embed *embed); /* accepts NULL */
 
-/* Runs once. `inputs[i]` points to dense elements of input i with dimensions `dims[i]` (as many
- * as its rank); `outputs[i]` to room for output i, whose dimensions follow from the inputs'. */
+/* Runs the first program once. `inputs[i]` points to dense elements of input i with dimensions
+ * `dims[i]` (as many as its rank); `outputs[i]` to room for output i, whose dimensions follow
+ * from the inputs'. */
 int gml_embed_run(gml_embed *embed, const void *const *inputs, const int64_t *const *dims,
                   void *const *outputs);
+/* The same for program `number` of the artifact. Its inputs and outputs are those that are no
+ * states: these are read and change in memory that all programs share. After a failure while
+ * running they are lost. */
+int gml_embed_run_part(gml_embed *embed, unsigned number, const void *const *inputs,
+                       const int64_t *const *dims, void *const *outputs);
+
+/* A state as it is. The header that api/artifact_text.c writes declares the same structure. */
+typedef struct gml_embed_state {
+    const char *name;
+    const char *dtype; /* "f32" */
+    int rank;
+    const int64_t *dims;
+    void *data;  /* its elements, dense: to be read and written between runs */
+    size_t size; /* bytes */
+} gml_embed_state;
+
+size_t gml_embed_n_states(const gml_embed *embed);
+/* Valid until the artifact is closed; NULL when `index` is too large, or none is called so. */
+const gml_embed_state *gml_embed_get_state(const gml_embed *embed, size_t index);
+const gml_embed_state *gml_embed_find_state(const gml_embed *embed, const char *name);
+
 /* What the last failure was. Never NULL. */
 const char *gml_embed_error(const gml_embed *embed);
 

@@ -446,7 +446,7 @@ static void the_stub_lists_what_is_used(void **state)
     bench_init(&b);
     gml_program *p = create_program(three);
     gml_artifact_names names;
-    gml_artifact_find_names(p, &b.arena, &names);
+    gml_artifact_find_names(&(gml_artifact_entry){GML_ARTIFACT_RUN, p}, 1, &b.arena, &names);
     assert_int_equal(names.n_phases, 4);
     assert_string_equal(names.phases[0], "k_add");
     assert_string_equal(names.phases[3], "k_total");
@@ -454,7 +454,8 @@ static void the_stub_lists_what_is_used(void **state)
     assert_string_equal(names.hosts[1], "if");
     gml_str text;
     gml_str_init(&text);
-    gml_artifact_print_stub(p, "model_symbols", &text);
+    gml_artifact_print_stub(&(gml_artifact_entry){GML_ARTIFACT_RUN, p}, 1, "model_symbols",
+                            &text);
     assert_non_null(strstr(text.text, "{\"if\", gml_host_if},"));
     assert_non_null(strstr(text.text, "model_symbols = {phases, 4, hosts, 2, NULL"));
     gml_str_reset(&text);
