@@ -1,13 +1,11 @@
 /* api/gemel.c - the public API of gemel.h over sessions. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "gemel/gemel.h"
 
+#include "api/call.h"
 #include "api/model.h"
 #include "api/names.h"
 #include "api/session.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,69 +18,15 @@ const char *gml_version(void)
         GML_VERSION_PATCH);
 }
 
-/* ---- errors -------------------------------------------------------------------------------
- */
-
-static pthread_key_t error_key;
-static bool has_error_key;
-static pthread_once_t error_once = PTHREAD_ONCE_INIT;
-
-static void make_error_key(void)
-{
-    has_error_key = pthread_key_create(&error_key, free) == 0;
-}
-
-const char *gml_error_text(void)
-{
-    pthread_once(&error_once, make_error_key);
-    const char *text = has_error_key ? pthread_getspecific(error_key) : NULL;
-    return text ? text : "";
-}
-
-static void set_error_text(const char *text)
-{
-    pthread_once(&error_once, make_error_key);
-    if (!has_error_key)
-        return;
-    char *copy = malloc(strlen(text) + 1);
-    if (copy)
-        memcpy(copy, text, strlen(text) + 1);
-    free(pthread_getspecific(error_key));
-    if (pthread_setspecific(error_key, copy) != 0)
-        free(copy);
-}
-
-/* Diagnostics of one call; nothing is allocated while all goes well. */
-typedef struct call {
-    gml_arena arena;
-    gml_diags diags;
-} call;
-
-static gml_diags *begin(call *c)
-{
-    gml_arena_init(&c->arena);
-    gml_diags_init(&c->diags, &c->arena);
-    return &c->diags;
-}
-
-static gml_status end(call *c, gml_status status)
-{
-    if (status != GML_OK && c->diags.list.count == 0)
-        (void)gml_fail(&c->diags, status, (gml_loc){0}, "%s", gml_status_text(status));
-    if (status != GML_OK)
-        set_error_text(gml_diags_print(&c->diags));
-    gml_arena_reset(&c->arena);
-    return status;
-}
-
-static gml_status fail_usage(const char *text)
-{
-    call c;
-    return end(&c, gml_fail(begin(&c), GML_E_USAGE, (gml_loc){0}, "%s", text));
-}
-
 /* ---- models -------------------------------------------------------------------------------
  */
+
+static const gml_onnx_entry entries[] = {
+    [GML_ENTRY_FIXED] = GML_ONNX_FIXED,
+    [GML_ENTRY_RUN] = GML_ONNX_RUN,
+    [GML_ENTRY_STEP] = GML_ONNX_STEP,
+    [GML_ENTRY_INITIALISE] = GML_ONNX_INITIALISE,
+};
 
 static gml_status convert(const gml_model_options *options, gml_arena *arena,
                           gml_open_options *out, gml_diags *diags)
@@ -102,6 +46,12 @@ static gml_status convert(const gml_model_options *options, gml_arena *arena,
             return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "dimension %zu has no name", i);
         dims[i] = (gml_onnx_dim){options->dims[i].name, options->dims[i].size};
     }
+    if ((unsigned)options->entry > GML_ENTRY_INITIALISE)
+        return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no entry %d",
+                        (int)options->entry);
+    out->entry = entries[options->entry];
+    out->training = options->training;
+    out->seed = options->seed;
     out->n_threads = options->n_threads;
     out->fast_compile = options->fast_compile;
     out->dims = dims;
@@ -117,25 +67,25 @@ gml_status gml_model_load(const char *path, gml_model **out_model)
 gml_status gml_model_load_with(const char *path, const gml_model_options *options,
                                gml_model **out_model)
 {
-    call c;
-    gml_diags *diags = begin(&c);
+    gml_call c;
+    gml_diags *diags = gml_call_begin(&c);
     gml_open_options open;
     gml_status status = convert(options, &c.arena, &open, diags);
     if (status == GML_OK)
         status = gml_model_open(path, &open, out_model, diags);
-    return end(&c, status);
+    return gml_call_end(&c, status);
 }
 
 gml_status gml_model_wrap(const void *bytes, size_t len, const char *folder,
                           const gml_model_options *options, gml_model **out_model)
 {
-    call c;
-    gml_diags *diags = begin(&c);
+    gml_call c;
+    gml_diags *diags = gml_call_begin(&c);
     gml_open_options open;
     gml_status status = convert(options, &c.arena, &open, diags);
     if (status == GML_OK)
         status = gml_model_open_bytes(bytes, len, folder, &open, out_model, diags);
-    return end(&c, status);
+    return gml_call_end(&c, status);
 }
 
 size_t gml_model_n_inputs(const gml_model *model)
@@ -169,13 +119,14 @@ static gml_status find_port(const gml_model *model, bool is_input, const char *n
         *out_index = i;
         return GML_OK;
     }
-    call c;
-    gml_diags *diags = begin(&c);
+    gml_call c;
+    gml_diags *diags = gml_call_begin(&c);
     const char **names = gml_new_array(&c.arena, const char *, n + 1);
     for (size_t i = 0; i < n; i++)
         names[i] = ports[i].name;
     gml_loc loc = {.file = gml_model_source(model)->path};
-    return end(&c, gml_name_fail(diags, loc, is_input ? "input" : "output", name, names, n));
+    return gml_call_end(
+        &c, gml_name_fail(diags, loc, is_input ? "input" : "output", name, names, n));
 }
 
 gml_status gml_model_find_input(const gml_model *model, const char *name, size_t *out_index)
@@ -193,16 +144,16 @@ gml_status gml_model_find_output(const gml_model *model, const char *name, size_
 
 gml_status gml_session_create(gml_model *model, gml_session **out_session)
 {
-    call c;
-    return end(&c, gml_session_open(model, NULL, out_session, begin(&c)));
+    gml_call c;
+    return gml_call_end(&c, gml_session_open(model, NULL, out_session, gml_call_begin(&c)));
 }
 
 /* Gives input `index` a value, which is taken, also on failure. */
 static gml_status put_input(gml_session *session, size_t index, gml_rvalue *value)
 {
     gml_model *model = gml_session_model(session);
-    call c;
-    gml_diags *diags = begin(&c);
+    gml_call c;
+    gml_diags *diags = gml_call_begin(&c);
     value->is_optional = gml_model_inputs(model)[index].kind == GML_PORT_OPTIONAL;
     gml_status status = value->kind == GML_RVALUE_NONE
                             ? GML_OK
@@ -214,21 +165,21 @@ static gml_status put_input(gml_session *session, size_t index, gml_rvalue *valu
         gml_rvalue_reset(place);
         *place = *value;
     }
-    return end(&c, status);
+    return gml_call_end(&c, status);
 }
 
 static gml_status check_input_index(const gml_session *session, size_t index)
 {
     return index < gml_model_n_inputs(gml_session_model(session))
                ? GML_OK
-               : fail_usage("there is no input of this index");
+               : gml_call_misuse("there is no input of this index");
 }
 
 static gml_status check_output_index(const gml_session *session, size_t index)
 {
     return index < gml_model_n_outputs(gml_session_model(session))
                ? GML_OK
-               : fail_usage("there is no output of this index");
+               : gml_call_misuse("there is no output of this index");
 }
 
 /* What a tensor of the caller's must be before its elements are looked at. */
@@ -236,13 +187,13 @@ static gml_status check_view(const gml_tensor *tensor)
 {
     size_t bytes = 0;
     if (tensor->rank < 0 || tensor->rank > GML_MAX_RANK)
-        return fail_usage("a tensor's rank is out of range");
+        return gml_call_misuse("a tensor's rank is out of range");
     if (tensor->dtype <= GML_NONE || tensor->dtype >= GML_DTYPE_COUNT)
-        return fail_usage("a tensor has no element type");
+        return gml_call_misuse("a tensor has no element type");
     if (!gml_tensor_bytes(tensor, &bytes))
-        return fail_usage("a tensor's size is negative or overflows");
+        return gml_call_misuse("a tensor's size is negative or overflows");
     if (bytes && !tensor->data)
-        return fail_usage("a tensor has no data");
+        return gml_call_misuse("a tensor has no data");
     return GML_OK;
 }
 
@@ -267,8 +218,9 @@ static gml_status copy_value(const gml_tensor *tensor, gml_rvalue *out_value)
     else
         status = gml_rvalue_alloc(out_value, tensor->dtype, tensor->rank, tensor->dims);
     if (status != GML_OK) {
-        call c;
-        return end(&c, gml_fail(begin(&c), status, (gml_loc){0}, "no memory for an input"));
+        gml_call c;
+        return gml_call_end(
+            &c, gml_fail(gml_call_begin(&c), status, (gml_loc){0}, "no memory for an input"));
     }
     if (tensor->dtype != GML_STRING && gml_tensor_bytes(tensor, &bytes) && bytes)
         memcpy(out_value->tensor.data, tensor->data, bytes);
@@ -295,8 +247,9 @@ gml_status gml_session_bind_items(gml_session *session, size_t index, const gml_
     gml_rvalue value = {0};
     gml_status status = gml_rvalue_sequence(&value, n_items);
     if (status != GML_OK) {
-        call c;
-        return end(&c, gml_fail(begin(&c), status, (gml_loc){0}, "no memory for an input"));
+        gml_call c;
+        return gml_call_end(
+            &c, gml_fail(gml_call_begin(&c), status, (gml_loc){0}, "no memory for an input"));
     }
     for (size_t i = 0; i < n_items; i++)
         value.items[i] = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = items[i]};
@@ -312,7 +265,7 @@ gml_status gml_session_bind_output(gml_session *session, size_t index, const gml
     if (tensor) {
         GML_TRY(check_view(tensor));
         if (tensor->dtype == GML_STRING)
-            return fail_usage("strings cannot be written into the caller's memory");
+            return gml_call_misuse("strings cannot be written into the caller's memory");
     }
     gml_session_ports *ports = gml_session_get_ports(session);
     ports->is_bound[index] = tensor != NULL;
@@ -372,8 +325,8 @@ static gml_status run(gml_session *session, gml_diags *diags)
 
 gml_status gml_session_run(gml_session *session)
 {
-    call c;
-    return end(&c, run(session, begin(&c)));
+    gml_call c;
+    return gml_call_end(&c, run(session, gml_call_begin(&c)));
 }
 
 static const gml_session_ports *read_ports(const gml_session *session)
@@ -394,7 +347,7 @@ static const gml_rvalue *find_output(const gml_session *session, size_t index)
         return NULL;
     if (ports->has_run)
         return &ports->outputs[index];
-    (void)fail_usage("there are no outputs before a run that went well");
+    (void)gml_call_misuse("there are no outputs before a run that went well");
     return NULL;
 }
 
@@ -404,7 +357,7 @@ gml_status gml_session_output(const gml_session *session, size_t index, gml_tens
     if (!value)
         return GML_E_USAGE;
     if (value->kind != GML_RVALUE_TENSOR)
-        return fail_usage("this output is no tensor");
+        return gml_call_misuse("this output is no tensor");
     *out_tensor = value->tensor;
     return GML_OK;
 }
@@ -428,7 +381,7 @@ gml_status gml_session_count_items(const gml_session *session, size_t index, siz
     case GML_RVALUE_SEQUENCE: *out_count = value->n_items; return GML_OK;
     case GML_RVALUE_MAP: break;
     }
-    return fail_usage("this output is a map");
+    return gml_call_misuse("this output is a map");
 }
 
 gml_status gml_session_output_item(const gml_session *session, size_t index, size_t item,
@@ -440,11 +393,11 @@ gml_status gml_session_output_item(const gml_session *session, size_t index, siz
         return GML_E_USAGE;
     GML_TRY(gml_session_count_items(session, index, &n));
     if (item >= n)
-        return fail_usage("this output has no item of this index");
+        return gml_call_misuse("this output has no item of this index");
     if (value->kind == GML_RVALUE_SEQUENCE)
         value = &value->items[item];
     if (value->kind != GML_RVALUE_TENSOR)
-        return fail_usage("this item is no tensor");
+        return gml_call_misuse("this item is no tensor");
     *out_tensor = value->tensor;
     return GML_OK;
 }

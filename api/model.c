@@ -140,6 +140,7 @@ gml_status gml_model_open(const char *path, const gml_open_options *options,
         return no_memory(diags);
     gml_onnx_options source = {.entry = options->entry,
                                .training = options->training,
+                               .seed = options->seed,
                                .dims = options->dims,
                                .n_dims = options->n_dims};
     gml_status status = gml_source_open(&model->source, path, &source, options->form, diags);
@@ -159,6 +160,7 @@ gml_status gml_model_open_bytes(const void *bytes, size_t len, const char *folde
         return no_memory(diags);
     gml_onnx_options source = {.entry = options->entry,
                                .training = options->training,
+                               .seed = options->seed,
                                .folder = folder,
                                .dims = options->dims,
                                .n_dims = options->n_dims};

@@ -19,6 +19,7 @@
 typedef struct gml_open_options {
     gml_onnx_entry entry;       /* RUN is as FIXED where the model has no training part */
     size_t training;            /* of a STEP or INITIALISE */
+    uint64_t seed;              /* of an INITIALISE (gml_onnx_options) */
     const gml_train_form *form; /* the model's training form instead of it: entry FIXED.
                                    Outlives the model */
     gml_device_kind device;

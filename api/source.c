@@ -104,6 +104,7 @@ static gml_status import(const gml_source *source, bool infer, gml_module **out_
         return import_text(source, out_module, diags);
     gml_onnx_options options = {.entry = source->entry,
                                 .training = source->training,
+                                .seed = source->seed,
                                 .skip_infer = !infer,
                                 .file = source->path,
                                 .folder = source->folder,
@@ -212,6 +213,7 @@ static gml_status import_declared(gml_source *source, const gml_onnx_options *op
     if (options) {
         source->entry = options->entry;
         source->training = options->training;
+        source->seed = options->seed;
     }
     const gml_train_form *form = source->form;
     source->form = n ? NULL : form;

@@ -27,6 +27,7 @@ typedef struct gml_source {
     const char *folder; /* of external data, or NULL */
     gml_onnx_entry entry;
     size_t training;
+    uint64_t seed;
     gml_onnx_dim *dims;
     size_t n_dims;
     const gml_train_form *form; /* what each module becomes behind the import; or NULL */

@@ -250,6 +250,7 @@ void gml_summarize(const gml_model *model, gml_arena *arena, gml_summary *out_su
     const gml_program *program = gml_model_source(model)->artifact.program;
     if (program) {
         count_program(&s, program);
+        count_states(out_summary, gml_model_module(model));
         out_summary->no_cost = "the model is compiled";
     } else {
         count_graph(&s, gml_model_module(model)->main);

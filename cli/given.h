@@ -25,7 +25,7 @@ typedef struct gml_given {
     {"input", "NAME=FILE", "the value of an input: .npy, .npz, .pb or a picture", 'i'},        \
         {"inputs", "FILE.npz", "the values of several, by their names"},                       \
         {"dim", "NAME=N", "the size of an open dimension"},                                    \
-        {"seed", "N", "of the inputs that are not given (0)"},                                 \
+        {"seed", "N", "of the inputs that are not given, and of random first states (0)"},     \
         {"mean", "R,G,B", "subtracted from pictures, after scaling to 0..1 (ImageNet's)"},     \
         {"std", "R,G,B", "and then the divisor (ImageNet's)"},                                 \
     {                                                                                          \

@@ -109,9 +109,14 @@ static void print_text(request *r, const gml_model *model, const gml_summary *s)
 /* The model's training step: what it changes, and its arithmetic. */
 static void print_training(request *r, const gml_model *model, const gml_summary *s)
 {
-    printf("training    %" PRIu64 " parameters in %zu tensors; %zu states, %" PRIu64 " bytes\n",
-           s->trained_elements, s->n_trained, s->n_states, s->state_bytes);
-    if (s->no_cost) {
+    bool is_compiled = gml_model_source(model)->artifact.program != NULL;
+    printf("training    ");
+    if (!is_compiled) /* of states, a compiled model does not know which are trained */
+        printf("%" PRIu64 " parameters in %zu tensors; ", s->trained_elements, s->n_trained);
+    printf("%zu states, %" PRIu64 " bytes\n", s->n_states, s->state_bytes);
+    if (is_compiled) {
+        printf("  steps     %" PRIu64 "\n", s->n_nodes);
+    } else if (s->no_cost) {
         printf("  FLOPs     unknown: %s\n", s->no_cost);
     } else {
         printf("  MACs      %s a step", dim_text(r, s->module, s->macs));
@@ -243,12 +248,10 @@ static void close_view(view *v)
 }
 
 /* The model as a training step; nothing where it is none. */
-static gml_status open_training(request *r, const char *path, const view *model, view *out_step)
+static gml_status open_training(request *r, const char *path, view *out_step)
 {
     gml_diags diags;
     gml_diags_init(&diags, &r->arena);
-    if (gml_model_source(model->model)->artifact.program != NULL)
-        return GML_OK;
     gml_status status = open_view(r, path, GML_ONNX_STEP, out_step, &diags);
     bool is_none =
         status == GML_E_USAGE || (status == GML_OK && out_step->summary.n_states == 0);
@@ -272,7 +275,7 @@ static int describe(request *r, const char *path)
             print_json_faults(r);
         return gml_cli_fail(&r->diags, status);
     }
-    status = open_training(r, path, &model, &step);
+    status = open_training(r, path, &step);
     if (r->json)
         print_json(r, model.model, &model.summary,
                    step.model ? json_training(r, step.model, &step.summary) : json_null());

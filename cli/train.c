@@ -13,6 +13,15 @@
 
 #define GML_AS_TOLD (-1)
 
+/* A training of the model: mostly there is one. */
+typedef struct part {
+    size_t number;
+    gml_model *model;
+    gml_session *session; /* all sessions share the states */
+    gml_inputs *batches;
+    gml_rvalue *outputs;
+} part;
+
 typedef struct request {
     gml_arena arena;
     gml_diags diags;
@@ -20,6 +29,7 @@ typedef struct request {
     gml_given given;
     gml_train_options train;
     gml_vec(const char *) batches; /* .npz files, taken in turn */
+    gml_vec(part) parts;           /* their steps are taken in turn, too */
     int64_t steps;                 /* GML_AS_TOLD: one a line of standard input */
     const char *save;
     const char *load;
@@ -44,7 +54,11 @@ static const gml_cli cli = {
     "gemel train GRAPH [options]",
     "Runs the training steps of an ONNX model with training information; with --loss, of any\n"
     "ONNX model, whose file stays as it is (docs/training.md). " GML_GIVEN_HELP "\n"
-    "Each step is a line: the results that are single numbers, and its time.",
+    "Each step is a line: the results that are single numbers, and its time. What the model "
+    "does\n"
+    "to its states before training is done first, unless they are loaded; of several trainings "
+    "in\n"
+    "a file each has its step in turn. What was compiled (OUT.so) trains as its model does.",
 };
 
 /* ---- options ------------------------------------------------------------------------------
@@ -152,19 +166,24 @@ static double number_of(const gml_tensor *tensor)
                : (double)gml_host_get_int(tensor, 0);
 }
 
-static void report(const request *r, const gml_model *model, const gml_rvalue *outputs,
-                   int64_t step, double seconds)
+static void report(const request *r, const part *p, int64_t step, double seconds)
 {
+    const gml_model *model = p->model;
+    bool is_one = r->parts.count == 1;
     json_t *json = r->json ? json_object() : NULL;
     if (json)
         (void)json_object_set_new(json, "step", json_integer(step));
     else
         printf("step %lld", (long long)step);
+    if (json && !is_one)
+        (void)json_object_set_new(json, "training", json_integer((json_int_t)p->number));
+    else if (!is_one)
+        printf(" of training %zu", p->number);
     for (size_t i = 0; i < gml_model_n_outputs(model); i++) {
         const char *name = gml_model_outputs(model)[i].name;
-        if (!is_number(&outputs[i]))
+        if (!is_number(&p->outputs[i]))
             continue;
-        double value = number_of(&outputs[i].tensor);
+        double value = number_of(&p->outputs[i].tensor);
         if (json)
             (void)json_object_set_new(json, name, gml_json_real(value));
         else
@@ -190,74 +209,151 @@ static bool goes_on(const request *r, int64_t done)
     return c != EOF;
 }
 
-static gml_status run_steps(request *r, gml_session *session, const gml_inputs *batches)
+static gml_status run_step(request *r, const part *p, int64_t step)
 {
-    const gml_model *model = gml_session_model(session);
-    size_t n = gml_model_n_outputs(model);
     size_t n_batches = r->batches.count ? r->batches.count : 1;
-    gml_rvalue *outputs = gml_new_array(&r->arena, gml_rvalue, n + 1);
-    gml_status status = GML_OK;
-    for (int64_t step = 0; status == GML_OK && goes_on(r, step); step++) {
-        double begin = now();
-        status = gml_session_execute(session, batches[(size_t)step % n_batches].values, outputs,
-                                     &r->diags);
-        if (status == GML_OK)
-            report(r, model, outputs, step + 1, now() - begin);
-        if (status == GML_OK && (fflush(stdout) != 0 || ferror(stdout)))
-            status =
-                gml_fail(&r->diags, GML_E_IO, (gml_loc){0}, "cannot write to standard output");
+    double begin = now();
+    GML_TRY(gml_session_execute(p->session, p->batches[(size_t)step % n_batches].values,
+                                p->outputs, &r->diags));
+    report(r, p, step + 1, now() - begin);
+    return GML_OK;
+}
+
+/* Each training's step in turn. */
+static gml_status run_steps(request *r)
+{
+    for (int64_t step = 0; goes_on(r, step); step++) {
+        for (size_t i = 0; i < r->parts.count; i++)
+            GML_TRY(run_step(r, &r->parts.items[i], step));
+        if (fflush(stdout) != 0 || ferror(stdout))
+            return gml_fail(&r->diags, GML_E_IO, (gml_loc){0},
+                            "cannot write to standard output");
     }
+    return GML_OK;
+}
+
+/* ---- before the first step ----------------------------------------------------------------
+ */
+
+static gml_status run_once(request *r, gml_model *model, gml_states *states)
+{
+    gml_session *session = NULL;
+    gml_rvalue no_inputs = {0};
+    size_t n = gml_model_n_outputs(model);
+    gml_rvalue *outputs = gml_new_array(&r->arena, gml_rvalue, n + 1);
+    GML_TRY(gml_session_open(model, states, &session, &r->diags));
+    gml_status status = gml_session_execute(session, &no_inputs, outputs, &r->diags);
     for (size_t i = 0; i < n; i++)
         gml_rvalue_reset(&outputs[i]);
+    gml_session_destroy(session);
     return status;
+}
+
+/* What the model itself does to its states before training begins. */
+static gml_status initialise(request *r, const char *path, const gml_module *module,
+                             gml_states *states)
+{
+    for (size_t i = 0; i < module->trainings.count; i++) {
+        gml_model *model = NULL;
+        gml_open_options open = r->open;
+        if (!module->trainings.items[i].has_initialisation)
+            continue;
+        open.entry = GML_ONNX_INITIALISE;
+        open.training = i;
+        open.seed = r->given.seed;
+        open.n_dims = 0;
+        GML_TRY(gml_model_open(path, &open, &model, &r->diags));
+        gml_status status = run_once(r, model, states);
+        gml_model_release(model);
+        GML_TRY(status);
+    }
+    return GML_OK;
 }
 
 /* ---- the whole ----------------------------------------------------------------------------
  */
 
-static gml_status train_on(request *r, gml_model *model, const gml_inputs *batches)
-{
-    gml_session *session = NULL;
-    GML_TRY(gml_session_open(model, NULL, &session, &r->diags));
-    gml_states *states = gml_session_states(session);
-    gml_status status = GML_OK;
-    if (!states)
-        status =
-            gml_fail(&r->diags, GML_E_USAGE, (gml_loc){.file = gml_model_source(model)->path},
-                     "its training changes nothing: there is no update binding");
-    if (status == GML_OK && r->load)
-        status = load_states(r, states);
-    if (status == GML_OK)
-        status = run_steps(r, session, batches);
-    if (status == GML_OK && r->save)
-        status = save_states(r, states);
-    gml_session_destroy(session);
-    return status;
-}
-
-static gml_status train(request *r, gml_model *model)
+static gml_status read_batches(request *r, part *p)
 {
     size_t n = r->batches.count ? r->batches.count : 1;
-    gml_inputs *batches = gml_new_array(&r->arena, gml_inputs, n);
-    gml_status status = GML_OK;
+    p->batches = gml_new_array(&r->arena, gml_inputs, n);
     for (size_t i = 0; i < n; i++)
-        gml_inputs_init(&batches[i], model, &r->arena);
-    for (size_t i = 0; i < n && status == GML_OK; i++) {
+        gml_inputs_init(&p->batches[i], p->model, &r->arena);
+    for (size_t i = 0; i < n; i++) {
         if (r->batches.count)
-            status = gml_inputs_read_npz(&batches[i], r->batches.items[i], &r->diags);
-        if (status == GML_OK)
-            status = gml_given_read(&r->given, &batches[i], &r->diags);
+            GML_TRY(gml_inputs_read_npz(&p->batches[i], r->batches.items[i], &r->diags));
+        GML_TRY(gml_given_read(&r->given, &p->batches[i], &r->diags));
     }
-    if (status == GML_OK)
-        status = train_on(r, model, batches);
-    for (size_t i = 0; i < n; i++)
-        gml_inputs_reset(&batches[i]);
-    return status;
+    return GML_OK;
+}
+
+static gml_status open_part(request *r, const char *path, size_t number, part *p)
+{
+    gml_open_options open = r->open;
+    open.training = number;
+    p->number = number;
+    GML_TRY(gml_model_open(path, &open, &p->model, &r->diags));
+    p->outputs = gml_new_array(&r->arena, gml_rvalue, gml_model_n_outputs(p->model) + 1);
+    return read_batches(r, p);
+}
+
+static gml_status add_part(request *r, const char *path, size_t number)
+{
+    gml_push(&r->arena, &r->parts, (part){0});
+    return open_part(r, path, number, &r->parts.items[r->parts.count - 1]);
+}
+
+/* The first training is there, or opening it says so; others may lack an algorithm. */
+static gml_status open_parts(request *r, const char *path)
+{
+    GML_TRY(add_part(r, path, 0));
+    const gml_module *module = gml_model_module(r->parts.items[0].model);
+    size_t n = r->open.form ? 1 : module->trainings.count;
+    for (size_t i = 1; i < n; i++)
+        if (module->trainings.items[i].has_step)
+            GML_TRY(add_part(r, path, i));
+    gml_states *states = NULL;
+    for (size_t i = 0; i < r->parts.count; i++) {
+        part *p = &r->parts.items[i];
+        GML_TRY(gml_session_open(p->model, states, &p->session, &r->diags));
+        states = gml_session_states(p->session);
+        if (!states)
+            return gml_fail(&r->diags, GML_E_USAGE,
+                            (gml_loc){.file = gml_model_source(p->model)->path},
+                            "its training changes nothing: there is no update binding");
+    }
+    return GML_OK;
+}
+
+static void close_parts(request *r)
+{
+    size_t n_batches = r->batches.count ? r->batches.count : 1;
+    for (size_t k = 0; k < r->parts.count; k++) {
+        part *p = &r->parts.items[k];
+        for (size_t i = 0; p->outputs && i < gml_model_n_outputs(p->model); i++)
+            gml_rvalue_reset(&p->outputs[i]);
+        for (size_t i = 0; p->batches && i < n_batches; i++)
+            gml_inputs_reset(&p->batches[i]);
+        gml_session_destroy(p->session);
+        gml_model_release(p->model);
+    }
+}
+
+static gml_status train(request *r, const char *path)
+{
+    GML_TRY(open_parts(r, path));
+    const part *first = &r->parts.items[0];
+    gml_states *states = gml_session_states(first->session);
+    if (r->load)
+        GML_TRY(load_states(r, states));
+    else if (!r->open.form)
+        GML_TRY(initialise(r, path, gml_model_module(first->model), states));
+    GML_TRY(run_steps(r));
+    return r->save ? save_states(r, states) : GML_OK;
 }
 
 static int run_request(request *r, const char *path)
 {
-    gml_model *model = NULL;
     bool is_plain = r->train.form.loss != NULL;
     r->open.entry = is_plain ? GML_ONNX_FIXED : GML_ONNX_STEP;
     r->open.form = is_plain ? &r->train.form : NULL;
@@ -267,12 +363,10 @@ static int run_request(request *r, const char *path)
     if (status == GML_OK && is_plain)
         status = gml_train_plan(&r->train, path, &r->given, r->json, &r->diags);
     if (status == GML_OK)
-        status = gml_model_open(path, &r->open, &model, &r->diags);
-    if (status == GML_E_USAGE && !is_plain)
+        status = train(r, path);
+    if (status == GML_E_USAGE && !is_plain && r->parts.count == 1 && !r->parts.items[0].model)
         gml_note(&r->diags, "--loss makes a training algorithm for a plain model");
-    if (status == GML_OK)
-        status = train(r, model);
-    gml_model_release(model);
+    close_parts(r);
     return status == GML_OK ? 0 : gml_cli_fail(&r->diags, status);
 }
 

@@ -23,8 +23,8 @@ static const char *type_text(const gml_tensor *tensor, gml_arena *arena)
 {
     const char *text = gml_arena_printf(arena, "%s[", gml_dtype_name(tensor->dtype));
     for (int d = 0; d < tensor->rank; d++)
-        text = gml_arena_printf(arena, "%s%s%lld", text, d ? "," : "",
-                                (long long)tensor->dims[d]);
+        text =
+            gml_arena_printf(arena, "%s%s%lld", text, d ? "," : "", (long long)tensor->dims[d]);
     return gml_arena_printf(arena, "%s]", text);
 }
 
@@ -124,8 +124,11 @@ gml_status gml_states_set(gml_states *states, size_t index, const gml_tensor *te
         return gml_fail(diags, tensor->dtype != place->dtype ? GML_E_TYPE : GML_E_SHAPE, loc,
                         "is %s where the model has %s", type_text(tensor, diags->arena),
                         type_text(place, diags->arena));
-    if (gml_tensor_bytes(place, &bytes) && bytes != 0)
-        memmove(place->data, tensor->data, bytes);
+    if (!gml_tensor_bytes(place, &bytes) || bytes == 0)
+        return GML_OK;
+    if (tensor->data == NULL)
+        return gml_fail(diags, GML_E_USAGE, loc, "gets no elements");
+    memmove(place->data, tensor->data, bytes);
     return GML_OK;
 }
 
@@ -188,8 +191,7 @@ gml_status gml_states_store(const gml_states *states, const gml_state_port *port
     return GML_OK;
 }
 
-void gml_states_drop(const gml_states *states, const gml_state_port *ports,
-                     gml_rvalue *results)
+void gml_states_drop(const gml_states *states, const gml_state_port *ports, gml_rvalue *results)
 {
     for (size_t i = 0; i < states->count; i++)
         if (ports[i].output != GML_NO_PORT)

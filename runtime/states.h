@@ -27,7 +27,7 @@ typedef struct gml_state_port {
     const char *name;
     gml_tensor initial; /* type and shape, dtype NONE: not known here; data NULL: zeros */
     uint32_t input;     /* number of its value among the inputs; GML_NO_PORT: it is not read */
-    uint32_t output; /* number of what it becomes among the outputs; GML_NO_PORT: it stays */
+    uint32_t output;    /* number of what it becomes among the outputs; GML_NO_PORT: it stays */
 } gml_state_port;
 
 /* Copies names and initial elements. GML_E_UNSUPPORTED when a state has no fixed size; `file`
@@ -43,7 +43,8 @@ size_t gml_states_count(const gml_states *states);
 const char *gml_states_name(const gml_states *states, size_t index);
 /* A view of its elements, which stay where they are. */
 gml_tensor gml_states_tensor(const gml_states *states, size_t index);
-/* Replaces its elements. GML_E_TYPE, GML_E_SHAPE when `tensor` is another's. */
+/* Replaces its elements. GML_E_TYPE, GML_E_SHAPE when `tensor` is another's, GML_E_USAGE when
+ * it has no elements. */
 GML_MUST_CHECK gml_status gml_states_set(gml_states *states, size_t index,
                                          const gml_tensor *tensor, gml_loc loc,
                                          gml_diags *diags);

@@ -85,6 +85,15 @@ typedef struct gml_dim_size {
     int64_t size;
 } gml_dim_size;
 
+/* Which part of the model is run. A model with training information keeps *states* from run to
+ * run: trained weights, averages, counters. */
+typedef enum gml_entry {
+    GML_ENTRY_FIXED,      /* the graph with the weights of the file, which never change */
+    GML_ENTRY_RUN,        /* the graph with the states as they are */
+    GML_ENTRY_STEP,       /* a step of training: changes the states */
+    GML_ENTRY_INITIALISE, /* what the model does before the first step: sets states */
+} gml_entry;
+
 /* All zero is the default. Everything is copied. */
 typedef struct gml_model_options {
     const char *device; /* "cpu" (NULL): compiled; "ref": the interpreter, slow */
@@ -92,6 +101,9 @@ typedef struct gml_model_options {
     const gml_dim_size *dims;
     size_t n_dims;
     bool fast_compile; /* spend less on compiling, for programs that run once */
+    gml_entry entry;
+    size_t training; /* of STEP and INITIALISE: which of gml_model_n_trainings */
+    uint64_t seed; /* of INITIALISE: of random numbers whose node has no seed; 0: by its name */
 } gml_model_options;
 
 GML_MUST_CHECK gml_status gml_model_load_with(const char *path,
@@ -156,6 +168,41 @@ GML_MUST_CHECK gml_status gml_session_bind_output(gml_session *session, size_t i
 /* gml_session_get_output by index. */
 GML_MUST_CHECK gml_status gml_session_output(const gml_session *session, size_t index,
                                              gml_tensor *out_tensor);
+
+/* ---- explicit: training -------------------------------------------------------------------
+ *
+ * The parts of a model are loaded one by one, and their sessions share the states:
+ *
+ *     gml_model_options options = {.entry = GML_ENTRY_STEP};
+ *     gml_model_load_with("model.onnx", &options, &step);
+ *     options.entry = GML_ENTRY_RUN;
+ *     gml_model_load_with("model.onnx", &options, &run);
+ *     gml_session_create(step, &training);
+ *     gml_session_create_sharing(run, training, &use);
+ *     gml_session_run(training);      one step, in which states change
+ *     gml_session_run(use);           sees what it made of them
+ *
+ * What was compiled from such a model (OUT.so) has the same parts, and FIXED is RUN.
+ */
+
+/* How many ways to train it the file has: 0, mostly 1. A FIXED or RUN model tells, too. */
+size_t gml_model_n_trainings(const gml_model *model);
+/* A session on the states of `other`, which may go first. GML_E_USAGE when the model has not
+ * the same states, or `other` has none. Sessions that share run one at a time. */
+GML_MUST_CHECK gml_status gml_session_create_sharing(gml_model *model, const gml_session *other,
+                                                     gml_session **out_session);
+/* States begin as the file has them, in its order. 0 for a model without, or a FIXED one. */
+size_t gml_session_n_states(const gml_session *session);
+/* Valid while the session lives; NULL when `index` is too large. */
+const char *gml_session_state_name(const gml_session *session, size_t index);
+/* A view of the state's elements, which change with every step; valid while a session with
+ * these states lives. After a step that failed while running they are lost. */
+GML_MUST_CHECK gml_status gml_session_get_state(const gml_session *session, const char *name,
+                                                gml_tensor *out_tensor);
+/* Copies the elements of `tensor`, which has the state's type (GML_E_TYPE) and shape
+ * (GML_E_SHAPE). */
+GML_MUST_CHECK gml_status gml_session_set_state(gml_session *session, const char *name,
+                                                const gml_tensor *tensor);
 
 /* ---- advanced: sequences and optionals ----------------------------------------------------
  */
