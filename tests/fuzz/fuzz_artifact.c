@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                  .folder = "/nonexistent"};
     gml_arena arena;
     gml_diags diags;
-    gml_program *program = NULL;
+    gml_artifact_image parts = {0};
     uint8_t *image = malloc(size + 1);
     if (image == NULL)
         return 0;
@@ -59,11 +59,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)gml_artifact_seal(image, size);
     gml_arena_init(&arena);
     gml_diags_init(&diags, &arena);
-    if (gml_artifact_read(image, size, &symbols, &program, &diags) == GML_OK)
-        use(program, &diags);
-    else if (diags.list.count == 0)
+    gml_status status = gml_artifact_read_entries(image, size, &symbols, &parts, &diags);
+    if (status != GML_OK && diags.list.count == 0)
         abort();
-    gml_program_release(program);
+    for (size_t i = 0; i < parts.n_entries; i++) {
+        use(parts.entries[i].program, &diags);
+        (void)gml_artifact_ports(&parts, parts.entries[i].program, &arena);
+    }
+    gml_artifact_image_reset(&parts);
     gml_arena_reset(&arena);
     free(image);
     return 0;

@@ -99,12 +99,34 @@ static gml_program *create_static(void)
     return p;
 }
 
+static int save_parts(const char *folder, const char *name)
+{
+    gml_artifact_entry entries[] = {{"run", create_run_part(constant)},
+                                    {"step", create_step_part(constant, constant)}};
+    bench b;
+    gml_str image;
+    char path[1024];
+    bench_init(&b);
+    gml_str_init(&image);
+    snprintf(path, sizeof path, "%s/%s.bin", folder, name);
+    gml_artifact_plan *plan = NULL;
+    gml_sink to_image = {append, write_over, &image};
+    gml_status status = gml_artifact_plan_entries(entries, 2, NULL, &plan, &b.diags);
+    if (status == GML_OK)
+        status = gml_artifact_put(plan, &to_image);
+    gml_artifact_plan_destroy(plan);
+    gml_program_release(entries[0].program);
+    int failed = finish(&b, entries[1].program, &image, status, path);
+    gml_str_reset(&image);
+    return failed;
+}
+
 static int save_images(const char *folder)
 {
     static const char *const features[] = {"sse2", "avx9000"};
     gml_artifact_options old_machine = {.features = features, .n_features = 2};
     return save(create_program(constant), NULL, folder, "whole") +
-           save_beside(create_program(constant), folder, "file") +
+           save_beside(create_program(constant), folder, "file") + save_parts(folder, "parts") +
            save(create_static(), NULL, folder, "static") +
            save(create_static(), &old_machine, folder, "features");
 }

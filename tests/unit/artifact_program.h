@@ -112,4 +112,42 @@ static GML_UNUSED gml_program *create_program(const float *constant)
     return p;
 }
 
+static GML_UNUSED void add_state(gml_program *p, const char *name, uint32_t input,
+                                 uint32_t output, const float *initial)
+{
+    gml_program_state state = {name, input, output, initial};
+    gml_push(&p->arena, &p->states, state);
+}
+
+/* y = x + a of three elements; a and m are states, m is not there. */
+static GML_UNUSED gml_program *create_run_part(const float *a)
+{
+    gml_program *p = gml_program_create();
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, 3);
+    uint32_t old = add_vector(p, GML_SLOT_INPUT, 3);
+    set_inputs(p, GML_LIST(x, old));
+    uint32_t y = add_map(p, k_add, "k_add", 2, (uint32_t[]){x, old}, 3);
+    set_outputs(p, GML_LIST(y));
+    add_state(p, "a", 1, GML_NO_SLOT, a);
+    add_state(p, "m", GML_NO_SLOT, GML_NO_SLOT, NULL);
+    return p;
+}
+
+/* The same, and a becomes a + x, m becomes m + m. */
+static GML_UNUSED gml_program *create_step_part(const float *a, const float *m)
+{
+    gml_program *p = gml_program_create();
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, 3);
+    uint32_t old = add_vector(p, GML_SLOT_INPUT, 3);
+    uint32_t moment = add_vector(p, GML_SLOT_INPUT, 3);
+    set_inputs(p, GML_LIST(x, old, moment));
+    uint32_t y = add_map(p, k_add, "k_add", 2, (uint32_t[]){x, old}, 3);
+    uint32_t next = add_map(p, k_add, "k_add", 2, (uint32_t[]){old, x}, 3);
+    uint32_t twice = add_map(p, k_add, "k_add", 2, (uint32_t[]){moment, moment}, 3);
+    set_outputs(p, GML_LIST(y, next, twice));
+    add_state(p, "a", 1, 1, a);
+    add_state(p, "m", 2, 2, m);
+    return p;
+}
+
 #endif
