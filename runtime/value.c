@@ -7,8 +7,8 @@
 #include <sys/mman.h>
 
 #define GML_BUFFER_ALIGN 64u
-/* From two of them on, a buffer is a mapping of huge pages: weights are read in one run after the
- * other and would miss the TLB all the way, and what is given up is the system's again. */
+/* From two of them on, a buffer is a mapping of huge pages: weights are read in one run after
+ * the other and would miss the TLB all the way, and what is given up is the system's again. */
 #define GML_HUGE_PAGE    ((size_t)2 << 20)
 
 /* The sanitizer watches what malloc gives. */
@@ -76,8 +76,7 @@ gml_buffer *gml_buffer_create(size_t size, bool zero)
     if (memory == NULL)
         return NULL;
     gml_buffer *buffer = (gml_buffer *)(void *)memory;
-    *buffer = (gml_buffer){
-        .data = memory + GML_BUFFER_ALIGN, .size = size, .mapped = mapped};
+    *buffer = (gml_buffer){.data = memory + GML_BUFFER_ALIGN, .size = size, .mapped = mapped};
     atomic_init(&buffer->references, 1);
     if (zero && mapped == 0)
         memset(buffer->data, 0, rounded);

@@ -9,14 +9,15 @@
 # skipped; one that passes, or that the suite does not have, has failed. GEMEL and ONNX_DATA override
 # which program and which data, PYTHON which python has onnx; LIGHT=no skips the light models (the
 # interpreter with sanitizers takes an hour for them); OFF=PASS leaves an optional pass out. All results, one
-# a line, are in build/suite-DEVICE.txt, without a pass in build/suite-DEVICE-without-PASS.txt.
+# a line, are in build/suite-DEVICE.txt, without a pass in build/suite-DEVICE-without-PASS.txt. Runs at the same
+# time need different LANEs, whose names the files' get.
 # The last line is "N passed, N failed, N skipped".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 device=${1:?usage: tests/suite.sh DEVICE}
 gemel=${GEMEL:-build/release/bin/gemel}
-results=build/suite-$device${OFF:+-without-$OFF}.txt
+results=build/suite-$device${OFF:+-without-$OFF}${LANE:+-$LANE}.txt
 xfail=tests/xfail/$device.txt
 [[ -f $xfail ]] || xfail=/dev/null
 
@@ -32,7 +33,7 @@ else
     data=$(echo build/venv/lib/python3*/site-packages/onnx/backend/test/data)
 fi
 python=${PYTHON:-build/venv/bin/python}
-light=build/onnx-light
+light=build/onnx-light${LANE:+-$LANE}
 [[ -d $data/node ]] || give_up "there is no ONNX suite in $data"
 [[ -x $gemel ]] || give_up "there is no program $gemel"
 
