@@ -41,7 +41,7 @@ static const gml_cli cli = {
     "OUT.h declares its functions:\n\n"
     "  cc app.c OUT.so && ./a.out\n\n"
     "A model with training information gives its step beside the graph, with its weights in "
-    "memory\nthat both share (docs/training.md).\n\n"
+    "memory\nthat both share (docs/artifacts.md).\n\n"
     "With --weights beside the weights are OUT.safetensors, which has to stay in the "
     "library's\n"
     "folder. The exit status is 5 when a disk is full, and then no file is left or changed.",

@@ -1,8 +1,6 @@
 /* runtime/artifact_write.c - a program to the description of its image. */
 #include "runtime/artifact_writer.h"
-#include "runtime/plan.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* The description is a stream; where a constant lies is known only when all of them are, so
@@ -14,11 +12,30 @@ typedef struct writer {
     gml_diags *diags;
 } writer;
 
-static void put_number(writer *w, uint64_t value, unsigned size)
+void gml_put_number(gml_str *out, uint64_t value, unsigned size)
 {
     unsigned char bytes[8];
     gml_store_number(bytes, value, size);
-    gml_str_append(w->out, bytes, size);
+    gml_str_append(out, bytes, size);
+}
+
+static void put_bytes_to(gml_str *out, const char *text, size_t len)
+{
+    gml_put_number(out, len, 4);
+    gml_str_append(out, text, len);
+}
+
+void gml_put_text(gml_str *out, const char *text)
+{
+    if (text == NULL)
+        gml_put_number(out, GML_NO_TEXT, 4);
+    else
+        put_bytes_to(out, text, strlen(text));
+}
+
+static void put_number(writer *w, uint64_t value, unsigned size)
+{
+    gml_put_number(w->out, value, size);
 }
 
 static void put_u32(writer *w, uint32_t value)
@@ -33,16 +50,12 @@ static void put_i64(writer *w, int64_t value)
 
 static void put_bytes(writer *w, const char *text, size_t len)
 {
-    put_u32(w, (uint32_t)len);
-    gml_str_append(w->out, text, len);
+    put_bytes_to(w->out, text, len);
 }
 
 static void put_text(writer *w, const char *text)
 {
-    if (text == NULL)
-        put_u32(w, GML_NO_TEXT);
-    else
-        put_bytes(w, text, strlen(text));
+    gml_put_text(w->out, text);
 }
 
 static void put_numbers(writer *w, const uint32_t *numbers, uint32_t count)
@@ -346,135 +359,10 @@ static gml_status put_program(writer *w, const gml_program *program)
     return GML_OK;
 }
 
-/* ---- The plan --------------------------------------------------------------------------- */
-
-static bool is_aligned(const gml_blob *blob)
+gml_status gml_put_program(gml_artifact_plan *plan, const gml_program *program,
+                           gml_diags *diags)
 {
-    return blob->tensor.size % GML_ALIGN == 0;
-}
-
-static int by_alignment(const void *left, const void *right)
-{
-    const gml_blob *const *a = left;
-    const gml_blob *const *b = right;
-    size_t a_size = gml_dtype_size((*a)->tensor.dtype);
-    size_t b_size = gml_dtype_size((*b)->tensor.dtype);
-    if (is_aligned(*a) != is_aligned(*b))
-        return is_aligned(*a) ? -1 : 1;
-    if (!is_aligned(*a) && a_size != b_size)
-        return a_size > b_size ? -1 : 1;
-    return (*a > *b) - (*a < *b); /* both in one array, in the order of the program */
-}
-
-/* Elements keep the alignment of their type: what is behind the multiples of 64 falls in size.
- */
-static void place_blobs(gml_artifact_plan *plan, gml_str *description)
-{
-    size_t count = plan->blobs.count;
-    plan->order = gml_new_array(&plan->arena, gml_blob *, count);
-    plan->tensors = gml_new_array(&plan->arena, gml_artifact_tensor, count);
-    for (size_t i = 0; i < count; i++)
-        plan->order[i] = &plan->blobs.items[i];
-    if (count != 0)
-        qsort(plan->order, count, sizeof *plan->order, by_alignment);
-    for (size_t i = 0; i < count; i++) {
-        plan->order[i]->tensor.offset = plan->constants_size;
-        plan->constants_size += plan->order[i]->tensor.size;
-        plan->tensors[i] = plan->order[i]->tensor;
-    }
-    for (size_t i = 0; i < plan->fixups.count; i++)
-        gml_store_number((unsigned char *)description->text + plan->fixups.items[i].at,
-                         plan->blobs.items[plan->fixups.items[i].blob].tensor.offset, 8);
-}
-
-static gml_status put_entries(writer *w, const gml_artifact_entry *entries, size_t n)
-{
-    GML_TRY(put_program(w, entries[0].program));
-    if (n == 1 && strcmp(entries[0].name, GML_ARTIFACT_RUN) == 0)
-        return GML_OK;
-    put_u32(w, (uint32_t)n);
-    for (size_t i = 0; i < n; i++)
-        put_text(w, entries[i].name);
-    for (size_t i = 1; i < n; i++) {
-        w->n_earlier = w->plan->blobs.count;
-        GML_TRY(put_program(w, entries[i].program));
-    }
-    return GML_OK;
-}
-
-gml_status gml_artifact_plan_create(const gml_program *program,
-                                    const gml_artifact_options *options,
-                                    gml_artifact_plan **out_plan, gml_diags *diags)
-{
-    union {
-        const gml_program *from;
-        gml_program *to; /* is only read */
-    } cast = {program};
-    gml_artifact_entry entry = {GML_ARTIFACT_RUN, cast.to};
-    return gml_artifact_plan_entries(&entry, 1, options, out_plan, diags);
-}
-
-gml_status gml_artifact_plan_entries(const gml_artifact_entry *entries, size_t n,
-                                     const gml_artifact_options *options,
-                                     gml_artifact_plan **out_plan, gml_diags *diags)
-{
-    *out_plan = NULL;
-    for (size_t i = 0; i < n; i++)
-        GML_TRY(gml_program_check(entries[i].program, diags));
-    gml_artifact_plan *plan = calloc(1, sizeof *plan);
-    if (plan == NULL)
-        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an artifact");
-    gml_arena_init(&plan->arena);
-    gml_str_init(&plan->program);
-    if (options != NULL)
-        plan->options = *options;
-    writer w = {.plan = plan, .out = &plan->program, .diags = diags};
-    gml_status status = put_entries(&w, entries, n);
-    if (status != GML_OK) {
-        gml_artifact_plan_destroy(plan);
-        return status;
-    }
-    place_blobs(plan, &plan->program);
-    *out_plan = plan;
-    return GML_OK;
-}
-
-void gml_artifact_plan_destroy(gml_artifact_plan *plan)
-{
-    if (plan == NULL)
-        return;
-    gml_str_reset(&plan->program);
-    gml_arena_reset(&plan->arena);
-    free(plan);
-}
-
-const gml_artifact_tensor *gml_artifact_tensors(const gml_artifact_plan *plan,
-                                                size_t *out_count)
-{
-    *out_count = plan->blobs.count;
-    return plan->tensors;
-}
-
-void gml_artifact_plan_file(gml_artifact_plan *plan, const gml_artifact_file *file)
-{
-    plan->file = *file;
-    plan->file.name = gml_arena_text(&plan->arena, file->name, strlen(file->name));
-}
-
-/* What stands before the program in the description. */
-void gml_artifact_put_options(const gml_artifact_plan *plan, gml_str *out)
-{
-    const gml_artifact_options *options = &plan->options;
-    writer w = {.out = out};
-    put_u32(&w, (uint32_t)options->n_features);
-    for (size_t i = 0; i < options->n_features; i++)
-        put_text(&w, options->features[i]);
-    put_u32(&w, plan->file.name != NULL);
-    if (plan->file.name == NULL)
-        return;
-    put_text(&w, plan->file.name);
-    put_number(&w, plan->file.size, 8);
-    put_number(&w, plan->file.constants, 8);
-    put_number(&w, plan->file.head_checksum, 8);
-    put_number(&w, plan->file.constants_checksum, 8);
+    writer w = {
+        .plan = plan, .n_earlier = plan->blobs.count, .out = &plan->program, .diags = diags};
+    return put_program(&w, program);
 }

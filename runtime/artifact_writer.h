@@ -1,5 +1,5 @@
-/* runtime/artifact_writer.h - a planned image. Private to runtime/artifact_write.c, which makes
- * the description, and runtime/artifact_put.c, which writes. */
+/* runtime/artifact_writer.h - a planned image. Private to runtime/artifact_{plan,write}.c,
+ * which make the description, and runtime/artifact_put.c, which writes. */
 #ifndef GML_RUNTIME_ARTIFACT_WRITER_H
 #define GML_RUNTIME_ARTIFACT_WRITER_H
 
@@ -30,6 +30,12 @@ struct gml_artifact_plan {
     uint64_t constants_size;
     gml_artifact_file file; /* without a name: there is none */
 };
+
+/* Appends to the description. Constants of the programs before this one may serve it, too. */
+GML_MUST_CHECK gml_status gml_put_program(gml_artifact_plan *plan, const gml_program *program,
+                                          gml_diags *diags);
+void gml_put_number(gml_str *out, uint64_t value, unsigned size);
+void gml_put_text(gml_str *out, const char *text); /* NULL: none */
 
 /* The description up to the program. */
 void gml_artifact_put_options(const gml_artifact_plan *plan, gml_str *out);
