@@ -392,13 +392,11 @@ static void add_states(frame *f)
     gml_arena *arena = &f->program->arena;
     for (size_t i = 0; f->graph == module->main && i < module->states.count; i++) {
         const gml_state *state = &module->states.items[i];
-        gml_program_state copy = {.name =
-                                      gml_arena_text(arena, state->name, strlen(state->name)),
-                                  .input = number_of(state->param),
-                                  .output = number_of(state->result),
-                                  .initial = state->param != GML_NO_INDEX
-                                                 ? state->initial.data
-                                                 : NULL};
+        gml_program_state copy = {
+            .name = gml_arena_text(arena, state->name, strlen(state->name)),
+            .input = number_of(state->param),
+            .output = number_of(state->result),
+            .initial = state->param != GML_NO_INDEX ? state->initial.data : NULL};
         gml_push(arena, &f->program->states, copy);
     }
 }

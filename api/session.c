@@ -19,7 +19,7 @@ struct gml_session {
     gml_arena arena;    /* of the ports of states */
     gml_states *states; /* NULL: none */
     gml_state_port *state_ports;
-    gml_rvalue *params; /* what the graph takes in a run: the caller's inputs, the states */
+    gml_rvalue *params;  /* what the graph takes in a run: the caller's inputs, the states */
     gml_rvalue *results; /* what it gives: the caller's outputs, the states */
     gml_session_ports ports;
 };
@@ -50,8 +50,8 @@ static gml_status open_states(gml_session *session, gml_states *states, gml_diag
     if (!states && n == 0)
         return GML_OK;
     if (!states) {
-        GML_TRY(gml_states_create(session->state_ports, n, module->file, &session->states,
-                                  diags));
+        GML_TRY(
+            gml_states_create(session->state_ports, n, module->file, &session->states, diags));
         gml_source_forget(gml_model_source(session->model));
         return GML_OK;
     }

@@ -21,8 +21,8 @@ typedef struct gml_target {
                            and no more; NULL: this kind */
     const char *cpu;    /* LLVM's name; NULL: the machine this runs on, "generic" of another */
     const char *features; /* "+avx512f,…"; NULL with cpu NULL: what the machine has */
-    const char *prefix;   /* of the names of functions, where objects are linked together; NULL */
-    bool fast_compile;    /* fewer optimisations, for code that runs once */
+    const char *prefix; /* of the names of functions, where objects are linked together; NULL */
+    bool fast_compile;  /* fewer optimisations, for code that runs once */
 } gml_target;
 
 /* What the runtime must know of a kernel's code. Arrays are the codegen's. */

@@ -36,8 +36,9 @@ typedef enum gml_onnx_entry {
 typedef struct gml_onnx_options {
     gml_onnx_entry entry;
     size_t training; /* STEP, INITIALISE: which training information; mostly there is one */
-    uint64_t seed;   /* INITIALISE: of random operators that have none; 0: they stay as they are */
-    bool skip_infer; /* leave types unknown but for what the file declares */
+    uint64_t
+        seed; /* INITIALISE: of random operators that have none; 0: they stay as they are */
+    bool skip_infer;       /* leave types unknown but for what the file declares */
     bool allow_hard_links; /* external data may have several names */
     const char *file;      /* gml_onnx_parse: the name for messages */
     const char *folder;    /* gml_onnx_parse: of external data; NULL: there can be none */

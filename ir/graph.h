@@ -49,12 +49,12 @@ struct gml_module {
     gml_arena arena;
     gml_dim_pool dims;
     gml_graph *main;
-    gml_vec(gml_state) states; /* none unless asked for: frontend/import.h */
+    gml_vec(gml_state) states;            /* none unless asked for: frontend/import.h */
     gml_vec(gml_training_part) trainings; /* what the file has, whatever was asked for */
-    const char *file;          /* where it was read from, or NULL */
-    const char *producer;      /* of the ONNX file, or NULL */
-    int64_t opset;             /* of ai.onnx in the file it was read from; 0 when built here */
-    uint32_t n_values;         /* ids handed out so far */
+    const char *file;                     /* where it was read from, or NULL */
+    const char *producer;                 /* of the ONNX file, or NULL */
+    int64_t opset;           /* of ai.onnx in the file it was read from; 0 when built here */
+    uint32_t n_values;       /* ids handed out so far */
     uint32_t n_initialisers; /* of the main graph, in a module just read from a file: its first
                                 nodes */
     gml_vec(gml_resource) resources; /* released when the module is destroyed */

@@ -135,11 +135,11 @@ static uint32_t read_names(gml_reader *r, gml_artifact_image *image)
 /* All parts of a model have the same states. */
 static void check_states(gml_reader *r, const gml_program *first, const gml_program *program)
 {
-    if (r->status == GML_OK && first->states.count != program->states.count)
+    bool is_same = first->states.count == program->states.count;
+    for (size_t i = 0; is_same && i < first->states.count; i++)
+        is_same = strcmp(first->states.items[i].name, program->states.items[i].name) == 0;
+    if (!is_same)
         gml_reader_refuse(r, "the states of a program");
-    for (size_t i = 0; r->status == GML_OK && i < first->states.count; i++)
-        if (strcmp(first->states.items[i].name, program->states.items[i].name) != 0)
-            gml_reader_refuse(r, "the states of a program");
 }
 
 /* Programs are counted once they are there, so that a fault releases those before it. */
@@ -152,9 +152,12 @@ static void read_entries(gml_reader *r, gml_artifact_image *image)
     image->n_entries = 1;
     uint32_t n = r->at != r->end ? read_names(r, image) : 1;
     for (uint32_t i = 1; i < n && r->status == GML_OK; i++) {
-        image->entries[i].program = gml_read_program(r);
-        image->n_entries += image->entries[i].program != NULL;
-        check_states(r, image->entries[0].program, image->entries[i].program);
+        gml_program *program = gml_read_program(r);
+        if (program == NULL)
+            return;
+        image->entries[i].program = program;
+        image->n_entries = i + 1;
+        check_states(r, image->entries[0].program, program);
     }
     if (r->at != r->end)
         gml_reader_refuse(r, "there is more than its programs");
@@ -210,7 +213,7 @@ gml_program *gml_artifact_image_find(const gml_artifact_image *image, const char
 gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_symbols *symbols,
                              gml_program **out_program, gml_diags *diags)
 {
-    gml_artifact_image image;
+    gml_artifact_image image = {0};
     GML_TRY(gml_artifact_read_entries(bytes, len, symbols, &image, diags));
     *out_program = gml_program_retain(image.entries[0].program);
     gml_artifact_image_reset(&image);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROWS = 8, IN = 6, HIDDEN = 70, OUT = 5 };
-static const int64_t x_dims[] = {ROWS, IN};
-static const int64_t y_dims[] = {ROWS, OUT};
+enum { GML_ROWS = 8, GML_IN = 6, GML_HIDDEN = 70, GML_OUT = 5 };
+static const int64_t x_dims[] = {GML_ROWS, GML_IN};
+static const int64_t y_dims[] = {GML_ROWS, GML_OUT};
 
 static void add_weight(onnx_model *m, const char *name, int rank, const int64_t *dims)
 {
@@ -39,9 +39,9 @@ static int save_plain(const char *folder)
     onnx_model m;
     model_init(&m, 17);
     add_input(&m, "x", GML_F32, 2, x_dims);
-    add_weight(&m, "up", 2, (int64_t[]){IN, HIDDEN});
-    add_weight(&m, "bias", 1, (int64_t[]){HIDDEN});
-    add_weight(&m, "down", 2, (int64_t[]){HIDDEN, OUT});
+    add_weight(&m, "up", 2, (int64_t[]){GML_IN, GML_HIDDEN});
+    add_weight(&m, "bias", 1, (int64_t[]){GML_HIDDEN});
+    add_weight(&m, "down", 2, (int64_t[]){GML_HIDDEN, GML_OUT});
     add_node(&m, "MatMul", "x up", "a");
     add_node(&m, "Add", "a bias", "b");
     add_node(&m, "Tanh", "b", "h");
@@ -66,8 +66,8 @@ static int save_two(const char *folder)
     onnx_model m;
     model_init(&m, 13);
     add_input(&m, "x", GML_F32, 2, x_dims);
-    add_weight(&m, "w", 2, (int64_t[]){IN, OUT});
-    add_weight(&m, "c", 1, (int64_t[]){OUT});
+    add_weight(&m, "w", 2, (int64_t[]){GML_IN, GML_OUT});
+    add_weight(&m, "c", 1, (int64_t[]){GML_OUT});
     add_node(&m, "MatMul", "x w", "p");
     add_node(&m, "Add", "p c", "y");
     add_output(&m, "y", GML_F32);
@@ -86,8 +86,8 @@ static int save_two(const char *folder)
     bind_update(&m, info, "w", "w.next");
     info->initialization = new_graph(&m, "first");
     in_graph(&m, info->initialization);
-    add_ints(&m, add_node(&m, "RandomUniform", "", "w.first"), "shape", (int64_t[]){IN, OUT},
-             2);
+    add_ints(&m, add_node(&m, "RandomUniform", "", "w.first"), "shape",
+             (int64_t[]){GML_IN, GML_OUT}, 2);
     add_output(&m, "w.first", GML_F32);
     in_graph(&m, info->initialization);
     bind_initial(&m, info, "w", "w.first");

@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-enum { N = 67 }; /* elements of a state: vectors, and a rest */
-static const int64_t size_n[] = {N};
+enum { GML_N = 67 }; /* elements of a state: vectors, and a rest */
+static const int64_t size_n[] = {GML_N};
 static const char *const devices[] = {"ref", "cpu"};
 
 /* y = x + a; in a step a += b, and m, which is the algorithm's own, becomes m + a. */
@@ -19,15 +19,15 @@ static Onnx__TrainingInfoProto *begin_model(onnx_model *m)
 {
     model_init(m, 17);
     add_input(m, "x", GML_F32, 1, size_n);
-    add_vector(m, "c", N, 3);
-    add_vector(m, "b", N, 1);
-    add_vector(m, "a", N, 5);
+    add_vector(m, "c", GML_N, 3);
+    add_vector(m, "b", GML_N, 1);
+    add_vector(m, "a", GML_N, 5);
     add_node(m, "Add", "x a", "s");
     add_node(m, "Add", "s c", "y");
     add_output(m, "y", GML_F32);
     Onnx__TrainingInfoProto *info = add_training(m);
     in_graph(m, info->algorithm);
-    add_vector(m, "m", N, 0);
+    add_vector(m, "m", GML_N, 0);
     in_graph(m, info->algorithm);
     add_update(m, info, "Add", "a b", "a.next");
     add_update(m, info, "Add", "m a", "m.next");
@@ -75,7 +75,9 @@ static void each_entry_has_its_graph(void **state)
                      3); /* y, and the states' in the bindings' order */
     assert_int_equal(momentum->result, 1);
     assert_int_equal(a->result, 2);
-    assert_true(((const float *)a->initial.data)[2] == 7);
+    float elements[GML_N]; /* a view of the file, of any alignment */
+    memcpy(elements, a->initial.data, sizeof elements);
+    assert_true(elements[2] == 7);
     gml_module_destroy(module);
 
     module = import(&m, GML_ONNX_RUN);
@@ -86,7 +88,7 @@ static void each_entry_has_its_graph(void **state)
     assert_int_equal(module->states.items[1].param,
                      GML_NO_INDEX); /* it is the algorithm's, … */
     assert_int_equal(module->states.items[1].initial.dtype, GML_F32); /* … but known */
-    assert_int_equal(module->states.items[1].initial.dims[0], N);
+    assert_int_equal(module->states.items[1].initial.dims[0], GML_N);
     gml_module_destroy(module);
     model_reset(&m);
 }
@@ -182,15 +184,15 @@ static const float *state_of(const gml_session *session, const char *name)
     gml_tensor tensor;
     must(gml_session_get_state(session, name, &tensor));
     assert_int_equal(tensor.dtype, GML_F32);
-    assert_int_equal(tensor.dims[0], N);
+    assert_int_equal(tensor.dims[0], GML_N);
     return tensor.data;
 }
 
 static void set_x(gml_session *session, float first)
 {
-    float x[N];
-    gml_tensor tensor = {.dtype = GML_F32, .rank = 1, .dims = {N}, .data = x};
-    for (int i = 0; i < N; i++)
+    float x[GML_N];
+    gml_tensor tensor = {.dtype = GML_F32, .rank = 1, .dims = {GML_N}, .data = x};
+    for (int i = 0; i < GML_N; i++)
         x[i] = first;
     must(gml_session_set_input(session, "x", &tensor));
 }
@@ -199,7 +201,7 @@ static const float *output_of(const gml_session *session, const char *name)
 {
     gml_tensor tensor;
     must(gml_session_get_output(session, name, &tensor));
-    assert_int_equal(tensor.dims[0], N);
+    assert_int_equal(tensor.dims[0], GML_N);
     return tensor.data;
 }
 
@@ -225,7 +227,7 @@ static void the_graph_sees_what_steps_made(void **state)
             for (int i = 0; i < 3; i++)
                 must(gml_session_run(step));
             must(gml_session_run(run));
-            for (int i = 0; i < N; i++) {
+            for (int i = 0; i < GML_N; i++) {
                 float a = (float)(5 + i);
                 float b = (float)(1 + i);
                 assert_true(state_of(run, "a")[i] == a + 3 * b);
@@ -246,18 +248,18 @@ static void states_are_read_and_set(void **state)
     onnx_model m;
     begin_model(&m);
     pack_model(&m);
-    float values[N] = {2};
-    gml_tensor tensor = {.dtype = GML_F32, .rank = 1, .dims = {N}, .data = values};
+    float values[GML_N] = {2};
+    gml_tensor tensor = {.dtype = GML_F32, .rank = 1, .dims = {GML_N}, .data = values};
     gml_session *step = open_entry(&m, "ref", GML_ENTRY_STEP, NULL);
     must(gml_session_set_state(step, "a", &tensor));
     assert_true(state_of(step, "a")[0] == 2 && state_of(step, "a")[1] == 0);
     assert_int_equal(gml_session_set_state(step, "aa", &tensor), GML_E_USAGE);
     assert_non_null(strstr(gml_error_text(), "did you mean 'a'?"));
-    tensor.dims[0] = N - 1;
+    tensor.dims[0] = GML_N - 1;
     assert_int_equal(gml_session_set_state(step, "a", &tensor), GML_E_SHAPE);
-    tensor = (gml_tensor){.dtype = GML_I32, .rank = 1, .dims = {N}, .data = values};
+    tensor = (gml_tensor){.dtype = GML_I32, .rank = 1, .dims = {GML_N}, .data = values};
     assert_int_equal(gml_session_set_state(step, "a", &tensor), GML_E_TYPE);
-    tensor = (gml_tensor){.dtype = GML_F32, .rank = 1, .dims = {N}};
+    tensor = (gml_tensor){.dtype = GML_F32, .rank = 1, .dims = {GML_N}};
     assert_int_equal(gml_session_set_state(step, "a", &tensor), GML_E_USAGE);
 
     /* a model with the weights of the file has none, and those of another are others */
@@ -307,11 +309,11 @@ static void sparse_initialisers_are_states(void **state)
     for (int d = 0; d < 2; d++) {
         gml_session *step = open_entry(&m, devices[d], GML_ENTRY_STEP, NULL);
         assert_int_equal(gml_session_n_states(step), 3);
-        for (int i = 0; i < N; i++)
+        for (int i = 0; i < GML_N; i++)
             assert_true(state_of(step, "v")[i] == (i == 4 ? 9 : 0));
         set_x(step, 0);
         must(gml_session_run(step));
-        for (int i = 0; i < N; i++)
+        for (int i = 0; i < GML_N; i++)
             assert_true(state_of(step, "v")[i] == (float)(1 + i) + (i == 4 ? 9.0F : 0.0F));
         gml_session_destroy(step);
     }
@@ -327,7 +329,7 @@ typedef struct step_case {
     const char *nodes[6][3];    /* operator, inputs, output; all of them the algorithm's */
     const char *bindings[3][2]; /* state and what it becomes */
     void (*expect)(float *p, float *q, float *r, float x, float *old); /* of an element */
-    void (*whole)(float s[3][N], float x); /* instead: of all of them; "old" is p's */
+    void (*whole)(float s[3][GML_N], float x); /* instead: of all of them; "old" is p's */
 } step_case;
 
 static void expect_swap(float *p, float *q, float *r, float x, float *old)
@@ -381,32 +383,32 @@ static void expect_twice(float *p, float *q, float *r, float x, float *old)
     *q = *old - *q;
 }
 
-static void expect_reversed(float s[3][N], float x)
+static void expect_reversed(float s[3][GML_N], float x)
 {
     (void)x;
-    for (int i = 0; i < N / 2; i++) {
+    for (int i = 0; i < GML_N / 2; i++) {
         float kept = s[0][i];
-        s[0][i] = s[0][N - 1 - i];
-        s[0][N - 1 - i] = kept;
+        s[0][i] = s[0][GML_N - 1 - i];
+        s[0][GML_N - 1 - i] = kept;
     }
 }
 
-static void expect_sum(float s[3][N], float x)
+static void expect_sum(float s[3][GML_N], float x)
 {
     float sum = 0;
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < GML_N; i++)
         sum += s[0][i];
-    for (int i = 0; i < N; i++) {
+    for (int i = 0; i < GML_N; i++) {
         s[0][i] += x;
         s[1][i] += sum;
     }
 }
 
-static void expect_old_reversed(float s[3][N], float x)
+static void expect_old_reversed(float s[3][GML_N], float x)
 {
-    for (int i = 0; i < N; i++)
-        s[1][i] = s[0][N - 1 - i];
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < GML_N; i++)
+        s[1][i] = s[0][GML_N - 1 - i];
+    for (int i = 0; i < GML_N; i++)
         s[0][i] += x;
 }
 
@@ -490,12 +492,12 @@ static void build_case(onnx_model *m, const step_case *c)
 {
     model_init(m, 17);
     add_input(m, "x", GML_F32, 1, size_n);
-    add_vector(m, "p", N, 1);
-    add_vector(m, "q", N, 0.25F);
-    add_vector(m, "r", N, -7);
-    int64_t reverse[N];
-    for (int i = 0; i < N; i++)
-        reverse[i] = N - 1 - i;
+    add_vector(m, "p", GML_N, 1);
+    add_vector(m, "q", GML_N, 0.25F);
+    add_vector(m, "r", GML_N, -7);
+    int64_t reverse[GML_N];
+    for (int i = 0; i < GML_N; i++)
+        reverse[i] = GML_N - 1 - i;
     add_tensor(m, "reverse", GML_I64, 1, size_n, reverse, sizeof reverse);
     add_node(m, "Neg", "x", "y");
     add_output(m, "y", GML_F32);
@@ -521,16 +523,16 @@ static bool has_old(const step_case *c)
 }
 
 /* "r" is a state only where a binding names it. */
-static void check_case(const gml_session *step, const step_case *c, float p[3][N],
+static void check_case(const gml_session *step, const step_case *c, float p[3][GML_N],
                        const float *old)
 {
     static const char *const names[] = {"p", "q", "r"};
     for (size_t s = 0; s < gml_session_n_states(step); s++)
-        for (int i = 0; i < N; i++)
+        for (int i = 0; i < GML_N; i++)
             if (state_of(step, names[s])[i] != p[s][i])
                 fail_msg("%s: %s[%d] is %g, not %g", c->what, names[s], i,
                          (double)state_of(step, names[s])[i], (double)p[s][i]);
-    for (int i = 0; has_old(c) && i < N; i++)
+    for (int i = 0; has_old(c) && i < GML_N; i++)
         if (output_of(step, "old")[i] != old[i])
             fail_msg("%s: old[%d] is %g, not %g", c->what, i, (double)output_of(step, "old")[i],
                      (double)old[i]);
@@ -543,10 +545,10 @@ static void states_change_all_at_once(void **state)
         onnx_model m;
         build_case(&m, &cases[k]);
         for (int d = 0; d < 2; d++) {
-            float p[3][N];
-            float old[N];
+            float p[3][GML_N];
+            float old[GML_N];
             gml_session *step = open_entry(&m, devices[d], GML_ENTRY_STEP, NULL);
-            for (int i = 0; i < N; i++) {
+            for (int i = 0; i < GML_N; i++) {
                 p[0][i] = 1 + (float)i;
                 p[1][i] = 0.25F + (float)i;
                 p[2][i] = -7 + (float)i;
@@ -557,7 +559,7 @@ static void states_change_all_at_once(void **state)
                 memcpy(old, p[0], sizeof old);
                 if (cases[k].whole)
                     cases[k].whole(p, 0.5F);
-                for (int i = 0; i < N && !cases[k].whole; i++)
+                for (int i = 0; i < GML_N && !cases[k].whole; i++)
                     cases[k].expect(&p[0][i], &p[1][i], &p[2][i], 0.5F, &old[i]);
                 check_case(step, &cases[k], p, old);
             }
@@ -622,8 +624,8 @@ static void initialisation_sets_states(void **state)
     bind_initial(&m, info, "m", "seeded");
     pack_model(&m);
     for (int d = 0; d < 2; d++) {
-        float a[3][N];
-        float momentum[3][N];
+        float a[3][GML_N];
+        float momentum[3][GML_N];
         for (int k = 0; k < 3; k++) { /* no seed, and two */
             gml_model_options options = {
                 .device = devices[d], .entry = GML_ENTRY_INITIALISE, .seed = (uint64_t)k};
@@ -635,7 +637,7 @@ static void initialisation_sets_states(void **state)
             memcpy(momentum[k], state_of(step, "m"), sizeof momentum[k]);
             set_x(step, 0);
             must(gml_session_run(step));
-            for (int i = 0; i < N; i++)
+            for (int i = 0; i < GML_N; i++)
                 assert_true(state_of(step, "a")[i] == a[k][i] + (float)(1 + i));
             gml_session_destroy(step);
         }
@@ -672,7 +674,7 @@ static void trainings_share_all_states(void **state)
             must(gml_session_run(one));
             must(gml_session_run(two));
         }
-        for (int i = 0; i < N; i++) {
+        for (int i = 0; i < GML_N; i++) {
             float a = (float)(5 + i);
             float b = (float)(1 + i);
             for (int run = 0; run < 2; run++) {
