@@ -2,6 +2,7 @@
 #include "runtime/artifact_reader.h"
 #include "runtime/cpu.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,6 +216,7 @@ gml_status gml_artifact_read(const void *bytes, size_t len, const gml_artifact_s
 {
     gml_artifact_image image = {0};
     GML_TRY(gml_artifact_read_entries(bytes, len, symbols, &image, diags));
+    assert(image.entries != NULL && image.n_entries != 0);
     *out_program = gml_program_retain(image.entries[0].program);
     gml_artifact_image_reset(&image);
     return GML_OK;

@@ -328,59 +328,55 @@ typedef struct step_case {
     const char *what;
     const char *nodes[6][3];    /* operator, inputs, output; all of them the algorithm's */
     const char *bindings[3][2]; /* state and what it becomes */
-    void (*expect)(float *p, float *q, float *r, float x, float *old); /* of an element */
-    void (*whole)(float s[3][GML_N], float x); /* instead: of all of them; "old" is p's */
+    void (*expect)(float *s, float x, float *old); /* of an element: p, q, r */
+    void (*whole)(float s[3][GML_N], float x);     /* instead: of all of them; "old" is p's */
 } step_case;
 
-static void expect_swap(float *p, float *q, float *r, float x, float *old)
+static void expect_swap(float *s, float x, float *old)
 {
-    (void)r;
     (void)x;
-    float kept = *p;
+    float kept = s[0];
     *old = kept;
-    *p = *q;
-    *q = kept;
+    s[0] = s[1];
+    s[1] = kept;
 }
 
-static void expect_ring(float *p, float *q, float *r, float x, float *old)
+static void expect_ring(float *s, float x, float *old)
 {
-    float kept = *p;
+    float kept = s[0];
     *old = kept;
-    *p = *q + x;
-    *q = *r + x;
-    *r = kept + x;
+    s[0] = s[1] + x;
+    s[1] = s[2] + x;
+    s[2] = kept + x;
 }
 
-static void expect_old(float *p, float *q, float *r, float x, float *old)
+static void expect_old(float *s, float x, float *old)
 {
-    (void)r;
-    *old = *p;
-    *q = *p * *q;
-    *p = *p + x;
+    *old = s[0];
+    s[1] = s[0] * s[1];
+    s[0] = s[0] + x;
 }
 
-static void expect_same(float *p, float *q, float *r, float x, float *old)
+static void expect_same(float *s, float x, float *old)
 {
-    (void)r;
-    *old = *p;
-    *p = *p + x;
-    *q = *p;
+    *old = s[0];
+    s[0] = s[0] + x;
+    s[1] = s[0];
 }
 
-static void expect_behind(float *p, float *q, float *r, float x, float *old)
+static void expect_behind(float *s, float x, float *old)
 {
-    *old = *p;
-    *p = *q;
-    *q = *q + x;
-    *r = *r + *p;
+    *old = s[0];
+    s[0] = s[1];
+    s[1] = s[1] + x;
+    s[2] = s[2] + s[0];
 }
 
-static void expect_twice(float *p, float *q, float *r, float x, float *old)
+static void expect_twice(float *s, float x, float *old)
 {
-    (void)r;
-    *old = *p;
-    *p = (*p + x) * *p;
-    *q = *old - *q;
+    *old = s[0];
+    s[0] = (s[0] + x) * s[0];
+    s[1] = *old - s[1];
 }
 
 static void expect_reversed(float s[3][GML_N], float x)
@@ -538,6 +534,19 @@ static void check_case(const gml_session *step, const step_case *c, float p[3][G
                      (double)old[i]);
 }
 
+static void expect_step(const step_case *c, float p[3][GML_N], float *old)
+{
+    memcpy(old, p[0], sizeof p[0]);
+    if (c->whole)
+        c->whole(p, 0.5F);
+    for (int i = 0; i < GML_N && !c->whole; i++) {
+        float s[] = {p[0][i], p[1][i], p[2][i]};
+        c->expect(s, 0.5F, &old[i]);
+        for (int j = 0; j < 3; j++)
+            p[j][i] = s[j];
+    }
+}
+
 static void states_change_all_at_once(void **state)
 {
     (void)state;
@@ -556,11 +565,7 @@ static void states_change_all_at_once(void **state)
             set_x(step, 0.5F);
             for (int run = 0; run < 3; run++) {
                 must(gml_session_run(step));
-                memcpy(old, p[0], sizeof old);
-                if (cases[k].whole)
-                    cases[k].whole(p, 0.5F);
-                for (int i = 0; i < GML_N && !cases[k].whole; i++)
-                    cases[k].expect(&p[0][i], &p[1][i], &p[2][i], 0.5F, &old[i]);
+                expect_step(&cases[k], p, old);
                 check_case(step, &cases[k], p, old);
             }
             gml_session_destroy(step);
