@@ -18,6 +18,14 @@ typedef struct pending_fill {
     void *data;
 } pending_fill;
 
+/* A constant of one number. */
+typedef struct builder_number {
+    double value;
+    gml_dtype dtype;
+    const char *prefix;
+    gml_value *made;
+} builder_number;
+
 struct gml_builder {
     gml_module *module;
     gml_diags *diags;
@@ -26,6 +34,7 @@ struct gml_builder {
     gml_map counts;  /* operator -> size_t: nodes of it without a name */
     gml_vec(pending_fill) fills;
     size_t n_filled; /* of them, from the front */
+    gml_vec(builder_number) numbers;
     gml_vec(gml_export_entry) metadata;
     int64_t opset;
     uint64_t seed;

@@ -6,12 +6,6 @@
 #include "api/builder.h"
 #include "gemel/trainer.h"
 
-typedef struct gml_trainer_constant {
-    double value;
-    gml_dtype dtype;
-    gml_value *made;
-} gml_trainer_constant;
-
 /* A scalar that many weights need in their type. */
 typedef struct gml_trainer_shared {
     const gml_value *scalar;
@@ -22,7 +16,6 @@ struct gml_trainer {
     gml_builder *b;
     gml_trainer_options options;
     gml_map n_nodes; /* scope -> unsigned: nodes made in it */
-    gml_vec(gml_trainer_constant) constants;
     gml_vec(gml_trainer_shared) shared;
 };
 

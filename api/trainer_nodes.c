@@ -70,35 +70,9 @@ gml_value *gml_trainer_total(gml_trainer *o, const char *scope, const char *op, 
         o, scope, (gml_node_spec){.op = op, .inputs = {x}, .attrs = {GML_INT("keepdims", 0)}});
 }
 
-/* The shortest text that reads as `value`. */
-static void print_number(char *text, size_t size, double value)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
-    }
-}
-
 gml_value *gml_trainer_number(gml_trainer *o, gml_dtype dtype, double value)
 {
-    for (size_t i = 0; i < o->constants.count; i++)
-        if (o->constants.items[i].value == value && o->constants.items[i].dtype == dtype)
-            return o->constants.items[i].made;
-    int64_t whole = (int64_t)value;
-    float single = (float)value;
-    void *data = &value;
-    if (dtype == GML_I64)
-        data = &whole;
-    else if (dtype == GML_F32)
-        data = &single;
-    char digits[40];
-    print_number(digits, sizeof digits, value);
-    const char *name = print(o, "optimizer.%s.%s", gml_dtype_name(dtype), digits);
-    gml_tensor tensor = {.dtype = dtype, .data = data};
-    gml_trainer_constant number = {value, dtype, gml_builder_tensor(o->b, name, &tensor, true)};
-    gml_push(&o->b->module->arena, &o->constants, number);
-    return number.made;
+    return gml_builder_number(o->b, "optimizer.", dtype, value);
 }
 
 gml_value *gml_trainer_state(gml_trainer *o, const char *part, const gml_value *weight,

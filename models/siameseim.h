@@ -17,7 +17,6 @@
 #define GML_SIAM_MAX_DEPTH   64
 #define GML_SIAM_MAX_WEIGHTS (4 * GML_SIAM_MAX_DEPTH * 12 + 64)
 #define GML_SIAM_MAX_NORMS   (3 * GML_SIAM_MAX_DEPTH * 2)
-#define GML_SIAM_MAX_NUMBERS 128
 #define GML_SIAM_MLP_RATIO   4
 #define GML_SIAM_LN_EPSILON  1e-6F /* of the transformer's norms */
 #define GML_SIAM_EPSILON     1e-5F /* of BatchNorm, and of the target's norm */
@@ -98,12 +97,6 @@ typedef struct gml_siam {
     size_t n_changes;
     gml_siam_statistics norms[GML_SIAM_MAX_NORMS];
     size_t n_norms;
-    struct {
-        double value;
-        gml_dtype dtype;
-        gml_value *made;
-    } numbers[GML_SIAM_MAX_NUMBERS];
-    size_t n_numbers;
 } gml_siam;
 
 /* ---- siameseim_options.c ----------------------------------------------------------------- */

@@ -105,16 +105,6 @@ gml_value *gml_siam_total(gml_siam *s, const char *scope, const char *op, gml_va
 
 /* ---- constants --------------------------------------------------------------------------- */
 
-/* The shortest text that reads as `value`. */
-static void print_number(char *text, size_t size, double value)
-{
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, size, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
-            return;
-    }
-}
-
 static gml_value *make_tensor(gml_siam *s, const char *name, gml_tensor *tensor)
 {
     return gml_builder_tensor(s->b, name, tensor, true);
@@ -122,28 +112,7 @@ static gml_value *make_tensor(gml_siam *s, const char *name, gml_tensor *tensor)
 
 gml_value *gml_siam_number_of(gml_siam *s, gml_dtype dtype, double value)
 {
-    for (size_t i = 0; i < s->n_numbers; i++)
-        if (s->numbers[i].value == value && s->numbers[i].dtype == dtype)
-            return s->numbers[i].made;
-    int64_t whole = (int64_t)value;
-    float single = (float)value;
-    void *data = &value;
-    if (dtype == GML_I64)
-        data = &whole;
-    else if (dtype == GML_F32)
-        data = &single;
-    char digits[40];
-    gml_scope name;
-    print_number(digits, sizeof digits, value);
-    snprintf(name.text, sizeof name.text, "%s.%s", gml_dtype_name(dtype), digits);
-    gml_tensor tensor = {.dtype = dtype, .data = data};
-    gml_value *made = make_tensor(s, name.text, &tensor);
-    if (s->n_numbers < GML_SIAM_MAX_NUMBERS) {
-        s->numbers[s->n_numbers].value = value;
-        s->numbers[s->n_numbers].dtype = dtype;
-        s->numbers[s->n_numbers++].made = made;
-    }
-    return made;
+    return gml_builder_number(s->b, "", dtype, value);
 }
 
 gml_value *gml_siam_number(gml_siam *s, double value)

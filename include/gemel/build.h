@@ -102,6 +102,10 @@ gml_value *gml_builder_copy(gml_builder *builder, const char *name, gml_value *l
 gml_value *gml_builder_ints(gml_builder *builder, const char *name, const int64_t *values,
                             size_t count);
 gml_value *gml_builder_float(gml_builder *builder, const char *name, float value);
+/* `value` as f32, f64 or i64 of rank 0, named after it: "PREFIXf32.0.5". The same calls give the
+ * same constant. */
+gml_value *gml_builder_number(gml_builder *builder, const char *prefix, gml_dtype dtype,
+                              double value);
 
 /* Elements of all weights together. */
 uint64_t gml_builder_parameters(const gml_builder *builder);

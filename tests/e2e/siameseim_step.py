@@ -4,12 +4,16 @@ A training model as one graph, the deterministic fills of the method's golden va
 of `gemel run`. Sizes and names are those of docs/siameseim.md.
 """
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
+from siameseim_fills import fill, scale_and_offset # the one formula of all tests
 
 BLOCK_NAMES = ("norm1.weight", "norm1.bias", "attn.qkv.weight", "attn.qkv.bias",
                "attn.proj.weight", "attn.proj.bias", "norm2.weight", "norm2.bias",
@@ -94,28 +98,6 @@ def run(gemel: str, model: onnx.ModelProto, inputs: dict, wanted: list[str],
 
 # ---- the golden values' numbers --------------------------------------------------------------
 
-def fill(tensor_id: int, shape, scale: float, offset: float = 0.0) -> np.ndarray:
-    """Numbers from a hash of the tensor's id and the element's index, in 32 bits."""
-    k = np.arange(int(np.prod(shape)), dtype=np.uint64) + np.uint64(1 + 7919 * tensor_id)
-    word = np.uint64(0xFFFFFFFF)
-    h = (np.uint64(1664525) * k + np.uint64(1013904223)) & word
-    h ^= h >> np.uint64(16)
-    h = (h * np.uint64(0x45D9F3B)) & word
-    h ^= h >> np.uint64(16)
-    values = (h & np.uint64(0xFFFFFF)).astype(np.float64) / 2**24
-    return ((values - 0.5) * scale + offset).reshape(shape)
-
-
-def scale_of(name: str, shape) -> tuple[float, float]:
-    if "norm" in name and name.endswith("weight"):
-        return 0.2, 1.0
-    if len(shape) == 1:
-        return 0.2, 0.0
-    if len(shape) == 3:
-        return 1.0, 0.0
-    return 2 / float(np.prod(shape[1:]))**0.5, 0.0
-
-
 def block_names(prefix: str, depth: int, batch_norm: bool) -> list[str]:
     names = []
     for i in range(depth):
@@ -152,7 +134,7 @@ def fill_parameters(model: onnx.ModelProto) -> dict[str, np.ndarray]:
     for i, name in enumerate(parameter_names()):
         shape = tuple(tensors[name].dims)
         shape = shape[::-1] if name in turned else shape
-        values[name] = fill(i, shape, *scale_of(name, shape))
+        values[name] = fill(i, shape, *scale_and_offset(name, shape))
         set_initialiser(tensors[name], values[name].T if name in turned else values[name])
     return values
 
