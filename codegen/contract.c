@@ -29,6 +29,7 @@ static uint64_t bit(const gml_axis *axis)
     return UINT64_C(1) << axis->number;
 }
 
+/* Counts the reductions that differ from the one before. */
 static void find_reduce(finder *f, const gml_expr *expr, unsigned depth)
 {
     if (depth == 0) {
@@ -57,13 +58,7 @@ static bool match_form(finder *f)
     for (const gml_stmt *store = f->store; store; store = store->next) {
         if (store->kind != GML_STMT_STORE)
             return false;
-        unsigned n_before = f->n_reduces;
-        const gml_expr *before = f->reduce;
-        f->reduce = NULL;
         find_reduce(f, store->as.store.value, 64);
-        if (before && (before != f->reduce || f->n_reduces != n_before + 1))
-            return false;
-        f->n_reduces = before ? n_before : f->n_reduces;
     }
     if (f->n_reduces != 1 || f->reduce->as.reduce.op != GML_REDUCE_SUM ||
         f->reduce->dtype != GML_F32)

@@ -1,6 +1,6 @@
 /* codegen/contract.h - recognises contractions in loop IR: sums of products as matrix products.
  *
- * A perfect nest whose stores all hold one and the same sum of products
+ * A perfect nest whose stores hold one and the same sum of products, or none
  *     y[…] = f(sum(k: a(batch, m, k) * b(batch, k, n)), …)
  * is a (batched) matrix product with an epilogue f for each store, whatever the operator was:
  * MatMul, Gemm, Conv, the products of an attention. Store axes that only `a` depends on are
