@@ -81,6 +81,27 @@ static gml_value *as_matrix(gml_build *b, gml_value *x, bool row)
     return x->type.rank == 1 ? gml_build_unsqueeze(b, x, &axis, 1) : x;
 }
 
+/* All rows of a batch of matrices as those of one. */
+static gml_value *join_rows(gml_build *b, gml_value *x)
+{
+    gml_dim dims[2] = {1, x->type.dims[x->type.rank - 1]};
+    for (int d = 0; d < x->type.rank - 1; d++)
+        dims[0] = gml_dim_mul(&b->graph->module->dims, dims[0], x->type.dims[d]);
+    return gml_build_reshape(b, x, dims, 2);
+}
+
+/* A' dY. One matrix for a whole batch gets one product over all rows: a product for each matrix
+ * of the batch would have to be kept until they are summed. */
+static gml_value *right_gradient(gml_build *b, gml_value *a, const gml_value *right,
+                                 gml_value *dy)
+{
+    if (right->type.rank == 2 && a->type.rank > 2) {
+        a = join_rows(b, a);
+        dy = join_rows(b, dy);
+    }
+    return gml_build_matmul(b, gml_grad_swap_last(b, a), dy);
+}
+
 /* dA = dY B', dB = A' dY, summed over batches that were broadcast. */
 static gml_status grad(gml_grad *g)
 {
@@ -99,7 +120,7 @@ static gml_status grad(gml_grad *g)
         if (!g->wanted[k])
             continue;
         gml_value *d = k == 0 ? gml_build_matmul(b, dz, gml_grad_swap_last(b, y))
-                              : gml_build_matmul(b, gml_grad_swap_last(b, x), dz);
+                              : right_gradient(b, x, y, dz);
         if (in[k]->type.rank == 1) {
             d = gml_grad_sum_to(b, d, &(k == 0 ? x : y)->type);
             d = gml_grad_reshape_like(b, d, in[k]);
