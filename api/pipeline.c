@@ -14,7 +14,7 @@
 
 static const char standard_passes[] =
     "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,recompute,"
-    "fuse,layout,fold";
+    "fuse,stage,layout,fold";
 
 /* ---- bindings -----------------------------------------------------------------------------
  */

@@ -110,8 +110,8 @@ static const gml_expr *pull(gml_lower *x, const gml_value *value, const gml_expr
         gml_tensor_numel(value->constant) == 1)
         return constant_element(x->kernel, value->constant);
     const gml_mem *mem = x->pull->find_mem(x->pull, x->kernel, value);
-    if (mem)
-        return gml_expr_load(x->kernel, mem, index, x->guard);
+    if (mem) /* of a unit's memories without the dimensions that stages share */
+        return gml_expr_load(x->kernel, mem, index + (value->type.rank - mem->rank), x->guard);
     const gml_expr *known = known_element(x, value, index);
     return known ? known : lower_once(x, value, index);
 }
@@ -121,136 +121,6 @@ const gml_expr *gml_pull_value(gml_kernel *kernel, const gml_pull *how, const gm
 {
     gml_lower x = {.kernel = kernel, .pull = how};
     return pull(&x, value, index);
-}
-
-void gml_lower_store(gml_kernel *kernel, const gml_pull *how, const gml_value *value,
-                     const gml_mem *out)
-{
-    const gml_axis *axes[GML_MAX_RANK];
-    const gml_expr *index[GML_MAX_RANK] = {NULL};
-    int n_loops = 0;
-    for (int d = 0; d < out->rank; d++) {
-        index[d] = gml_expr_int(kernel, GML_I64, 0);
-        if (out->dims[d] == 1)
-            continue;
-        axes[n_loops] = gml_kernel_add_axis(kernel, out->dims[d]);
-        index[d] = gml_expr_axis(kernel, axes[n_loops++]);
-    }
-    gml_stmt *stmt =
-        gml_stmt_store(kernel, out, index, gml_pull_value(kernel, how, value, index));
-    while (n_loops > 0)
-        stmt = gml_stmt_for(kernel, axes[--n_loops], stmt);
-    gml_stmt_append(&kernel->body, stmt);
-}
-
-/* How many loops around `out`'s store it shares with `lead`, of which it has the same elements,
- * or those of its leading dimensions alone; false when it has others. */
-static bool find_depth(const gml_mem *lead, const gml_mem *out, int *depth)
-{
-    if (lead->rank != out->rank)
-        return false;
-    int same = 0;
-    while (same < lead->rank && out->dims[same] == lead->dims[same])
-        same++;
-    *depth = 0;
-    for (int d = 0; d < lead->rank; d++) {
-        if (d >= same && out->dims[d] != 1)
-            return false;
-        *depth += d < same && lead->dims[d] != 1;
-    }
-    return true;
-}
-
-/* Stores of several values in one nest: that of `outs[0]`, which has most elements. Returns
- * which of them are in it, as bits. */
-static uint64_t lower_together(gml_kernel *kernel, const gml_pull *how,
-                               const gml_value *const *values, const gml_mem *const *outs,
-                               unsigned count)
-{
-    const gml_mem *lead = outs[0];
-    const gml_axis *axes[GML_MAX_RANK];
-    const gml_expr *all[GML_MAX_RANK] = {NULL};
-    gml_stmt *lists[GML_MAX_RANK + 1] = {NULL}; /* by depth */
-    const gml_expr *zero = gml_expr_int(kernel, GML_I64, 0);
-    uint64_t stored = 0;
-    int n_loops = 0;
-    for (int d = 0; d < lead->rank; d++) {
-        all[d] = zero;
-        if (lead->dims[d] == 1)
-            continue;
-        axes[n_loops] = gml_kernel_add_axis(kernel, lead->dims[d]);
-        all[d] = gml_expr_axis(kernel, axes[n_loops++]);
-    }
-    for (unsigned i = 0; i < count && i < 64; i++) {
-        const gml_expr *index[GML_MAX_RANK] = {NULL};
-        int depth = 0;
-        if (!find_depth(lead, outs[i], &depth))
-            continue;
-        for (int d = 0; d < lead->rank; d++)
-            index[d] = outs[i]->dims[d] == 1 ? zero : all[d];
-        const gml_expr *value = gml_pull_value(kernel, how, values[i], index);
-        gml_stmt_append(&lists[depth], gml_stmt_store(kernel, outs[i], index, value));
-        stored |= UINT64_C(1) << i;
-    }
-    gml_stmt *stmt = lists[n_loops];
-    while (n_loops > 0) {
-        stmt = gml_stmt_for(kernel, axes[--n_loops], stmt);
-        gml_stmt_append(&lists[n_loops], stmt);
-        stmt = lists[n_loops];
-    }
-    gml_stmt_append(&kernel->body, stmt);
-    return stored;
-}
-
-/* ---- one node by itself -------------------------------------------------------------------
- */
-
-typedef struct node_operands {
-    const gml_node *node;
-    unsigned *inputs; /* operand number of each kernel input */
-} node_operands;
-
-static const gml_mem *find_operand(const gml_pull *how, gml_kernel *kernel,
-                                   const gml_value *value)
-{
-    const node_operands *operands = how->context;
-    if (value->def == operands->node)
-        return NULL;
-    for (size_t i = 0; i < kernel->inputs.count; i++)
-        if (operands->node->operands[operands->inputs[i]] == value)
-            return kernel->inputs.items[i];
-    for (unsigned k = 0; k < operands->node->n_operands; k++) {
-        if (operands->node->operands[k] != value)
-            continue;
-        operands->inputs[kernel->inputs.count] = k;
-        return gml_kernel_add_mem(kernel, GML_MEM_INPUT, value->name, value->type.dtype,
-                                  value->type.rank, value->type.dims);
-    }
-    return NULL;
-}
-
-gml_kernel *gml_lower_node(gml_arena *arena, gml_dim_pool *dims, const gml_node *node,
-                           unsigned *out_inputs)
-{
-    gml_kernel *kernel = gml_kernel_create(arena, dims, node->op->name);
-    node_operands operands = {node, out_inputs};
-    gml_pull how = {find_operand, &operands};
-    const gml_value **values = gml_new_array(arena, const gml_value *, node->n_results + 1);
-    const gml_mem **outs = gml_new_array(arena, const gml_mem *, node->n_results + 1);
-    for (unsigned r = 0; r < node->n_results; r++) {
-        const gml_value *result = &node->results[r];
-        values[r] = result;
-        outs[r] = gml_kernel_add_mem(kernel, GML_MEM_OUTPUT, result->name, result->type.dtype,
-                                     result->type.rank, result->type.dims);
-    }
-    uint64_t stored = 0;
-    if ((node->op->traits & GML_INLINES) && node->n_results > 1)
-        stored = lower_together(kernel, &how, values, outs, node->n_results);
-    for (unsigned r = 0; r < node->n_results; r++)
-        if (r >= 64 || !(stored >> r & 1))
-            gml_lower_store(kernel, &how, values[r], outs[r]);
-    gml_kernel_place(kernel);
-    return kernel;
 }
 
 /* ---- operands -----------------------------------------------------------------------------

@@ -34,7 +34,8 @@ typedef struct gml_lower {
 
 /* Where elements of values come from. Given by whoever builds the kernel. */
 typedef struct gml_pull {
-    /* The memory that holds `value`, or NULL: then its defining node is lowered in place. */
+    /* The memory that holds `value`, or NULL: then its defining node is lowered in place. A
+     * memory of fewer dimensions holds those of `value` from some on. */
     const gml_mem *(*find_mem)(const struct gml_pull *pull, gml_kernel *kernel,
                                const gml_value *value);
     void *context;
@@ -43,11 +44,6 @@ typedef struct gml_pull {
 /* The element of `value` at `index` (one i64 expression per dimension). */
 const gml_expr *gml_pull_value(gml_kernel *kernel, const gml_pull *pull, const gml_value *value,
                                const gml_expr *const *index);
-
-/* Appends to the kernel's body the loops that compute `value` and store it into `out` (of its
- * dimensions). */
-void gml_lower_store(gml_kernel *kernel, const gml_pull *pull, const gml_value *value,
-                     const gml_mem *out);
 
 /* A kernel for one node by itself, every result and every operand that is read a memory (inputs
  * in the order of first use, outputs in result order). `out_inputs[i]` is the operand number of

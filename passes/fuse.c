@@ -67,43 +67,6 @@ static bool is_contraction(const gml_node *node)
     return node->op->lower && (node->op->traits & GML_CONTRACTION);
 }
 
-static bool same_dims(const gml_type *a, const gml_type *b)
-{
-    if (a->rank != b->rank)
-        return false;
-    for (int d = 0; d < a->rank; d++)
-        if (a->dims[d] != b->dims[d])
-            return false;
-    return true;
-}
-
-/* ---- what a node is -----------------------------------------------------------------------
- */
-
-/* Leading dimensions of the rows that a reduction works on: Reduce* over the last axes with
- * their dimensions kept, or an operator along the last axis. -1 when it is neither. */
-static int rows_of(const gml_node *node)
-{
-    if (!(node->op->traits & GML_REDUCES) || (node->op->traits & GML_CONTRACTION) ||
-        !node->op->lower || node->n_results != 1 || !gml_has_operand(node, 0))
-        return -1;
-    const gml_type *in = &node->operands[0]->type;
-    const gml_type *out = &node->results[0].type;
-    if (in->kind != GML_TYPE_TENSOR || out->rank != in->rank || in->rank == 0)
-        return -1;
-    if (same_dims(in, out)) {
-        int64_t axis = gml_node_int(node, "axis", INT64_MIN);
-        return axis == -1 || axis == in->rank - 1 ? in->rank - 1 : -1;
-    }
-    int rows = 0;
-    while (in->dims[rows] == out->dims[rows])
-        rows++;
-    for (int d = rows; d < in->rank; d++)
-        if (out->dims[d] != 1)
-            return -1;
-    return rows;
-}
-
 /* ---- joining ------------------------------------------------------------------------------
  */
 
@@ -133,7 +96,7 @@ static void note_use(const gml_value *value, const gml_node *user, uses *u)
     else if (user->op->traits & GML_REDUCES)
         u->reduced = true;
     else if (is_elementwise(user))
-        u->widened = u->widened || !same_dims(&value->type, &user->results[0].type);
+        u->widened = u->widened || !gml_same_dims(&value->type, &user->results[0].type);
     else
         u->viewed = true;
 }
@@ -166,7 +129,8 @@ static bool only_elementwise(const fuser *f, const gml_value *value, uint32_t nu
     for (const value_use *at = f->users + f->first_use[value->id]; at < end; at++) {
         if (group_of(f, at->node) != number)
             continue;
-        if (!is_elementwise(at->node) || !same_dims(&value->type, &at->node->results[0].type))
+        if (!is_elementwise(at->node) ||
+            !gml_same_dims(&value->type, &at->node->results[0].type))
             return false;
         if (at->node != root && !only_elementwise(f, &at->node->results[0], number))
             return false;
@@ -222,7 +186,7 @@ static bool ends_contraction(const fuser *f, const gml_node *node, unsigned dept
     for (uint32_t k = 0; k < node->n_operands && depth > 0; k++) {
         const gml_node *operand = node->operands[k] ? node->operands[k]->def : NULL;
         if (!operand || operand->graph != f->graph || operand->n_results != 1 ||
-            !same_dims(&operand->results[0].type, &node->results[0].type))
+            !gml_same_dims(&operand->results[0].type, &node->results[0].type))
             continue;
         if (is_contraction(operand) ||
             (is_elementwise(operand) && ends_contraction(f, operand, depth - 1)))
@@ -243,7 +207,7 @@ static bool may_join(fuser *f, const gml_node *node, const uses *u)
         return false;
     if (is_contraction(node))
         return !g->has_contraction && g->rows < 0 && type->dtype == root->dtype &&
-               same_dims(type, root) && only_elementwise(f, &node->results[0], u->group);
+               gml_same_dims(type, root) && only_elementwise(f, &node->results[0], u->group);
     if (is_view(node))
         return true;
     if (is_elementwise(node) && node->is_again)
@@ -252,7 +216,7 @@ static bool may_join(fuser *f, const gml_node *node, const uses *u)
     if (is_elementwise(node))
         return !u->contracted &&
                !((u->reduced || u->widened || u->viewed) && gml_is_costly(f->cx, node));
-    int rows = rows_of(node);
+    int rows = gml_rows_of(node);
     return rows >= 0 && !g->has_contraction && !u->contracted && !u->viewed &&
            (g->rows < 0 || g->rows == rows) &&
            same_rows(&node->operands[0]->type, root, rows) && enough_rows(root, rows);
@@ -276,8 +240,8 @@ static void join(fuser *f, gml_node *node, uint32_t number, bool is_side)
     g->n_sides += is_side;
     g->n_nodes++;
     g->has_contraction = g->has_contraction || is_contraction(node);
-    if (rows_of(node) >= 0)
-        g->rows = rows_of(node);
+    if (gml_rows_of(node) >= 0)
+        g->rows = gml_rows_of(node);
 }
 
 static void explain(fuser *f, const gml_node *node, const uses *u)

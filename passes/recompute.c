@@ -20,6 +20,8 @@
 #define GML_MAX_CHAIN   4     /* nodes behind each other that a copy may need */
 #define GML_MAX_READ    4     /* operands */
 #define GML_SAVED_TIMES 4     /* what is saved is at least so many times what is kept for it */
+#define GML_SHORT_ROW   256   /* of the products that scores are */
+#define GML_MAX_SCORES  8     /* nodes behind each other that scores are computed from */
 
 typedef struct use {
     gml_node *node;
@@ -199,6 +201,22 @@ static bool is_worth_it(const recomputer *r, const gml_node *node, const use *la
 /* ---- copies -------------------------------------------------------------------------------
  */
 
+static gml_value *copy_before(recomputer *r, gml_node *node, gml_value *const *operands,
+                              gml_node *user, uint32_t position)
+{
+    gml_node *copy =
+        gml_node_create(node->graph, user, node->op, operands, node->n_operands, 1, node->loc);
+    for (uint32_t i = 0; i < node->n_attrs; i++)
+        gml_node_set_attr(copy, &node->attrs[i]);
+    copy->results[0].type = node->results[0].type;
+    copy->results[0].elements = node->results[0].elements;
+    copy->is_again = true;
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (operands[k] && operands[k]->id < r->n_values)
+            add_use(r, operands[k], copy, position);
+    return &copy->results[0];
+}
+
 /* `value` computed again before `user`; what it reads and would be dead is, too. */
 static gml_value *repeat(recomputer *r, gml_value *value, gml_node *user, uint32_t position,
                          unsigned chain)
@@ -213,17 +231,7 @@ static gml_value *repeat(recomputer *r, gml_value *value, gml_node *user, uint32
         if (!is_alive(r, operand, position) && chain > 0 && is_cheap(r, operand->def))
             operands[k] = repeat(r, operand, user, position, chain - 1);
     }
-    gml_node *copy =
-        gml_node_create(node->graph, user, node->op, operands, node->n_operands, 1, node->loc);
-    for (uint32_t i = 0; i < node->n_attrs; i++)
-        gml_node_set_attr(copy, &node->attrs[i]);
-    copy->results[0].type = value->type;
-    copy->results[0].elements = value->elements;
-    copy->is_again = true;
-    for (uint32_t k = 0; k < node->n_operands; k++)
-        if (operands[k] && operands[k]->id < r->n_values)
-            add_use(r, operands[k], copy, position);
-    return &copy->results[0];
+    return copy_before(r, node, operands, user, position);
 }
 
 static void repeat_for(recomputer *r, gml_node *node, const use *late)
@@ -247,16 +255,95 @@ static void explain(const recomputer *r, const gml_node *node)
                        (long long)count_elements(value));
 }
 
+/* ---- scores of an attention ---------------------------------------------------------------
+ *
+ * A softmax over products of short rows: of all that an attention keeps for its gradients it is
+ * the largest by far, and what it is computed from is kept for them as well. */
+
+static bool is_short_product(const gml_node *node)
+{
+    if (node->op != &gml_op_matmul)
+        return false;
+    const gml_type *a = &node->operands[0]->type;
+    const gml_type *b = &node->operands[1]->type;
+    return a->rank > 2 && b->rank > 2 && gml_dim_is_const(a->dims[a->rank - 1]) &&
+           a->dims[a->rank - 1] <= GML_SHORT_ROW;
+}
+
+/* `value` is there at `position`, or can be computed from what is. */
+static bool can_have(const recomputer *r, const gml_value *value, uint32_t position,
+                     unsigned chain)
+{
+    if (!value || is_alive(r, value, position))
+        return true;
+    const gml_node *node = value->def;
+    if (chain == 0 || node->n_operands > GML_MAX_READ ||
+        !(is_short_product(node) || is_cheap(r, node)))
+        return false;
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (!can_have(r, node->operands[k], position, chain - 1))
+            return false;
+    return true;
+}
+
+static gml_value *have(recomputer *r, gml_value *value, gml_node *user, uint32_t position,
+                       uint32_t last)
+{
+    if (!value || is_alive(r, value, last))
+        return value;
+    gml_node *node = value->def;
+    gml_value *operands[GML_MAX_READ] = {NULL};
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        operands[k] = have(r, node->operands[k], user, position, last);
+    return copy_before(r, node, operands, user, position);
+}
+
+/* The product that a softmax is of, maybe scaled or masked. */
+static bool is_of_products(const gml_value *value, unsigned depth)
+{
+    const gml_node *node = value ? value->def : NULL;
+    if (!node || depth == 0 || is_short_product(node))
+        return node && depth > 0;
+    for (uint32_t k = 0; k < node->n_operands && node->op->scalar; k++)
+        if (node->operands[k] && node->operands[k]->type.rank == value->type.rank &&
+            is_of_products(node->operands[k], depth - 1))
+            return true;
+    return false;
+}
+
+/* All late users get the same copy. */
+static bool repeat_scores(recomputer *r, gml_node *node, const use *late)
+{
+    gml_value *value = &node->results[0];
+    uint32_t last = late->position;
+    for (const use *u = late; u; u = u->next)
+        last = u->position;
+    if (node->op != &gml_op_softmax || node->n_operands != 1 ||
+        !is_of_products(node->operands[0], GML_MAX_SCORES) ||
+        !can_have(r, node->operands[0], last, GML_MAX_SCORES))
+        return false;
+    gml_value *operand = have(r, node->operands[0], late->node, late->position, last);
+    gml_value *copy = copy_before(r, node, &operand, late->node, late->position);
+    for (const use *u = late; u; u = u->next)
+        for (uint32_t k = 0; k < u->node->n_operands; k++)
+            if (u->node->operands[k] == value)
+                u->node->operands[k] = copy;
+    return true;
+}
+
 static bool look_at(recomputer *r, gml_node *node)
 {
-    if (!can_repeat(node) || node->is_again || r->is_kept[node->results[0].id] ||
+    if (node->n_results != 1 || node->is_again || r->is_kept[node->results[0].id] ||
         count_elements(&node->results[0]) < GML_LARGE)
         return false;
     use **end = &r->uses[node->results[0].id];
     use *late = find_late(r, node);
-    if (!late || !is_worth_it(r, node, late))
+    if (!late)
         return false;
-    repeat_for(r, node, late);
+    if (can_repeat(node) && is_worth_it(r, node, late))
+        repeat_for(r, node, late);
+    else if (!repeat_scores(r, node, late))
+        return false;
     while (*end != late)
         end = &(*end)->next;
     *end = NULL;

@@ -7,6 +7,38 @@ bool gml_reads_elements(const gml_node *user, uint32_t k)
            !(user->op->traits & GML_VALUE_FREE);
 }
 
+bool gml_same_dims(const gml_type *a, const gml_type *b)
+{
+    if (a->rank != b->rank)
+        return false;
+    for (int d = 0; d < a->rank; d++)
+        if (a->dims[d] != b->dims[d])
+            return false;
+    return true;
+}
+
+int gml_rows_of(const gml_node *node)
+{
+    if (!(node->op->traits & GML_REDUCES) || (node->op->traits & GML_CONTRACTION) ||
+        !node->op->lower || node->n_results != 1 || !gml_has_operand(node, 0))
+        return -1;
+    const gml_type *in = &node->operands[0]->type;
+    const gml_type *out = &node->results[0].type;
+    if (in->kind != GML_TYPE_TENSOR || out->rank != in->rank || in->rank == 0)
+        return -1;
+    if (gml_same_dims(in, out)) {
+        int64_t axis = gml_node_int(node, "axis", INT64_MIN);
+        return axis == -1 || axis == in->rank - 1 ? in->rank - 1 : -1;
+    }
+    int rows = 0;
+    while (in->dims[rows] == out->dims[rows])
+        rows++;
+    for (int d = rows; d < in->rank; d++)
+        if (out->dims[d] != 1)
+            return -1;
+    return rows;
+}
+
 gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *sides,
                             uint32_t n_sides)
 {

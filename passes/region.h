@@ -9,6 +9,11 @@
 /* The users of a value's elements; operands that only decide shapes do not read elements. */
 bool gml_reads_elements(const gml_node *user, uint32_t k);
 
+/* Leading dimensions of the rows that a reduction works on: Reduce* over the last axes with
+ * their dimensions kept, or an operator along the last axis. -1 when it is neither. */
+int gml_rows_of(const gml_node *node);
+bool gml_same_dims(const gml_type *a, const gml_type *b);
+
 /* A gemel.Fused node in the making. */
 typedef struct gml_region {
     gml_pass_cx *cx;

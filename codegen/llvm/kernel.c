@@ -19,13 +19,19 @@ typedef struct home {
     gml_dim offset;     /* in scratch */
 } home;
 
-/* What becomes a function: statements, a contraction (whose packing is other work before it),
- * or all steps of a unit. */
+/* A statement, or a contraction whose packing is done. */
+typedef struct step {
+    const gml_stmt *stmt;
+    const gml_gemm *gemm; /* or NULL */
+} step;
+
+/* What becomes a function: one step, or all steps of a unit. */
 typedef struct work {
-    const gml_stmt *stmt;      /* of steps: the first that are done */
-    const gml_gemm *gemm;      /* or NULL */
-    bool ahead;                /* packs a constant: not a phase */
-    const gml_winograd *steps; /* `stmt`, `gemm` and its finish for each unit; or NULL */
+    gml_vec(step) steps;
+    bool ahead;    /* packs a constant: not a phase */
+    bool together; /* the units are those of `outer`, and each does all steps */
+    const gml_axis *const *outer;
+    unsigned n_outer;
 } work;
 
 typedef struct plan {
@@ -95,9 +101,16 @@ static gml_dim bytes_of(gml_kernel *kernel, const gml_mem *mem)
     return gml_dim_mul(kernel->dims, gml_dim_add(kernel->dims, lines, 1), 64);
 }
 
+static void add_step(plan *p, work *w, const gml_stmt *stmt, const gml_gemm *gemm)
+{
+    step one = {stmt, gemm};
+    gml_push(p->e->kernel->arena, &w->steps, one);
+}
+
 static void add_work(plan *p, const gml_stmt *stmt, const gml_gemm *gemm, bool ahead)
 {
-    work w = {stmt, gemm, ahead, NULL};
+    work w = {.ahead = ahead};
+    add_step(p, &w, stmt, gemm);
     gml_push(p->e->kernel->arena, &p->works, w);
 }
 
@@ -111,22 +124,64 @@ static bool add_winograd(plan *p, const gml_contraction *c)
     gml_gemm *gemm = gml_new(kernel->arena, gml_gemm);
     gml_gemm_prepare_packed(p->e->be, kernel, &steps->product, steps->weights, gemm);
     add_work(p, steps->pack, NULL, true);
+    work unit = {.together = true, .outer = steps->outer, .n_outer = steps->n_outer};
+    add_step(p, &unit, steps->fill, NULL);
+    add_step(p, &unit, steps->product.store, gemm);
+    for (const gml_stmt *stmt = steps->finish; stmt; stmt = stmt->next)
+        add_step(p, &unit, stmt, NULL);
     if (steps->n_outer > 0) {
-        work w = {steps->fill, gemm, false, steps};
-        gml_push(kernel->arena, &p->works, w);
+        gml_push(kernel->arena, &p->works, unit);
         return true;
     }
-    add_work(p, steps->fill, NULL, false);
-    add_work(p, steps->product.store, gemm, false);
-    for (const gml_stmt *stmt = steps->finish; stmt; stmt = stmt->next)
-        add_work(p, stmt, NULL, false);
+    for (size_t i = 0; i < unit.steps.count; i++)
+        add_work(p, unit.steps.items[i].stmt, unit.steps.items[i].gemm, false);
     return true;
+}
+
+static gml_gemm *part_of(plan *p, const gml_gemm *gemm, unsigned part)
+{
+    gml_gemm *one = gml_new(p->e->kernel->arena, gml_gemm);
+    *one = gml_gemm_part(gemm, part);
+    return one;
+}
+
+/* Stages as steps of a unit: contractions become packing statements and themselves. */
+static void add_stages(plan *p)
+{
+    gml_kernel *kernel = p->e->kernel;
+    const gml_axis **outer = gml_new_array(kernel->arena, const gml_axis *, kernel->n_shared);
+    work unit = {.together = true, .outer = outer, .n_outer = kernel->n_shared};
+    const gml_stmt *list = kernel->body;
+    for (unsigned i = 0; i < kernel->n_shared; i++, list = list->as.loop.body)
+        outer[i] = list->as.loop.axis;
+    for (; list; list = list->next) {
+        gml_contraction c;
+        gml_stmt alone = *list;
+        alone.next = NULL;
+        if (!gml_contract_find(kernel, &alone, 0, &c)) {
+            add_step(p, &unit, list, NULL);
+            continue;
+        }
+        gml_gemm gemm;
+        gml_gemm_prepare(p->e->be, kernel, &c, &gemm);
+        for (const gml_stmt *pack = gemm.band ? NULL : gemm.pack_a; pack; pack = pack->next)
+            add_step(p, &unit, pack, NULL);
+        for (const gml_stmt *pack = gemm.pack_b; pack; pack = pack->next)
+            add_step(p, &unit, pack, NULL);
+        for (unsigned part = 0; part < gemm.n_parts; part++)
+            add_step(p, &unit, c.store, part_of(p, &gemm, part));
+    }
+    gml_push(kernel->arena, &p->works, unit);
 }
 
 /* Contractions become packing statements and themselves. */
 static void find_work(plan *p, uint64_t constants)
 {
     gml_kernel *kernel = p->e->kernel;
+    if (kernel->n_shared > 0) {
+        add_stages(p);
+        return;
+    }
     for (const gml_stmt *stmt = kernel->body; stmt; stmt = stmt->next) {
         gml_contraction c;
         gml_stmt alone = *stmt;
@@ -137,18 +192,37 @@ static void find_work(plan *p, uint64_t constants)
         }
         if (add_winograd(p, &c))
             continue;
-        gml_gemm *gemm = gml_new(kernel->arena, gml_gemm);
-        gml_gemm_prepare(p->e->be, kernel, &c, gemm);
-        for (const gml_stmt *pack = gemm->band ? NULL : gemm->pack_a; pack; pack = pack->next)
+        gml_gemm gemm;
+        gml_gemm_prepare(p->e->be, kernel, &c, &gemm);
+        for (const gml_stmt *pack = gemm.band ? NULL : gemm.pack_a; pack; pack = pack->next)
             add_work(p, pack, NULL, false);
-        for (const gml_stmt *pack = gemm->pack_b; pack; pack = pack->next)
+        for (const gml_stmt *pack = gemm.pack_b; pack; pack = pack->next)
             add_work(p, pack, NULL, c.b_constant);
-        for (unsigned part = 0; part < gemm->n_parts; part++) {
-            gml_gemm *one = gml_new(kernel->arena, gml_gemm);
-            *one = gml_gemm_part(gemm, part);
-            add_work(p, c.store, one, false);
-        }
+        for (unsigned part = 0; part < gemm.n_parts; part++)
+            add_work(p, c.store, part_of(p, &gemm, part), false);
     }
+}
+
+static void share(plan *p, const gml_mem *mem)
+{
+    if (mem && mem->role == GML_MEM_LOCAL)
+        p->homes[mem->number].shared = true;
+}
+
+static void note_step(plan *p, const step *one, unsigned phase, bool together)
+{
+    const gml_gemm *gemm = one->gemm;
+    if (gemm && gemm->band)
+        note_stmts(p, gemm->pack_a, phase, true);
+    note_stmts(p, one->stmt, phase, gemm == NULL);
+    if (!gemm)
+        return;
+    note_load(p, gemm->a, phase);
+    if (together)
+        return;
+    share(p, gemm->band ? NULL : gemm->a_mem);
+    share(p, gemm->sums);
+    share(p, gemm->b_mem);
 }
 
 static void settle_locals(plan *p)
@@ -159,21 +233,8 @@ static void settle_locals(plan *p)
     for (size_t i = 0; i < p->works.count; i++) {
         const work *w = &p->works.items[i];
         p->ahead = w->ahead;
-        if (w->gemm && w->gemm->band)
-            note_stmts(p, w->gemm->pack_a, (unsigned)i + 1, true);
-        note_stmts(p, w->stmt, (unsigned)i + 1, w->gemm == NULL || w->steps != NULL);
-        if (w->steps) {
-            note_stmts(p, w->steps->product.store, (unsigned)i + 1, true);
-            note_stmts(p, w->steps->finish, (unsigned)i + 1, false);
-        }
-        if (w->gemm)
-            note_load(p, w->gemm->a, (unsigned)i + 1);
-        if (w->gemm && w->gemm->a_mem && !w->gemm->band)
-            p->homes[w->gemm->a_mem->number].shared = true;
-        if (w->gemm && w->gemm->sums)
-            p->homes[w->gemm->sums->number].shared = true;
-        if (w->gemm && w->gemm->b_mem->role == GML_MEM_LOCAL)
-            p->homes[w->gemm->b_mem->number].shared = true;
+        for (size_t k = 0; k < w->steps.count; k++)
+            note_step(p, &w->steps.items[k], (unsigned)i + 1, w->together);
     }
     for (size_t i = 0; i < kernel->locals.count; i++) {
         const gml_mem *mem = kernel->locals.items[i];
@@ -448,46 +509,80 @@ static void begin_function(plan *p, const char *symbol, bool ahead)
     bind_mems(p);
 }
 
+/* A statement by itself: the loops around a short vector axis as those of a unit, which write
+ * what they pack with whole vectors. */
+static void emit_alone(gml_emit *e, const gml_stmt *stmt)
+{
+    gml_stmt alone = *stmt;
+    alone.next = NULL;
+    gml_nest nest = gml_schedule_nest(e->kernel, &alone);
+    if (!nest.serial) {
+        gml_emit_list(e, &alone);
+        return;
+    }
+    gml_loop loops[GML_MAX_AXES];
+    LLVMValueRef zero = gml_ll_int(e, 0);
+    for (unsigned i = 0; i < nest.n_outer; i++) {
+        gml_loop_begin(e, &loops[i], zero, gml_emit_dim(e, nest.outer[i]->extent), 1, NULL, 0);
+        e->axis[nest.outer[i]->number] = loops[i].counter;
+    }
+    serial_loop(e, &nest, zero, gml_emit_dim(e, nest.vector->extent));
+    for (unsigned i = nest.n_outer; i-- > 0;)
+        gml_loop_end(e, &loops[i], NULL);
+}
+
 /* All steps of one unit. */
 static void emit_steps(gml_emit *e, const work *w, LLVMValueRef unit)
 {
-    for (unsigned i = w->steps->n_outer; i-- > 0;)
-        e->axis[w->steps->outer[i]->number] =
-            gml_emit_peel(e, &unit, w->steps->outer[i]->extent);
-    gml_emit_list(e, w->stmt);
-    gml_loop loop;
-    gml_dim products = gml_gemm_units(e->kernel, w->gemm);
-    gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, products), 1, NULL, 0);
-    gml_gemm_emit(e, w->gemm, loop.counter);
-    gml_loop_end(e, &loop, NULL);
-    gml_emit_list(e, w->steps->finish);
+    for (unsigned i = w->n_outer; i-- > 0;)
+        e->axis[w->outer[i]->number] =
+            i == 0 ? unit : gml_emit_peel(e, &unit, w->outer[i]->extent);
+    for (size_t k = 0; k < w->steps.count; k++) {
+        const step *one = &w->steps.items[k];
+        if (!one->gemm) {
+            emit_alone(e, one->stmt);
+            continue;
+        }
+        gml_loop loop;
+        gml_dim products = gml_gemm_units(e->kernel, one->gemm);
+        gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, products), 1, NULL, 0);
+        gml_gemm_emit(e, one->gemm, loop.counter);
+        gml_loop_end(e, &loop, NULL);
+    }
+}
+
+/* The only step, or all of them, for one unit; returns how many units there are. */
+static gml_dim emit_some(gml_emit *e, const work *w, LLVMValueRef unit)
+{
+    const step *first = &w->steps.items[0];
+    if (w->together) {
+        gml_dim units = 1;
+        for (unsigned i = 0; i < w->n_outer; i++)
+            units = gml_dim_mul(e->kernel->dims, units, w->outer[i]->extent);
+        emit_steps(e, w, unit);
+        return units;
+    }
+    if (first->gemm) {
+        gml_gemm_emit(e, first->gemm, unit);
+        return gml_gemm_units(e->kernel, first->gemm);
+    }
+    /* statements after this one are other work */
+    gml_stmt alone = *first->stmt;
+    alone.next = NULL;
+    gml_nest nest = gml_schedule_nest(e->kernel, &alone);
+    emit_unit(e, &nest, unit);
+    return units_of(e->kernel, &nest);
 }
 
 /* The function of one piece of work; returns its units. */
 static gml_dim emit_work(plan *p, const work *w, const char *symbol)
 {
     gml_emit *e = p->e;
-    /* statements after this one are other work */
-    gml_stmt alone = *w->stmt;
-    alone.next = NULL;
     begin_function(p, symbol, w->ahead);
     gml_loop loop;
     gml_loop_begin(e, &loop, LLVMGetParam(e->function, 2), LLVMGetParam(e->function, 3), 1,
                    NULL, 0);
-    gml_dim units = 0;
-    if (w->steps) {
-        units = 1;
-        for (unsigned i = 0; i < w->steps->n_outer; i++)
-            units = gml_dim_mul(e->kernel->dims, units, w->steps->outer[i]->extent);
-        emit_steps(e, w, loop.counter);
-    } else if (w->gemm) {
-        units = gml_gemm_units(e->kernel, w->gemm);
-        gml_gemm_emit(e, w->gemm, loop.counter);
-    } else {
-        gml_nest nest = gml_schedule_nest(e->kernel, &alone);
-        units = units_of(e->kernel, &nest);
-        emit_unit(e, &nest, loop.counter);
-    }
+    gml_dim units = emit_some(e, w, loop.counter);
     gml_loop_end(e, &loop, NULL);
     LLVMBuildRetVoid(e->b);
     return units;
@@ -516,7 +611,7 @@ gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symb
             phases[code.n_phases++] = (gml_code_phase){name, units};
             continue;
         }
-        const gml_stmt *store = w->stmt;
+        const gml_stmt *store = w->steps.items[0].stmt;
         while (store->kind == GML_STMT_FOR)
             store = store->as.loop.body;
         const gml_mem *mem = store->as.store.mem;

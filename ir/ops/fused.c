@@ -1,11 +1,15 @@
 /* ir/ops/fused.c - gemel.Fused: a region that becomes one kernel.
  *
  * The region's parameters stand for the operands; its nodes are lowered in place, where their
- * elements are needed, so nothing inside is stored. Made by passes/fuse.c. */
+ * elements are needed, so nothing inside is stored. Made by passes/fuse.c.
+ *
+ * With `shared` leading dimensions it is computed in stages, one a node (ir/lower_node.c). Made
+ * by passes/stage.c. */
 #include "ir/op.h"
 
 static const gml_attr_spec attrs[] = {
     {"body", GML_ATTR_GRAPH, GML_ATTR_REQUIRED},
+    {"shared", GML_ATTR_INT, 0},
     {NULL},
 };
 
