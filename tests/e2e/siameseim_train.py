@@ -1,6 +1,7 @@
 """siameseim_train.py GEMEL - what training SiameseIM shows by itself: every row of the paper's
 Table 3 has its switches and its loss falls; gradients that BatchNorm and softmax make equal or
-zero are; any number of threads and every repetition give the same bits.
+zero are; any number of threads and every repetition give the same bits; pass by pass, the
+compiled step does what the interpreter does.
 
 Exits 77 without onnx.
 """
@@ -55,9 +56,12 @@ class Gemel:
     def __init__(self, program: str, folder: str):
         self.program, self.folder = program, Path(folder)
 
+    def run(self, *options) -> subprocess.CompletedProcess:
+        return subprocess.run([self.program, *map(str, options)], capture_output=True,
+                              text=True)
+
     def call(self, *options) -> str:
-        result = subprocess.run([self.program, *map(str, options)], capture_output=True,
-                                text=True)
+        result = self.run(*options)
         if result.returncode != 0:
             raise RuntimeError(f"gemel {' '.join(map(str, options))}: {result.stderr}")
         return result.stdout
@@ -166,10 +170,65 @@ def check_bits(gemel: Gemel):
     check("another seed", runs[2] != runs[3])
 
 
+# ---- pass by pass ----------------------------------------------------------------------------
+
+SMALL = ("--batch", 2, "--dtype", "f64", "--depth", 1, "--projector-depth", 1,
+         "--predictor-depth", 1)
+TIGHT = ("--rtol", "1e-9", "--atol", "1e-9")
+LAST = ("fuse", "layout", "fold") # of the passes; those before them work on single operators
+
+
+def check_pass_by_pass(gemel: Gemel):
+    """From the fourth step on, where no moment is 0 and the rate is not."""
+    path = gemel.export(*SMALL, "--warmup", 2, "--iterations", 1)
+    model = onnx.load(path)
+    n_states = len(model.training_info[0].update_binding)
+    batch = gemel.batch(model, step.more_inputs(2, 7))
+    states = gemel.folder / "begin.safetensors"
+    gemel.call("train", path, "--steps", 3, "--batch", batch, "--save", states)
+    given = ("--step", path, "--load", states, "--inputs", batch, *TIGHT, "--json")
+    result = gemel.run("compare", *given, "--pass-by-pass")
+    check("pass by pass", result.returncode == 0, result.stderr)
+    runs = json.loads(result.stdout)
+    names = [run["up_to"] for run in runs]
+    check("every optional pass", names[0] is None and tuple(names[-3:]) == LAST and
+          {"simplify", "cse", "recognise", "dce", "recompute"} < set(names), str(names[1:]))
+    counts = [run["compared"] for run in runs]
+    check("every state is compared", min(counts) > 2 * n_states, f"{counts}, {n_states}")
+    worst = max(run["worst"]["share"] for run in runs)
+    check("no deviation", all(run["first"] is None for run in runs), f"{worst:.1e}")
+    again = json.loads(gemel.run("compare", *given).stdout)
+    check("all passes at once", again["compared"] == counts[-1] and again["deviating"] == 0)
+
+
+def check_deviating(gemel: Gemel):
+    """A state that is not the same, and weights that are not."""
+    path = gemel.export(*SMALL)
+    batch = gemel.batch(onnx.load(path), step.more_inputs(2, 7))
+    given = ("--step", "--inputs", batch, *TIGHT, "--json")
+    other = gemel.folder / "other.onnx"
+    model = onnx.load(path)
+    counter = step.initialisers(model)["step"]
+    step.set_initialiser(counter, np.array(1))
+    onnx.save(model, other)
+    result = gemel.run("compare", path, "--against", other, *given)
+    told = json.loads(result.stdout)
+    check("another counter", result.returncode == 1 and "schedule" in told["first"]["node"],
+          str(told["first"]))
+    model = onnx.load(path)
+    step.set_initialiser(step.initialisers(model)["decoder_pred.bias"], np.ones(16))
+    onnx.save(model, other)
+    result = gemel.run("compare", path, "--against", other, *given, "--pass-by-pass")
+    told = json.loads(result.stdout)
+    check("another weight", result.returncode == 1 and len(told) == 1 and
+          told[0]["first"]["node"].startswith("decoder_pred/Add"), str(told[0]["first"]))
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         gemel = Gemel(sys.argv[1], folder)
-        for part in (check_identities, check_bits, check_rows):
+        for part in (check_identities, check_bits, check_pass_by_pass, check_deviating,
+                     check_rows):
             try:
                 part(gemel)
             except RuntimeError as error:
