@@ -180,59 +180,112 @@ static gml_status read_recorded(const gml_compare_side *side, uint32_t number, g
     return GML_OK;
 }
 
-static gml_status run_compiled(const gml_compare_side *side, const gml_rvalue *inputs,
-                               gml_rvalue *outputs, gml_diags *diags)
+/* The states of one run, which changes them. */
+typedef struct run_states {
+    gml_state_port *ports;
+    gml_states *states; /* NULL: the model has none */
+} run_states;
+
+static gml_status copy_states(const gml_compare_side *side, gml_arena *arena, run_states *out,
+                              gml_diags *diags)
+{
+    const gml_module *module = gml_model_module(side->model);
+    size_t n = module->states.count;
+    *out = (run_states){.ports = gml_state_ports(module, arena)};
+    gml_state_port *begin = gml_state_ports(module, arena);
+    if (side->states && !gml_states_fit(side->states, begin, n))
+        return gml_fail(diags, GML_E_INVALID, (gml_loc){.file = module->file},
+                        "does not have these states");
+    for (size_t i = 0; side->states && i < n; i++)
+        begin[i].initial = gml_states_tensor(side->states, i);
+    return n ? gml_states_create(begin, n, module->file, &out->states, diags) : GML_OK;
+}
+
+/* Elements that a value only views are its own from now on. */
+static gml_status own(gml_rvalue *value)
+{
+    gml_rvalue view = *value;
+    view.buffer = NULL;
+    if (!is_numbers(value))
+        return GML_OK;
+    GML_TRY(gml_own_elements(&view));
+    gml_rvalue_reset(value);
+    *value = view;
+    return GML_OK;
+}
+
+static gml_status run_compiled(const gml_compare_side *side, const run_states *own_states,
+                               const gml_rvalue *inputs, gml_rvalue *outputs, gml_diags *diags)
 {
     gml_session *session = NULL;
-    GML_TRY(gml_session_open(side->model, NULL, &session, diags));
+    GML_TRY(gml_session_open(side->model, own_states->states, &session, diags));
     gml_status status = gml_session_execute(session, inputs, outputs, diags);
-    for (size_t i = 0; i < gml_model_n_outputs(side->model) && status == GML_OK; i++) {
-        if (is_numbers(&outputs[i])) {
-            gml_rvalue view = outputs[i];
-            view.buffer = NULL;
-            status = gml_own_elements(&view);
-            gml_rvalue_reset(&outputs[i]);
-            outputs[i] = view;
-        }
+    for (size_t i = 0; i < gml_model_n_outputs(side->model) && status == GML_OK; i++)
+        status = own(&outputs[i]);
+    size_t n = own_states->states ? gml_states_count(own_states->states) : 0;
+    for (size_t i = 0; i < n && status == GML_OK; i++) {
+        uint32_t port = own_states->ports[i].output;
+        if (port == GML_NO_PORT)
+            continue;
+        outputs[port] = (gml_rvalue){.kind = GML_RVALUE_TENSOR,
+                                     .tensor = gml_states_tensor(own_states->states, i)};
+        status = own(&outputs[port]);
     }
     gml_session_destroy(session);
     return status;
 }
 
+static gml_status run_module(comparing *c, const gml_compare_side *side,
+                             const run_states *own_states, gml_execute_watch watch,
+                             const gml_rvalue *inputs, gml_rvalue *outputs, gml_diags *diags)
+{
+    gml_module *module = NULL;
+    gml_execute_options execute = side->execute;
+    execute.watch = watch;
+    execute.watch_context = c;
+    GML_TRY(gml_source_import(gml_model_source(side->model), false, &module, diags));
+    gml_rvalue *params = gml_new_array(c->arena, gml_rvalue, module->main->n_params + 1);
+    memcpy(params, inputs, gml_model_n_inputs(side->model) * sizeof *params);
+    if (own_states->states)
+        gml_states_bind(own_states->states, own_states->ports, params, outputs);
+    return gml_execute(module, params, outputs, &execute, diags);
+}
+
 static gml_status run_side(comparing *c, const gml_compare_side *side, gml_execute_watch watch,
                            const gml_rvalue *inputs, gml_rvalue *outputs, gml_diags *diags)
 {
+    run_states own_states;
     if (side->folder) {
         for (uint32_t i = 0; i < gml_model_n_outputs(side->model); i++)
             GML_TRY(read_recorded(side, i, c->arena, &outputs[i], diags));
         return GML_OK;
     }
-    const gml_source *source = gml_model_source(side->model);
     for (size_t i = 0; i < gml_model_n_inputs(side->model); i++)
         GML_TRY(gml_model_check_input(side->model, i, &inputs[i], diags));
-    if (source->artifact.program)
-        return run_compiled(side, inputs, outputs, diags);
-    gml_module *module = NULL;
-    gml_execute_options execute = side->execute;
-    execute.watch = watch;
-    execute.watch_context = c;
-    GML_TRY(gml_source_import(source, false, &module, diags));
-    return gml_execute(module, inputs, outputs, &execute, diags);
+    GML_TRY(copy_states(side, c->arena, &own_states, diags));
+    gml_status status = gml_model_source(side->model)->artifact.program
+                            ? run_compiled(side, &own_states, inputs, outputs, diags)
+                            : run_module(c, side, &own_states, watch, inputs, outputs, diags);
+    if (own_states.states)
+        gml_states_release(own_states.states);
+    return status;
 }
 
+/* States come behind the outputs; a folder has none. */
 static void compare_outputs(comparing *c, const gml_model *model)
 {
     gml_comparison *result = c->result;
-    const gml_port *ports = gml_model_outputs(model);
-    for (size_t i = 0; i < gml_model_n_outputs(model); i++) {
-        bool seen = gml_map_has(&c->seen, ports[i].name);
+    const gml_module *module = gml_model_module(model);
+    const char **names = gml_output_names(module, c->arena);
+    for (size_t i = 0; i < module->main->n_results; i++) {
+        bool seen = gml_map_has(&c->seen, names[i]);
         for (size_t k = 0; seen && k < result->rows.count; k++)
-            if (strcmp(result->rows.items[k].value, ports[i].name) == 0)
+            if (strcmp(result->rows.items[k].value, names[i]) == 0)
                 result->rows.items[k].is_output = true;
-        if (seen)
+        bool is_state = i >= gml_model_n_outputs(model);
+        if (seen || (is_state && c->expected[i].kind == GML_RVALUE_NONE))
             continue;
-        gml_compare_row row = {
-            .value = ports[i].name, .node = "", .kernel = "", .is_output = true};
+        gml_compare_row row = {.value = names[i], .node = "", .kernel = "", .is_output = true};
         compare_value(c, row, &c->actual[i], &c->expected[i]);
     }
 }
@@ -262,22 +315,32 @@ static void release(comparing *c, size_t n_outputs)
 static gml_status check_interfaces(const gml_model *actual, const gml_model *expected,
                                    gml_diags *diags)
 {
+    gml_loc loc = {.file = gml_model_source(expected)->path};
+    const char *path = gml_model_source(actual)->path;
+    const gml_module *module = gml_model_module(actual);
+    const gml_module *other = gml_model_module(expected);
     size_t n_in = gml_model_n_inputs(actual);
     size_t n_out = gml_model_n_outputs(actual);
     size_t other_in = gml_model_n_inputs(expected);
     size_t other_out = gml_model_n_outputs(expected);
-    if (n_in == other_in && n_out == other_out)
-        return GML_OK;
-    return gml_fail(diags, GML_E_INVALID, (gml_loc){.file = gml_model_source(expected)->path},
-                    "%zu inputs and %zu outputs, where %s has %zu and %zu", other_in, other_out,
-                    gml_model_source(actual)->path, n_in, n_out);
+    if (n_in != other_in || n_out != other_out)
+        return gml_fail(diags, GML_E_INVALID, loc,
+                        "%zu inputs and %zu outputs, where %s has %zu and %zu", other_in,
+                        other_out, path, n_in, n_out);
+    if (module->states.count != other->states.count ||
+        module->main->n_results != other->main->n_results)
+        return gml_fail(diags, GML_E_INVALID, loc,
+                        "%zu states, of which a step changes %zu, where %s has %zu and %zu",
+                        other->states.count, other->main->n_results - n_out, path,
+                        module->states.count, module->main->n_results - n_out);
+    return GML_OK;
 }
 
 gml_status gml_compare(const gml_compare_task *task, gml_arena *arena,
                        gml_comparison *out_comparison, gml_diags *diags)
 {
     const gml_model *model = task->actual->model;
-    size_t n = gml_model_n_outputs(model);
+    size_t n = gml_model_module(model)->main->n_results;
     *out_comparison = (gml_comparison){0};
     GML_TRY(check_interfaces(model, task->expected->model, diags));
     comparing c = {.arena = arena, .tolerance = task->tolerance, .result = out_comparison};

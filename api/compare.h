@@ -4,7 +4,8 @@
  * Of a model that is not compiled yet, every named value of the main graph that is stored
  * counts (on ref every value, on cpu what a kernel leaves behind); of a compiled one and of a
  * folder the outputs. Compared is what both sides have. Maps and sequences are compared as
- * outputs only.
+ * outputs only. Of a training step what becomes of each state is an output too (a folder has
+ * none); as in training, states change in place, in a copy that the run has for itself.
  *
  * An element may deviate by rtol times its expected magnitude plus atol times the largest
  * finite magnitude of its tensor: sums of many terms are as exact as their terms are large.
@@ -18,6 +19,7 @@
 
 typedef struct gml_compare_side {
     gml_model *model;
+    const gml_states *states;    /* of a step, to begin with; NULL: as the model has them */
     gml_execute_options execute; /* of a compiled model only the threads count */
     const char *folder; /* output_0.npy (or .pb), … for the outputs of `model`, which does
                            not run; NULL: it runs */

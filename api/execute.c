@@ -132,6 +132,7 @@ static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rval
     }
     gml_bind_inputs(module, tensors);
     gml_compile_options compile = {.known_inputs = known,
+                                   .pass_list = options->pass_list,
                                    .passes = {.verify = options->verify, .off = options->off}};
     compile.target.fast_compile = !options->optimise;
     GML_TRY(gml_compile(module, &compile, &program, diags));

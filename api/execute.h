@@ -34,6 +34,7 @@ typedef struct gml_execute_options {
     bool verify;            /* the graph after each pass */
     bool optimise;          /* as for a program that runs often; compiling takes longer */
     const char *const *off; /* optional passes to leave out, as in passes/pass.h */
+    const char *pass_list;  /* as in api/pipeline.h; NULL: the standard one */
     /* Called for each value of the main graph that has a name, in the order of computing, if it
      * is stored at all. NULL: nobody looks. */
     gml_execute_watch watch;
@@ -42,7 +43,8 @@ typedef struct gml_execute_options {
 
 /* The module must have been imported without inference; its types are filled in for these
  * inputs. Takes the module, also on failure. `inputs` are borrowed; `outputs`
- * (graph->n_results) are the caller's to reset and own their memory. */
+ * (graph->n_results) are the caller's to reset and own their memory. A tensor without a buffer
+ * that comes in as an output may be written to, as by gml_instance_run. */
 GML_MUST_CHECK gml_status gml_execute(gml_module *module, const gml_rvalue *inputs,
                                       gml_rvalue *outputs, const gml_execute_options *options,
                                       gml_diags *diags);

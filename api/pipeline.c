@@ -16,6 +16,26 @@ static const char standard_passes[] =
     "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,recompute,"
     "fuse,stage,layout,fold";
 
+const char *gml_first_passes(size_t n, gml_arena *arena, const gml_pass **out_pass)
+{
+    char *names = gml_arena_text(arena, standard_passes, strlen(standard_passes));
+    const char *list = "";
+    size_t number = 0;
+    *out_pass = NULL;
+    for (char *name = names, *next = NULL; name; name = next) {
+        next = strchr(name, ',');
+        if (next)
+            *next++ = '\0';
+        const gml_pass *pass = gml_pass_find(name);
+        number++;
+        if (number == n)
+            *out_pass = pass;
+        if (number <= n || pass->need == GML_PASS_REQUIRED)
+            list = gml_arena_printf(arena, "%s%s%s", list, *list ? "," : "", name);
+    }
+    return n <= number ? list : NULL;
+}
+
 /* ---- bindings -----------------------------------------------------------------------------
  */
 

@@ -33,6 +33,11 @@ void gml_bind_inputs(gml_module *module, const gml_tensor *const *tensors);
 /* Which parameters' elements decide shapes, by parameter number; in the module's arena. */
 const bool *gml_shape_inputs(gml_module *module);
 
+/* For gml_compile_options.pass_list: pass `n` of the standard list and those before it, then
+ * the required ones that follow; in `arena`. *out_pass is pass `n`, counted from 1; with 0 it
+ * is NULL, and all are required ones. NULL when there is no pass `n`. */
+const char *gml_first_passes(size_t n, gml_arena *arena, const gml_pass **out_pass);
+
 /* Loads an ONNX file, of `load` the entry and the sizes, and compiles it. */
 GML_MUST_CHECK gml_status gml_compile_file(const char *path, const gml_onnx_options *load,
                                            const gml_compile_options *options,

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/json.h"
+#include "cli/state_file.h"
 #include "cli/train_form.h"
 
 #include <stdio.h>
@@ -98,39 +99,6 @@ static bool handle(void *context, const char *name, const char *value)
 
 /* ---- states -------------------------------------------------------------------------------
  */
-
-static gml_status load_state(const gml_safetensor *item, const gml_tensor *place, gml_loc loc,
-                             gml_diags *diags)
-{
-    const gml_tensor *tensor = &item->tensor;
-    if (tensor->dtype != place->dtype || tensor->rank != place->rank ||
-        (place->rank != 0 &&
-         memcmp(tensor->dims, place->dims, (size_t)place->rank * sizeof *place->dims) != 0))
-        return gml_fail(diags, GML_E_SHAPE, loc, "the file has %s where the model has %s",
-                        gml_tensor_text(tensor, diags->arena),
-                        gml_tensor_text(place, diags->arena));
-    if (item->size != 0)
-        memcpy(place->data, tensor->data, (size_t)item->size);
-    return GML_OK;
-}
-
-/* Every state of the model must be in the file; what else is there is of no concern. */
-static gml_status load_states(request *r, const gml_states *states)
-{
-    gml_safetensors file;
-    GML_TRY(gml_safetensors_open(r->load, &file, &r->diags));
-    gml_status status = GML_OK;
-    for (size_t i = 0; i < gml_states_count(states) && status == GML_OK; i++) {
-        const char *name = gml_states_name(states, i);
-        const gml_safetensor *item = gml_safetensors_find(&file, name);
-        gml_tensor place = gml_states_tensor(states, i);
-        gml_loc loc = {.file = r->load, .node = name};
-        status = item ? load_state(item, &place, loc, &r->diags)
-                      : gml_fail(&r->diags, GML_E_INVALID, loc, "is not in the file");
-    }
-    gml_safetensors_close(&file);
-    return status;
-}
 
 static gml_status save_states(request *r, const gml_states *states)
 {
@@ -345,7 +313,7 @@ static gml_status train(request *r, const char *path)
     const part *first = &r->parts.items[0];
     gml_states *states = gml_session_states(first->session);
     if (r->load)
-        GML_TRY(load_states(r, states));
+        GML_TRY(gml_cli_load_states(r->load, states, &r->diags));
     else if (!r->open.form)
         GML_TRY(initialise(r, path, gml_model_module(first->model), states));
     GML_TRY(run_steps(r));

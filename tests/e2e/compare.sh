@@ -72,10 +72,18 @@ if "$gemel" compile net.onnx -o net.so >out 2>&1; then
     expect 'a compiled model' 0 'against net.so: 1 value' net.onnx --against=net.so
     expect 'a compiled model, examined' 0 'net.so against net.onnx: 1 value' net.so --against=net.onnx
     expect 'passes of a compiled model' 2 'no passes' net.so --passes
+    expect 'pass by pass of a compiled model' 2 'no passes' net.so --pass-by-pass
 else
     echo "SKIP compiled models: $(head -n 1 out)"
     skipped=$((skipped + 1))
 fi
+
+expect 'pass by pass' 0 'PASS the required passes alone: 4 values agree' plain.gir --pass-by-pass
+expect 'the last pass' 0 'PASS up to fold, pass 14: 1 value' plain.gir --pass-by-pass
+expect 'no pass is needed' 1 'no optional pass makes values deviate first' plain.gir --pass-by-pass --against=other.gir
+expect 'a step without training' 2 'plain.gir: has no training algorithm' plain.gir --step
+expect 'states of no step' 2 'nothing else has states' plain.gir --load=states.safetensors
+expect 'pass by pass, one left out' 2 'have no place' plain.gir --pass-by-pass --off=fuse
 
 expect 'no model' 2 'needs one MODEL'
 expect 'no such model' 5 '^nowhere.gir: cannot open' plain.gir --against=nowhere.gir

@@ -38,6 +38,7 @@ offers run tests/e2e/relu.gir --input '' -- x=
 offers run --input x=tests/e2e/relu.gir tests/e2e/rel -- tests/e2e/relu.gir
 offers compare tests/e2e/relu.gir --off '' -- dce fold fuse
 offers compare tests/e2e/relu.gir --against r -- ref
+offers compare --pas -- --passes --pass-by-pass
 offers kernels '' -- list test
 offers kernels test --fi -- --filter
 offers export vi -- vit

@@ -67,7 +67,8 @@ def initialisers(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
 
 def set_initialiser(tensor: onnx.TensorProto, value: np.ndarray):
     assert tuple(tensor.dims) == value.shape, f"{tensor.name}: {tensor.dims} and {value.shape}"
-    tensor.CopyFrom(numpy_helper.from_array(np.array(value, order="C"), tensor.name))
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    tensor.CopyFrom(numpy_helper.from_array(np.array(value, dtype, order="C"), tensor.name))
 
 
 def run(gemel: str, model: onnx.ModelProto, inputs: dict, wanted: list[str],

@@ -17,6 +17,8 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+from states_file import read_safetensors
+
 GEMEL = sys.argv[1]
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 LIMIT = 1e-9 # of the largest element
@@ -33,16 +35,6 @@ def check(name: str, is_right: bool, more: str = ""):
 
 def call(*options) -> subprocess.CompletedProcess:
     return subprocess.run([GEMEL, "train", *map(str, options)], capture_output=True, text=True)
-
-
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    types = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64}
-    data = path.read_bytes()
-    size = 8 + int.from_bytes(data[:8], "little")
-    entries = json.loads(data[8:size])
-    return {name: np.frombuffer(data[size + e["data_offsets"][0]:size + e["data_offsets"][1]],
-                                types[e["dtype"]]).reshape(e["shape"])
-            for name, e in entries.items() if name != "__metadata__"}
 
 
 def train(folder: Path, model: Path, *options) -> tuple[list[dict], dict, dict]:

@@ -55,6 +55,31 @@ def deviations(reference, other) -> dict[str, float]:
     return errors
 
 
+def report(reference, other, limit: float, with_keys: bool) -> tuple[int, int, list[str]]:
+    """Prints; how many counted, how many of them are above the limit, what only the reference
+    has."""
+    errors = deviations(reference, other)
+    missing = [name for name in reference if name not in other]
+    unknown = [name for name in other if name not in reference]
+    groups: dict[str, list[str]] = {}
+    for name in errors:
+        groups.setdefault(kind_of(name), []).append(name)
+    for kind, names in groups.items():
+        worst = max(names, key=errors.get)
+        counts = kind != KEYS or with_keys
+        word = "ok  " if errors[worst] <= limit else "FAIL"
+        print(f"{word if counts else '    '} {kind}: {len(names)}, "
+              f"largest deviation {errors[worst]:.1e} ({worst})")
+    for what, names in (("the reference", missing), ("the other", unknown)):
+        if names:
+            print(f"only {what} has {len(names)}: {', '.join(names[:5])}"
+                  + (", …" if len(names) > 5 else ""))
+    counting = [n for n in errors if with_keys or kind_of(n) != KEYS]
+    bad = sum(not errors[name] <= limit for name in counting)
+    print(f"{len(counting)} compared, {bad} above {limit:.0e}")
+    return len(counting), bad, missing
+
+
 def main():
     parser = argparse.ArgumentParser(description="compares arrays of the same name")
     parser.add_argument("reference")
@@ -64,26 +89,8 @@ def main():
     parser.add_argument("--also-missing", action="store_true")
     arguments = parser.parse_args()
     with np.load(arguments.reference) as reference, np.load(arguments.other) as other:
-        errors = deviations(reference, other)
-        missing = [name for name in reference if name not in other]
-        unknown = [name for name in other if name not in reference]
-    groups: dict[str, list[str]] = {}
-    for name in errors:
-        groups.setdefault(kind_of(name), []).append(name)
-    for kind, names in groups.items():
-        worst = max(names, key=errors.get)
-        counts = kind != KEYS or arguments.keys
-        word = "ok  " if errors[worst] <= arguments.limit else "FAIL"
-        print(f"{word if counts else '    '} {kind}: {len(names)}, "
-              f"largest deviation {errors[worst]:.1e} ({worst})")
-    for what, names in (("the reference", missing), ("the other", unknown)):
-        if names:
-            print(f"only {what} has {len(names)}: {', '.join(names[:5])}"
-                  + (", …" if len(names) > 5 else ""))
-    counting = [n for n in errors if arguments.keys or kind_of(n) != KEYS]
-    bad = sum(not errors[name] <= arguments.limit for name in counting)
-    print(f"{len(counting)} compared, {bad} above {arguments.limit:.0e}")
-    return int(bad > 0 or not counting or (arguments.also_missing and bool(missing)))
+        counted, bad, missing = report(reference, other, arguments.limit, arguments.keys)
+    return int(bad > 0 or not counted or (arguments.also_missing and bool(missing)))
 
 
 if __name__ == "__main__":

@@ -39,9 +39,14 @@ def is_parameter(name: str) -> bool:
     return name.endswith((".weight", ".bias", "_token")) and name not in NO_PARAMETER
 
 
+def transposed(model: onnx.ModelProto) -> set[str]:
+    """Names of weights that are stored as the transpose of the checkpoint's."""
+    return {line for entry in model.metadata_props if entry.key == "gemel.transposed"
+            for line in entry.value.split()}
+
+
 def set_parameters(model: onnx.ModelProto):
-    turned = {line for entry in model.metadata_props if entry.key == "gemel.transposed"
-              for line in entry.value.split()}
+    turned = transposed(model)
     tensors = {t.name: t for t in model.graph.initializer if is_parameter(t.name)}
     shapes = {}
     for name in sorted(tensors, key=block_order):
