@@ -241,10 +241,9 @@ static void decide(gml_arena *arena, const char *map, const char *name, gml_weig
         }
 }
 
-/* Counts, indices and single numbers: parts of a graph, or bookkeeping. */
-static bool is_no_weight(const gml_tensor *tensor)
+static bool is_float(const gml_tensor *tensor)
 {
-    return tensor->rank == 0 || gml_dtype_get_class(tensor->dtype) != GML_CLASS_FLOAT;
+    return gml_dtype_get_class(tensor->dtype) == GML_CLASS_FLOAT;
 }
 
 static gml_status add_place(gml_weight_table *table, const gml_weights_mapping *options,
@@ -257,11 +256,13 @@ static gml_status add_place(gml_weight_table *table, const gml_weights_mapping *
         place->reason = "as was asked for";
     else if (strncmp(weight->name, out->prefix, len) != 0)
         place->reason = "not behind the prefix";
+    else if (!is_float(&weight->tensor))
+        place->reason = "whole numbers are no weights";
     else
         decide(table->arena, out->map, weight->name + len, place);
-    if (place->fate == GML_WEIGHT_UNKNOWN && is_no_weight(&weight->tensor)) {
+    if (place->fate == GML_WEIGHT_UNKNOWN && weight->tensor.rank == 0) {
         place->fate = GML_WEIGHT_LEFT;
-        place->reason = "no weight: whole numbers, or a single one";
+        place->reason = "a single number is no weight";
     }
     gml_push(table->arena, &out->places, place);
     if (place->target != NULL && gml_map_set(&out->by_target, place->target, place) != NULL)
