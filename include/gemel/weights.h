@@ -111,6 +111,21 @@ const gml_weight *gml_weights_find(const gml_weights *weights, const char *name)
 void gml_weights_fit_positions(gml_weights *weights, const char *name, int64_t n_before,
                                int64_t rows, int64_t columns);
 
+/* ---- other files ---------------------------------------------------------------------------
+ */
+
+/* All zero is the default. */
+typedef struct gml_weights_save_options {
+    gml_dtype dtype;    /* of all floats: F32, F16 or BF16; GML_NONE: as they are */
+    const char *prefix; /* when nothing is mapped: only names behind it, without it */
+} gml_weights_save_options;
+
+/* Writes the tensors to a file by the end of its name, ".safetensors" or ".npz"; it appears
+ * whole or not at all. Once mapped, those are written that are taken, under the network's
+ * names. Matrices are as frameworks store them. `options` may be NULL. */
+void gml_weights_save(gml_weights *weights, const char *path,
+                      const gml_weights_save_options *options);
+
 #ifdef __cplusplus
 }
 #endif
