@@ -74,7 +74,7 @@ def dense_strides(shape: tuple) -> tuple:
 
 def tensor(array: np.ndarray, kind: str = "", parameter: bool = False) -> Tensor:
     """`array` as a tensor of its own storage; `kind` "bfloat16" takes its bits, uint16."""
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array, order="C")
     storage = Storage(array.tobytes(), kind or str(array.dtype), array.size)
     made = Parameter if parameter else Tensor
     return made(storage, 0, array.shape, dense_strides(array.shape))
