@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Writes the seeds of fuzz_weights: small checkpoints that between them use every opcode that is read.
+
+Run with NumPy from the repository root; the output is checked in."""
+
+import argparse
+import collections
+import pathlib
+import pickle
+import sys
+
+import numpy
+
+HERE = pathlib.Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+import weights_files as files
+
+OUT = HERE / "weights"
+
+
+def objects():
+    numbers = numpy.arange(6, dtype=numpy.float32)
+    storage = files.Storage(numbers.tobytes(), "float32", 6)
+    views = {"turned": files.Tensor(storage, 0, (3, 2), (1, 3)),
+             "steps": files.Tensor(storage, 1, (2,), (4,)),
+             "parameter": files.tensor(numbers[:2], parameter=True),
+             3: files.tensor(numpy.arange(2))}
+    return {"model": collections.OrderedDict(views), "args": argparse.Namespace(lr=0.5, n=[1, -2])}
+
+
+def backbone():
+    """Timm's names at the smallest sizes, for the maps and the table of positions."""
+    small = files.backbone(1, 2, 1, 1, 1)
+    keep = ("cls_token", "pos_embed", "patch_embed.proj.weight", "blocks.0.attn.qkv.weight",
+            "blocks.0.attn.qkv.bias")
+    return {name: small[name] for name in keep}
+
+
+def main():
+    OUT.mkdir(exist_ok=True)
+    files.save(OUT / "views.pth", objects())
+    files.save_legacy(OUT / "old.pth", objects())
+    plain = {"a": [1, 300, 70000, 1 << 40, 10**30, -5, 2.5, True, False, None, "x", b"y", (1, 2),
+                   (1, 2, 3, 4), {3: 4}, {1, 2}, frozenset([5]), bytearray(b"z"), ()],
+             "b": collections.OrderedDict(c=argparse.Namespace(d=1))}
+    for protocol in (2, 4, 5):
+        if protocol == 2:
+            plain["a"] = [item for item in plain["a"] if not isinstance(item, (bytes, bytearray,
+                                                                                set, frozenset))]
+        files.write_zip(OUT / f"protocol{protocol}.pth",
+                        [("a/data.pkl", pickle.dumps(plain, protocol))])
+        plain["a"] = [*plain["a"], b"y", {1, 2}, frozenset([5])]
+    files.save(OUT / "backbone.pth", {"model": {k: files.tensor(v)
+                                                for k, v in backbone().items()}})
+    files.save_safetensors(OUT / "backbone.safetensors", backbone())
+
+
+if __name__ == "__main__":
+    main()
