@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Weights are filled in pieces of this many elements, between which progress is reported. */
-#define GML_FILL_CHUNK ((size_t)1 << 18)
-
 _Static_assert(GML_BUILDER_OPSET == GML_OPSET_WRITTEN, "the header states the newest set");
 
 gml_builder *gml_builder_new(gml_module *module, gml_diags *diags)
@@ -540,38 +537,6 @@ void gml_builder_metadata_append(gml_builder *builder, const char *key, const ch
         gml_arena_printf(&builder->module->arena, "%s%s%s", entry->value, separator, line);
 }
 
-static void report_fill(const gml_save_options *options, uint64_t done, uint64_t total)
-{
-    if (options != NULL && options->progress != NULL && total != 0)
-        options->progress(options->progress_context, "weights", done, total);
-}
-
-/* Makes the elements that are still missing. */
-static void fill_weights(gml_builder *b, const gml_save_options *options)
-{
-    uint64_t total = 0;
-    uint64_t done = 0;
-    for (size_t i = b->n_filled; i < b->fills.count; i++)
-        total += b->fills.items[i].count;
-    for (; b->n_filled < b->fills.count; b->n_filled++) {
-        const pending_fill *p = &b->fills.items[b->n_filled];
-        if (p->source != NULL) {
-            gml_builder_fill_from_source(p);
-            done += p->count;
-            report_fill(options, done, total);
-            continue;
-        }
-        for (size_t first = 0; first < p->count; first += GML_FILL_CHUNK) {
-            size_t count =
-                p->count - first < GML_FILL_CHUNK ? p->count - first : GML_FILL_CHUNK;
-            char *to = (char *)p->data + first * gml_dtype_size(p->dtype);
-            gml_fill_elements(&p->fill, p->key, p->dtype, first, count, to);
-            done += count;
-            report_fill(options, done, total);
-        }
-    }
-}
-
 gml_status gml_builder_module(gml_builder *builder, const gml_save_options *options,
                               gml_module **out_module)
 {
@@ -583,7 +548,7 @@ gml_status gml_builder_module(gml_builder *builder, const gml_save_options *opti
     if (!gml_builder_has_failed(builder) && builder->weights != NULL)
         builder->build.status = gml_weights_check_used(builder->weights, builder->diags);
     GML_TRY(builder->build.status);
-    fill_weights(builder, options);
+    gml_builder_fill_weights(builder, options);
     *out_module = builder->module;
     return GML_OK;
 }

@@ -1,9 +1,13 @@
-/* api/build_weights.c - the part of a gml_builder that begins with trained weights. */
+/* api/build_weights.c - the part of a gml_builder that makes the elements of weights: out of a
+ * file, or by their fills. */
 #include "api/builder.h"
 #include "api/weights.h"
 #include "weights/elements.h"
 
 #include <inttypes.h>
+
+/* Weights are filled in pieces of this many elements, between which progress is reported. */
+#define GML_FILL_CHUNK ((size_t)1 << 18)
 
 /* The failure of `w` becomes the builder's, with its words. */
 static void take_failure(gml_builder *b, const gml_weights *w)
@@ -85,7 +89,7 @@ const gml_weight *gml_builder_find_source(gml_builder *b, const char *name,
     return NULL;
 }
 
-void gml_builder_fill_from_source(const pending_fill *pending)
+static void fill_from_source(const pending_fill *pending)
 {
     const gml_tensor *from = &pending->source->tensor;
     if (pending->is_turned)
@@ -94,4 +98,35 @@ void gml_builder_fill_from_source(const pending_fill *pending)
     else
         gml_elements_convert(from->dtype, from->data, pending->dtype, pending->data,
                              pending->count);
+}
+
+static void report_fill(const gml_save_options *options, uint64_t done, uint64_t total)
+{
+    if (options != NULL && options->progress != NULL && total != 0)
+        options->progress(options->progress_context, "weights", done, total);
+}
+
+void gml_builder_fill_weights(gml_builder *b, const gml_save_options *options)
+{
+    uint64_t total = 0;
+    uint64_t done = 0;
+    for (size_t i = b->n_filled; i < b->fills.count; i++)
+        total += b->fills.items[i].count;
+    for (; b->n_filled < b->fills.count; b->n_filled++) {
+        const pending_fill *p = &b->fills.items[b->n_filled];
+        if (p->source != NULL) {
+            fill_from_source(p);
+            done += p->count;
+            report_fill(options, done, total);
+            continue;
+        }
+        for (size_t first = 0; first < p->count; first += GML_FILL_CHUNK) {
+            size_t count =
+                p->count - first < GML_FILL_CHUNK ? p->count - first : GML_FILL_CHUNK;
+            char *to = (char *)p->data + first * gml_dtype_size(p->dtype);
+            gml_fill_elements(&p->fill, p->key, p->dtype, first, count, to);
+            done += count;
+            report_fill(options, done, total);
+        }
+    }
 }

@@ -85,8 +85,8 @@ bool gml_builder_name_results(gml_builder *b, gml_node *node);
 const struct gml_weight *gml_builder_find_source(gml_builder *b, const char *name,
                                                  const gml_tensor *tensor, bool is_matrix,
                                                  bool *out_turned);
-/* Makes the elements of a weight that has a source. */
-void gml_builder_fill_from_source(const pending_fill *pending);
+/* Makes the elements that are still missing. */
+void gml_builder_fill_weights(gml_builder *b, const gml_save_options *options);
 
 /* What the exporter is told of the step: NULL when there is none, else `out_training`. */
 const gml_export_training *gml_builder_training(const gml_builder *b,

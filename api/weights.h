@@ -28,8 +28,8 @@ struct gml_weights {
 /* The tensor that a network's weight called `name` begins with, marked as used; NULL when there
  * is none. */
 const gml_weight *gml_weights_use(gml_weights *weights, const char *name);
-/* GML_E_INVALID when something in the files has no place in the network: it is taken and was not
- * used, or no row of the map fits it. */
+/* GML_E_INVALID when something in the files has no place in the network: it is taken and was
+ * not used, or no row of the map fits it. */
 GML_MUST_CHECK gml_status gml_weights_check_used(gml_weights *weights, gml_diags *diags);
 
 #endif

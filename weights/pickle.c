@@ -1,210 +1,7 @@
-/* weights/pickle.c - the stack machine of pickles, without the calls.
- *
- * The stack holds values; MARK puts a marker there, and opcodes that take "all since the
- * marker" find the last one. The memo holds values under numbers. Every opcode makes at most
- * one value, so that their number, the stack and the memo are bounded by the bytes read.
- */
-#include "weights/pickle.h"
+/* weights/pickle.c - the opcodes of pickles, without the calls. */
+#include "weights/pickle_machine.h"
 
 #include <string.h>
-
-typedef struct machine {
-    const unsigned char *bytes;
-    size_t len, at;
-    size_t start; /* of the opcode being executed */
-    const gml_pickle_options *options;
-    gml_arena *arena;
-    gml_diags *diags;
-    gml_vec(gml_pickled *) stack;
-    gml_vec(gml_pickled *) memo; /* NULL: not set */
-    size_t n_values;
-    gml_pickle *out;
-} machine;
-
-static gml_status fail(machine *m, const char *what)
-{
-    return gml_fail(m->diags, GML_E_INVALID, (gml_loc){.file = m->options->file},
-                    "its pickle is broken at byte %zu: %s", m->start, what);
-}
-
-/* ---- bytes ------------------------------------------------------------------------------- */
-
-/* The next `len` bytes. */
-static gml_status take(machine *m, uint64_t len, const unsigned char **out_bytes)
-{
-    if (len > m->len - m->at)
-        return fail(m, "it ends too early");
-    *out_bytes = m->bytes + m->at;
-    m->at += (size_t)len;
-    return GML_OK;
-}
-
-/* An unsigned number of `size` bytes, little-endian. */
-static gml_status take_number(machine *m, unsigned size, uint64_t *out_number)
-{
-    const unsigned char *bytes = NULL;
-    *out_number = 0;
-    GML_TRY(take(m, size, &bytes));
-    for (unsigned i = 0; i < size; i++)
-        *out_number |= (uint64_t)bytes[i] << (8 * i);
-    return GML_OK;
-}
-
-/* Bytes behind their length, which has `size` bytes. */
-static gml_status take_text(machine *m, unsigned size, gml_string *out_text)
-{
-    uint64_t len = 0;
-    const unsigned char *bytes = NULL;
-    GML_TRY(take_number(m, size, &len));
-    GML_TRY(take(m, len, &bytes));
-    *out_text = (gml_string){(const char *)bytes, (size_t)len};
-    return GML_OK;
-}
-
-/* A line, without its end. */
-static gml_status take_line(machine *m, gml_string *out_line)
-{
-    const unsigned char *from = m->bytes + m->at;
-    const unsigned char *end = m->at < m->len ? memchr(from, '\n', m->len - m->at) : NULL;
-    if (end == NULL)
-        return fail(m, "a name has no end");
-    *out_line = (gml_string){(const char *)from, (size_t)(end - from)};
-    m->at += out_line->len + 1;
-    return GML_OK;
-}
-
-/* ---- the stack --------------------------------------------------------------------------- */
-
-static gml_status push_value(machine *m, gml_pickled value)
-{
-    if (m->n_values == GML_PICKLE_MAX_VALUES)
-        return fail(m, "it has too many values");
-    m->n_values++;
-    gml_pickled *made = gml_arena_copy(m->arena, &value, sizeof value);
-    gml_push(m->arena, &m->stack, made);
-    return GML_OK;
-}
-
-static gml_status push_number(machine *m, gml_pickled_kind kind, int64_t number)
-{
-    return push_value(m, (gml_pickled){.kind = kind, .number = number});
-}
-
-static gml_status pop(machine *m, gml_pickled **out_value)
-{
-    if (m->stack.count == 0 || m->stack.items[m->stack.count - 1]->kind == GML_PICKLED_MARK)
-        return fail(m, "the stack is empty");
-    *out_value = m->stack.items[--m->stack.count];
-    return GML_OK;
-}
-
-/* The value on top, which stays there. */
-static gml_status top(machine *m, gml_pickled **out_value)
-{
-    GML_TRY(pop(m, out_value));
-    m->stack.count++;
-    return GML_OK;
-}
-
-/* Where the values since the last marker begin. */
-static gml_status find_mark(machine *m, size_t *out_first)
-{
-    for (size_t i = m->stack.count; i > 0; i--)
-        if (m->stack.items[i - 1]->kind == GML_PICKLED_MARK) {
-            *out_first = i;
-            return GML_OK;
-        }
-    return fail(m, "there is no marker");
-}
-
-/* Moves the values from `first` on into `into`. */
-static void move_items(machine *m, size_t first, gml_pickled *into)
-{
-    for (size_t i = first; i < m->stack.count; i++)
-        gml_push(m->arena, &into->items, m->stack.items[i]);
-    m->stack.count = first;
-}
-
-/* A value of `kind` that holds those since the marker. */
-static gml_status collect(machine *m, gml_pickled_kind kind)
-{
-    size_t first = 0;
-    gml_pickled value = {.kind = kind};
-    GML_TRY(find_mark(m, &first));
-    if (kind == GML_PICKLED_DICT && (m->stack.count - first) % 2 != 0)
-        return fail(m, "a key has no value");
-    move_items(m, first, &value);
-    m->stack.count--;
-    return push_value(m, value);
-}
-
-/* A tuple of the `n` values on top. */
-static gml_status collect_tuple(machine *m, size_t n)
-{
-    gml_pickled value = {.kind = GML_PICKLED_LIST};
-    for (size_t i = 0; i < n; i++)
-        if (m->stack.count < n ||
-            m->stack.items[m->stack.count - 1 - i]->kind == GML_PICKLED_MARK)
-            return fail(m, "the stack is empty");
-    move_items(m, m->stack.count - n, &value);
-    return push_value(m, value);
-}
-
-/* The values from `first` on go into the container under them; `kind` is what it must be.
- * `under`: 1 when there is a marker between. */
-static gml_status extend(machine *m, gml_pickled_kind kind, size_t first, size_t under)
-{
-    if (first <= under)
-        return fail(m, "the stack is empty");
-    gml_pickled *into = m->stack.items[first - 1 - under];
-    bool is_dict = kind == GML_PICKLED_DICT;
-    if (into->kind != kind && !(is_dict && into->kind == GML_PICKLED_CALL))
-        return fail(m, is_dict ? "a key is set in what is no dictionary"
-                               : "a value is added to what is no list");
-    if (is_dict && (m->stack.count - first) % 2 != 0)
-        return fail(m, "a key has no value");
-    move_items(m, first, into);
-    m->stack.count -= under;
-    return GML_OK;
-}
-
-static gml_status extend_marked(machine *m, gml_pickled_kind kind)
-{
-    size_t first = 0;
-    GML_TRY(find_mark(m, &first));
-    return extend(m, kind, first, 1);
-}
-
-static gml_status extend_by(machine *m, gml_pickled_kind kind, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (m->stack.count < n ||
-            m->stack.items[m->stack.count - 1 - i]->kind == GML_PICKLED_MARK)
-            return fail(m, "the stack is empty");
-    return extend(m, kind, m->stack.count - n, 0);
-}
-
-/* ---- the memo ---------------------------------------------------------------------------- */
-
-static gml_status remember(machine *m, uint64_t number)
-{
-    gml_pickled *value = NULL;
-    GML_TRY(top(m, &value));
-    if (number >= GML_PICKLE_MAX_VALUES)
-        return fail(m, "a memo's number is too large");
-    while (m->memo.count <= number)
-        gml_push(m->arena, &m->memo, NULL);
-    m->memo.items[number] = value;
-    return GML_OK;
-}
-
-static gml_status recall(machine *m, uint64_t number)
-{
-    if (number >= m->memo.count || m->memo.items[number] == NULL)
-        return fail(m, "there is nothing under a memo's number");
-    gml_push(m->arena, &m->stack, m->memo.items[number]);
-    return GML_OK;
-}
 
 /* ---- names and calls --------------------------------------------------------------------- */
 
@@ -214,7 +11,7 @@ static bool equals(gml_string text, const char *other)
 }
 
 /* `text` for a message: printable and not long. */
-static const char *show(machine *m, gml_string text)
+static const char *show(gml_machine *m, gml_string text)
 {
     char *shown = gml_arena_text(m->arena, text.data, text.len < 80 ? text.len : 80);
     for (char *at = shown; *at != '\0'; at++)
@@ -223,12 +20,12 @@ static const char *show(machine *m, gml_string text)
     return shown;
 }
 
-static gml_status push_name(machine *m, gml_string module, gml_string name)
+static gml_status push_name(gml_machine *m, gml_string module, gml_string name)
 {
     for (size_t i = 0; i < m->options->n_names; i++)
         if (equals(module, m->options->names[i].module) &&
             equals(name, m->options->names[i].name))
-            return push_number(m, GML_PICKLED_NAME, (int64_t)i);
+            return gml_machine_push_number(m, GML_PICKLED_NAME, (int64_t)i);
     gml_status status =
         gml_fail(m->diags, GML_E_INVALID, (gml_loc){.file = m->options->file},
                  "its pickle asks for %s.%s, which is none of the names that weights need",
@@ -238,85 +35,85 @@ static gml_status push_name(machine *m, gml_string module, gml_string name)
     return status;
 }
 
-static gml_status read_global(machine *m)
+static gml_status read_global(gml_machine *m)
 {
     gml_string module;
     gml_string name;
-    GML_TRY(take_line(m, &module));
-    GML_TRY(take_line(m, &name));
+    GML_TRY(gml_machine_take_line(m, &module));
+    GML_TRY(gml_machine_take_line(m, &name));
     return push_name(m, module, name);
 }
 
-static gml_status read_stack_global(machine *m)
+static gml_status read_stack_global(gml_machine *m)
 {
     gml_pickled *module = NULL;
     gml_pickled *name = NULL;
-    GML_TRY(pop(m, &name));
-    GML_TRY(pop(m, &module));
+    GML_TRY(gml_machine_pop(m, &name));
+    GML_TRY(gml_machine_pop(m, &module));
     if (module->kind != GML_PICKLED_TEXT || name->kind != GML_PICKLED_TEXT)
-        return fail(m, "a name is no text");
+        return gml_machine_fail(m, "a name is no text");
     return push_name(m, module->text, name->text);
 }
 
 /* REDUCE, NEWOBJ: callee and arguments are on the stack. */
-static gml_status read_call(machine *m)
+static gml_status read_call(gml_machine *m)
 {
     gml_pickled *arguments = NULL;
     gml_pickled *callee = NULL;
-    GML_TRY(pop(m, &arguments));
-    GML_TRY(pop(m, &callee));
+    GML_TRY(gml_machine_pop(m, &arguments));
+    GML_TRY(gml_machine_pop(m, &callee));
     if (callee->kind != GML_PICKLED_NAME)
-        return fail(m, "it calls what is no function");
+        return gml_machine_fail(m, "it calls what is no function");
     if (arguments->kind != GML_PICKLED_LIST)
-        return fail(m, "the arguments of a call are no tuple");
-    return push_value(
+        return gml_machine_fail(m, "the arguments of a call are no tuple");
+    return gml_machine_push_value(
         m, (gml_pickled){.kind = GML_PICKLED_CALL, .callee = callee, .arguments = arguments});
 }
 
-static gml_status read_build(machine *m)
+static gml_status read_build(gml_machine *m)
 {
     gml_pickled *state = NULL;
     gml_pickled *object = NULL;
-    GML_TRY(pop(m, &state));
-    GML_TRY(top(m, &object));
+    GML_TRY(gml_machine_pop(m, &state));
+    GML_TRY(gml_machine_top(m, &object));
     if (object->kind != GML_PICKLED_CALL)
-        return fail(m, "a state is given to what is no object");
+        return gml_machine_fail(m, "a state is given to what is no object");
     object->state = state;
     return GML_OK;
 }
 
-static gml_status read_persistent(machine *m)
+static gml_status read_persistent(gml_machine *m)
 {
     gml_pickled *identifier = NULL;
-    GML_TRY(pop(m, &identifier));
-    GML_TRY(
-        push_value(m, (gml_pickled){.kind = GML_PICKLED_PERSISTENT, .arguments = identifier}));
+    GML_TRY(gml_machine_pop(m, &identifier));
+    GML_TRY(gml_machine_push_value(
+        m, (gml_pickled){.kind = GML_PICKLED_PERSISTENT, .arguments = identifier}));
     gml_push(m->arena, &m->out->persistents, m->stack.items[m->stack.count - 1]);
     return GML_OK;
 }
 
 /* ---- numbers and texts ------------------------------------------------------------------- */
 
-static gml_status push_signed(machine *m, unsigned size)
+static gml_status push_signed(gml_machine *m, unsigned size)
 {
     uint64_t number = 0;
-    GML_TRY(take_number(m, size, &number));
-    return push_number(m, GML_PICKLED_INT,
-                       size == 4 ? (int32_t)(uint32_t)number : (int64_t)number);
+    GML_TRY(gml_machine_take_number(m, size, &number));
+    return gml_machine_push_number(m, GML_PICKLED_INT,
+                                   size == 4 ? (int32_t)(uint32_t)number : (int64_t)number);
 }
 
-static gml_status push_unsigned(machine *m, unsigned size)
+static gml_status push_unsigned(gml_machine *m, unsigned size)
 {
     uint64_t number = 0;
-    GML_TRY(take_number(m, size, &number));
-    return push_number(m, GML_PICKLED_INT, (int64_t)number);
+    GML_TRY(gml_machine_take_number(m, size, &number));
+    return gml_machine_push_number(m, GML_PICKLED_INT, (int64_t)number);
 }
 
 /* Two's complement of any length, behind the length. */
-static gml_status push_long(machine *m, unsigned size)
+static gml_status push_long(gml_machine *m, unsigned size)
 {
     gml_pickled value = {.kind = GML_PICKLED_BIG};
-    GML_TRY(take_text(m, size, &value.text));
+    GML_TRY(gml_machine_take_text(m, size, &value.text));
     if (value.text.len <= 8) {
         const unsigned char *bytes = (const unsigned char *)value.text.data;
         uint64_t number = 0;
@@ -328,80 +125,81 @@ static gml_status push_long(machine *m, unsigned size)
         value.kind = GML_PICKLED_INT;
         value.number = (int64_t)number;
     }
-    return push_value(m, value);
+    return gml_machine_push_value(m, value);
 }
 
-static gml_status push_float(machine *m)
+static gml_status push_float(gml_machine *m)
 {
     const unsigned char *bytes = NULL;
     uint64_t bits = 0;
     gml_pickled value = {.kind = GML_PICKLED_FLOAT};
-    GML_TRY(take(m, 8, &bytes));
+    GML_TRY(gml_machine_take(m, 8, &bytes));
     for (unsigned i = 0; i < 8; i++)
         bits = bits << 8 | bytes[i];
     memcpy(&value.real, &bits, sizeof bits);
-    return push_value(m, value);
+    return gml_machine_push_value(m, value);
 }
 
-static gml_status push_text(machine *m, gml_pickled_kind kind, unsigned size)
+static gml_status push_text(gml_machine *m, gml_pickled_kind kind, unsigned size)
 {
     gml_pickled value = {.kind = kind};
-    GML_TRY(take_text(m, size, &value.text));
-    return push_value(m, value);
+    GML_TRY(gml_machine_take_text(m, size, &value.text));
+    return gml_machine_push_value(m, value);
 }
 
 /* ---- opcodes ----------------------------------------------------------------------------- */
 
-static gml_status drop_mark(machine *m)
+static gml_status drop_mark(gml_machine *m)
 {
     size_t first = 0;
-    GML_TRY(find_mark(m, &first));
+    GML_TRY(gml_machine_find_mark(m, &first));
     m->stack.count = first - 1;
     return GML_OK;
 }
 
-static gml_status drop_top(machine *m)
+static gml_status drop_top(gml_machine *m)
 {
     if (m->stack.count == 0)
-        return fail(m, "the stack is empty");
+        return gml_machine_fail(m, "the stack is empty");
     m->stack.count--;
     return GML_OK;
 }
 
-static gml_status duplicate(machine *m)
+static gml_status duplicate(gml_machine *m)
 {
     gml_pickled *value = NULL;
-    GML_TRY(top(m, &value));
+    GML_TRY(gml_machine_top(m, &value));
     gml_push(m->arena, &m->stack, value);
     return GML_OK;
 }
 
-static gml_status skip_frame(machine *m)
+static gml_status skip_frame(gml_machine *m)
 {
     uint64_t len = 0;
-    GML_TRY(take_number(m, 8, &len));
-    return len <= m->len - m->at ? GML_OK : fail(m, "a frame is longer than the pickle");
+    GML_TRY(gml_machine_take_number(m, 8, &len));
+    return len <= m->len - m->at ? GML_OK
+                                 : gml_machine_fail(m, "a frame is longer than the pickle");
 }
 
-static gml_status read_protocol(machine *m)
+static gml_status read_protocol(gml_machine *m)
 {
     uint64_t version = 0;
-    GML_TRY(take_number(m, 1, &version));
-    return version <= 5 ? GML_OK : fail(m, "its protocol is newer than 5");
+    GML_TRY(gml_machine_take_number(m, 1, &version));
+    return version <= 5 ? GML_OK : gml_machine_fail(m, "its protocol is newer than 5");
 }
 
-static gml_status remember_by(machine *m, unsigned size)
+static gml_status remember_by(gml_machine *m, unsigned size)
 {
     uint64_t number = 0;
-    GML_TRY(take_number(m, size, &number));
-    return remember(m, number);
+    GML_TRY(gml_machine_take_number(m, size, &number));
+    return gml_machine_remember(m, number);
 }
 
-static gml_status recall_by(machine *m, unsigned size)
+static gml_status recall_by(gml_machine *m, unsigned size)
 {
     uint64_t number = 0;
-    GML_TRY(take_number(m, size, &number));
-    return recall(m, number);
+    GML_TRY(gml_machine_take_number(m, size, &number));
+    return gml_machine_recall(m, number);
 }
 
 /* Opcodes that are known and not read, by their names in Python's pickletools. */
@@ -415,7 +213,7 @@ static const struct {
     {0x84, "EXT4"},   {0x92, "NEWOBJ_EX"}, {0x97, "NEXT_BUFFER"}, {0x98, "READONLY_BUFFER"},
 };
 
-static gml_status refuse_opcode(machine *m, unsigned char code)
+static gml_status refuse_opcode(gml_machine *m, unsigned char code)
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (refused[i].code == code)
@@ -428,13 +226,13 @@ static gml_status refuse_opcode(machine *m, unsigned char code)
 }
 
 /* Opcodes that push one value of their own. */
-static gml_status push_by(machine *m, unsigned char code)
+static gml_status push_by(gml_machine *m, unsigned char code)
 {
     switch (code) {
-    case '(': return push_number(m, GML_PICKLED_MARK, 0);
-    case 'N': return push_number(m, GML_PICKLED_NONE, 0);
-    case 0x88: return push_number(m, GML_PICKLED_BOOL, 1);
-    case 0x89: return push_number(m, GML_PICKLED_BOOL, 0);
+    case '(': return gml_machine_push_number(m, GML_PICKLED_MARK, 0);
+    case 'N': return gml_machine_push_number(m, GML_PICKLED_NONE, 0);
+    case 0x88: return gml_machine_push_number(m, GML_PICKLED_BOOL, 1);
+    case 0x89: return gml_machine_push_number(m, GML_PICKLED_BOOL, 0);
     case 'J': return push_signed(m, 4);
     case 'K': return push_unsigned(m, 1);
     case 'M': return push_unsigned(m, 2);
@@ -452,13 +250,13 @@ static gml_status push_by(machine *m, unsigned char code)
     case 0x96: return push_text(m, GML_PICKLED_BYTES, 8);
     case ']':
     case ')':
-    case 0x8f: return push_number(m, GML_PICKLED_LIST, 0);
-    case '}': return push_number(m, GML_PICKLED_DICT, 0);
+    case 0x8f: return gml_machine_push_number(m, GML_PICKLED_LIST, 0);
+    case '}': return gml_machine_push_number(m, GML_PICKLED_DICT, 0);
     default: return refuse_opcode(m, code);
     }
 }
 
-static gml_status execute(machine *m, unsigned char code)
+static gml_status execute(gml_machine *m, unsigned char code)
 {
     switch (code) {
     case 0x80: return read_protocol(m);
@@ -466,21 +264,21 @@ static gml_status execute(machine *m, unsigned char code)
     case '0': return drop_top(m);
     case '1': return drop_mark(m);
     case '2': return duplicate(m);
-    case 'a': return extend_by(m, GML_PICKLED_LIST, 1);
+    case 'a': return gml_machine_extend_by(m, GML_PICKLED_LIST, 1);
     case 'e':
-    case 0x90: return extend_marked(m, GML_PICKLED_LIST);
-    case 's': return extend_by(m, GML_PICKLED_DICT, 2);
-    case 'u': return extend_marked(m, GML_PICKLED_DICT);
+    case 0x90: return gml_machine_extend_marked(m, GML_PICKLED_LIST);
+    case 's': return gml_machine_extend_by(m, GML_PICKLED_DICT, 2);
+    case 'u': return gml_machine_extend_marked(m, GML_PICKLED_DICT);
     case 't':
     case 'l':
-    case 0x91: return collect(m, GML_PICKLED_LIST);
-    case 'd': return collect(m, GML_PICKLED_DICT);
-    case 0x85: return collect_tuple(m, 1);
-    case 0x86: return collect_tuple(m, 2);
-    case 0x87: return collect_tuple(m, 3);
+    case 0x91: return gml_machine_collect(m, GML_PICKLED_LIST);
+    case 'd': return gml_machine_collect(m, GML_PICKLED_DICT);
+    case 0x85: return gml_machine_collect_tuple(m, 1);
+    case 0x86: return gml_machine_collect_tuple(m, 2);
+    case 0x87: return gml_machine_collect_tuple(m, 3);
     case 'q': return remember_by(m, 1);
     case 'r': return remember_by(m, 4);
-    case 0x94: return remember(m, m->memo.count);
+    case 0x94: return gml_machine_remember(m, m->memo.count);
     case 'h': return recall_by(m, 1);
     case 'j': return recall_by(m, 4);
     case 'c': return read_global(m);
@@ -496,23 +294,23 @@ static gml_status execute(machine *m, unsigned char code)
 gml_status gml_pickle_read(const void *bytes, size_t len, const gml_pickle_options *options,
                            gml_arena *arena, gml_pickle *out, gml_diags *diags)
 {
-    machine m = {.bytes = bytes,
-                 .len = len < GML_PICKLE_MAX_BYTES ? len : GML_PICKLE_MAX_BYTES,
-                 .options = options,
-                 .arena = arena,
-                 .diags = diags,
-                 .out = out};
+    gml_machine m = {.bytes = bytes,
+                     .len = len < GML_PICKLE_MAX_BYTES ? len : GML_PICKLE_MAX_BYTES,
+                     .options = options,
+                     .arena = arena,
+                     .diags = diags,
+                     .out = out};
     gml_pickled *value = NULL;
     *out = (gml_pickle){.value = NULL};
     for (;;) {
         const unsigned char *code = NULL;
         m.start = m.at;
-        GML_TRY(take(&m, 1, &code));
+        GML_TRY(gml_machine_take(&m, 1, &code));
         if (*code == '.')
             break;
         GML_TRY(execute(&m, *code));
     }
-    GML_TRY(pop(&m, &value));
+    GML_TRY(gml_machine_pop(&m, &value));
     out->value = value;
     out->size = m.at;
     return GML_OK;
