@@ -1,8 +1,8 @@
-"""Writers of checkpoints as PyTorch writes them, without PyTorch, and of backbones to put in them.
+"""Writers of checkpoints as PyTorch writes them, without PyTorch, and of backbones in them.
 
-The pickle is Python's own pickler over stand-ins for PyTorch's classes, which write the bytes that
-PyTorch's do: protocol 2, tensors as calls of torch._utils._rebuild_tensor_v2, storages as persistent
-identifiers. The zip is stored, its elements at multiples of 64 bytes.
+The pickle is Python's own pickler over stand-ins for PyTorch's classes, which write the bytes
+that PyTorch's do: protocol 2, tensors as calls of torch._utils._rebuild_tensor_v2, storages as
+persistent identifiers. The zip is stored, its elements at multiples of 64 bytes.
 """
 import argparse
 import collections
@@ -125,8 +125,8 @@ def save_legacy(path: Path, value):
         sizes = {"short": 2, "int": 4, "long": 4}
         pickle.dump(LEGACY_MAGIC, file, 2)
         pickle.dump(1001, file, 2)
-        pickle.dump({"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}, file,
-                    2)
+        system = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
+        pickle.dump(system, file, 2)
         pickler = Pickler(file, True)
         pickler.dump(value)
         storages = sorted(pickler.storages.values(), key=lambda item: item[0])
@@ -157,7 +157,7 @@ def read_safetensors(path: Path) -> dict:
             for name, e in json.loads(data[8:size]).items() if name != "__metadata__"}
 
 
-# ---- backbones -----------------------------------------------------------------------------------
+# ---- backbones ------------------------------------------------------------------------------
 
 def blocks(make, name: str, width: int, depth: int, norm: str = "") -> dict:
     """`depth` blocks called NAME.0, …; `norm` is what stands between norm1 and weight."""
@@ -166,7 +166,8 @@ def blocks(make, name: str, width: int, depth: int, norm: str = "") -> dict:
         block = f"{name}.{i}."
         for part, shape in {"norm1": (width,), "attn.qkv": (3 * width, width),
                             "attn.proj": (width, width), "norm2": (width,),
-                            "mlp.fc1": (4 * width, width), "mlp.fc2": (width, 4 * width)}.items():
+                            "mlp.fc1": (4 * width, width),
+                            "mlp.fc2": (width, 4 * width)}.items():
             stem = block + part + (norm if "norm" in part else "")
             out[stem + ".weight"] = make(*shape) + (1 if "norm" in part else 0)
             out[stem + ".bias"] = make(shape[0])
@@ -174,8 +175,8 @@ def blocks(make, name: str, width: int, depth: int, norm: str = "") -> dict:
 
 
 def backbone(seed: int, width: int, depth: int, patch: int, side: int) -> dict:
-    """What all methods' encoders have in common, under timm's names. Weights are large enough that
-    attention is not uniform."""
+    """What all methods' encoders have in common, under timm's names. Weights are large enough
+    that attention is not uniform."""
     random = np.random.default_rng(seed)
 
     def make(*shape):
