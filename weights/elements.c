@@ -113,23 +113,36 @@ static tap find_tap(int64_t i, int64_t n_in, int64_t n_out)
     return made;
 }
 
+/* Where the numbers of the input are. */
+typedef struct source {
+    gml_dtype dtype;
+    const char *data;
+    int64_t columns, channels;
+} source;
+
+/* One number: of channel c, 4 x 4 cells around the place. */
+static double blend(const source *from, const tap *down, const tap *along, int64_t c)
+{
+    int64_t size = (int64_t)gml_dtype_size(from->dtype);
+    double sum = 0;
+    for (int k = 0; k < 16; k++) {
+        int64_t cell = down->at[k / 4] * from->columns + along->at[k % 4];
+        const char *at = from->data + (cell * from->channels + c) * size;
+        sum += down->share[k / 4] * along->share[k % 4] * load(from->dtype, at);
+    }
+    return sum;
+}
+
 void gml_elements_resize(gml_dtype from_type, const void *from, gml_grid from_grid,
                          gml_grid to_grid, int64_t channels, float *to)
 {
-    int64_t size = (int64_t)gml_dtype_size(from_type);
+    source in = {from_type, from, from_grid.columns, channels};
     for (int64_t y = 0; y < to_grid.rows; y++) {
         tap down = find_tap(y, from_grid.rows, to_grid.rows);
         for (int64_t x = 0; x < to_grid.columns; x++) {
             tap along = find_tap(x, from_grid.columns, to_grid.columns);
-            for (int64_t c = 0; c < channels; c++) {
-                double sum = 0;
-                for (int k = 0; k < 16; k++) {
-                    int64_t cell = down.at[k / 4] * from_grid.columns + along.at[k % 4];
-                    const char *at = (const char *)from + (cell * channels + c) * size;
-                    sum += down.share[k / 4] * along.share[k % 4] * load(from_type, at);
-                }
-                to[(y * to_grid.columns + x) * channels + c] = (float)sum;
-            }
+            for (int64_t c = 0; c < channels; c++)
+                *to++ = (float)blend(&in, &down, &along, c);
         }
     }
 }

@@ -6,7 +6,14 @@
 #include <ctype.h>
 #include <string.h>
 
-typedef enum row_kind { MAP, NEEDS, TAKE, MAY, LEAVE, FACT } row_kind;
+typedef enum row_kind {
+    GML_ROW_MAP,
+    GML_ROW_NEEDS,
+    GML_ROW_TAKE,
+    GML_ROW_MAY,
+    GML_ROW_LEAVE,
+    GML_ROW_FACT
+} row_kind;
 
 typedef struct row {
     const char *map;
@@ -16,29 +23,25 @@ typedef struct row {
 } row;
 
 static const row rows[] = {
-#define X(map, kind, pattern, text) {map, kind, pattern, text},
+#define X(map, kind, pattern, text) {map, GML_ROW_##kind, pattern, text},
 #include "weights/maps.def"
 #undef X
 };
 
 #define GML_N_ROWS (sizeof rows / sizeof *rows)
 
+/* Rows of other kinds give nothing here. */
+#define GML_IF_MAP(map, text) {map, text},
+#define GML_IF_NEEDS(map, text)
+#define GML_IF_TAKE(map, text)
+#define GML_IF_MAY(map, text)
+#define GML_IF_LEAVE(map, text)
+#define GML_IF_FACT(map, text)
+
 static const gml_weights_map_info maps[] = {
-#define MAP(map, text) {map, text},
-#define NEEDS(map, text)
-#define TAKE(map, text)
-#define MAY(map, text)
-#define LEAVE(map, text)
-#define FACT(map, text)
-#define X(map, kind, pattern, text) kind(map, text)
+#define X(map, kind, pattern, text) GML_IF_##kind(map, text)
 #include "weights/maps.def"
 #undef X
-#undef MAP
-#undef NEEDS
-#undef TAKE
-#undef MAY
-#undef LEAVE
-#undef FACT
 };
 
 const gml_weights_map_info *gml_weights_maps(size_t *out_count)
@@ -50,7 +53,7 @@ const gml_weights_map_info *gml_weights_maps(size_t *out_count)
 const char *gml_weight_map_fact(const char *map, const char *key)
 {
     for (size_t i = 0; map != NULL && i < GML_N_ROWS; i++)
-        if (rows[i].kind == FACT && strcmp(rows[i].map, map) == 0 &&
+        if (rows[i].kind == GML_ROW_FACT && strcmp(rows[i].map, map) == 0 &&
             strcmp(rows[i].pattern, key) == 0)
             return rows[i].text;
     return NULL;
@@ -125,7 +128,7 @@ typedef struct finder {
 static bool has_all(const finder *f, const char *map, const char *prefix)
 {
     for (size_t i = 0; i < GML_N_ROWS; i++) {
-        if (rows[i].kind != NEEDS || strcmp(rows[i].map, map) != 0)
+        if (rows[i].kind != GML_ROW_NEEDS || strcmp(rows[i].map, map) != 0)
             continue;
         const char *name = gml_arena_printf(f->table->arena, "%s%s", prefix, rows[i].pattern);
         if (!gml_map_has(&f->table->by_name, name))
@@ -137,7 +140,7 @@ static bool has_all(const finder *f, const char *map, const char *prefix)
 static const char *first_need(const char *map)
 {
     for (size_t i = 0; i < GML_N_ROWS; i++)
-        if (rows[i].kind == NEEDS && strcmp(rows[i].map, map) == 0)
+        if (rows[i].kind == GML_ROW_NEEDS && strcmp(rows[i].map, map) == 0)
             return rows[i].pattern;
     return "";
 }
@@ -226,14 +229,15 @@ static void decide(gml_arena *arena, const char *map, const char *name, gml_weig
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 0; i < GML_N_ROWS; i++) {
             const row *r = &rows[i];
-            bool may_fit = r->kind == TAKE || r->kind == MAY || r->kind == LEAVE;
+            bool may_fit =
+                r->kind == GML_ROW_TAKE || r->kind == GML_ROW_MAY || r->kind == GML_ROW_LEAVE;
             if (!may_fit || strcmp(r->map, pass == 0 ? map : "") != 0 ||
                 !gml_weight_pattern_fits(r->pattern, name, parts))
                 continue;
-            place->fate = r->kind == LEAVE ? GML_WEIGHT_LEFT
-                          : r->kind == MAY ? GML_WEIGHT_OPTIONAL
-                                           : GML_WEIGHT_TAKEN;
-            if (r->kind == LEAVE)
+            place->fate = r->kind == GML_ROW_LEAVE ? GML_WEIGHT_LEFT
+                          : r->kind == GML_ROW_MAY ? GML_WEIGHT_OPTIONAL
+                                                   : GML_WEIGHT_TAKEN;
+            if (r->kind == GML_ROW_LEAVE)
                 place->reason = r->text;
             else
                 place->target = fill_in(arena, r->text, parts);

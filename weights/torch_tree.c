@@ -11,7 +11,14 @@
 #define GML_MAX_DEPTH  32
 #define GML_MAX_VISITS ((size_t)1 << 22)
 
-typedef enum name_kind { OPAQUE, TENSOR, PARAMETER, DICT, OBJECT, STORAGE } name_kind;
+typedef enum name_kind {
+    GML_NAME_OPAQUE,
+    GML_NAME_TENSOR,
+    GML_NAME_PARAMETER,
+    GML_NAME_DICT,
+    GML_NAME_OBJECT,
+    GML_NAME_STORAGE,
+} name_kind;
 
 static const gml_pickle_name names[] = {
 #define X(module, name, kind, dtype) {module, name},
@@ -23,7 +30,7 @@ static const struct {
     name_kind kind;
     gml_dtype dtype;
 } meanings[] = {
-#define X(module, name, kind, dtype) {kind, GML_##dtype},
+#define X(module, name, kind, dtype) {GML_NAME_##kind, GML_##dtype},
 #include "weights/torch_names.def"
 #undef X
 };
@@ -75,7 +82,7 @@ bool gml_torch_read_identifier(const gml_pickled *value, gml_torch_identifier *o
     const gml_pickled *view = item(tuple, 5); /* of the form before zips */
     int64_t n_elements = 0;
     if (tag == NULL || !gml_pickled_is_text(tag, "storage") || type->kind != GML_PICKLED_NAME ||
-        meanings[type->number].kind != STORAGE || key == NULL ||
+        meanings[type->number].kind != GML_NAME_STORAGE || key == NULL ||
         key->kind != GML_PICKLED_TEXT || !read_count(item(tuple, 4), &n_elements) ||
         (view != NULL && view->kind != GML_PICKLED_NONE))
         return false;
@@ -259,24 +266,24 @@ static gml_status visit_call(walk *w, const gml_pickled *call)
 {
     const gml_pickle_name *name = &names[call->callee->number];
     switch (meanings[call->callee->number].kind) {
-    case TENSOR: return add_tensor(w, call->arguments);
-    case PARAMETER: {
+    case GML_NAME_TENSOR: return add_tensor(w, call->arguments);
+    case GML_NAME_PARAMETER: {
         const gml_pickled *tensor = item(call->arguments, 0);
         if (tensor == NULL || tensor->kind != GML_PICKLED_CALL ||
-            meanings[tensor->callee->number].kind != TENSOR)
+            meanings[tensor->callee->number].kind != GML_NAME_TENSOR)
             return fail(w, "is a parameter without tensor");
         return add_tensor(w, tensor->arguments);
     }
-    case DICT:
+    case GML_NAME_DICT:
         if (call->arguments->items.count != 0)
             return fail(w, "is a dictionary that is made of a list");
         return visit_items(w, call);
-    case OBJECT:
+    case GML_NAME_OBJECT:
         if (call->state != NULL && call->state->kind != GML_PICKLED_DICT)
             return fail(w, "is an object whose state is no dictionary");
         return call->state != NULL ? visit_items(w, call->state) : GML_OK;
-    case STORAGE:
-    case OPAQUE: break;
+    case GML_NAME_STORAGE:
+    case GML_NAME_OPAQUE: break;
     }
     return add_text(w, "%s.%s(...)", name->module, name->name);
 }

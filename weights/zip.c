@@ -223,7 +223,7 @@ gml_status gml_zip_open(const void *bytes, size_t len, const char *file, gml_are
                         gml_zip *out, gml_diags *diags)
 {
     reader r = {bytes, len, file, arena, diags};
-    directory found;
+    directory found = {0, 0, 0};
     *out = (gml_zip){.members = {0}};
     gml_map_init(&out->by_name, arena);
     GML_TRY(find_directory(&r, &found));
