@@ -3,6 +3,7 @@
 #include "api/build_model.h"
 
 #include "api/builder.h"
+#include "api/weights.h"
 #include "frontend/opset.h"
 #include "ir/op.h"
 #include "ir/verify.h"
@@ -11,9 +12,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Weights are filled in pieces of this many elements, between which progress is reported. */
-#define GML_FILL_CHUNK ((size_t)1 << 18)
 
 _Static_assert(GML_BUILDER_OPSET == GML_OPSET_WRITTEN, "the header states the newest set");
 
@@ -214,38 +212,50 @@ static gml_value *add_constant(gml_builder *b, const char *name, const gml_tenso
     return value;
 }
 
+/* `pending` says what the elements will be; the rest of it is found here. */
 static gml_value *add_filled(gml_builder *b, const char *name, gml_tensor *tensor,
-                             const gml_fill *fill, uint64_t key)
+                             pending_fill pending)
 {
     size_t bytes = 0;
     if (!gml_fill_allows(tensor->dtype)) {
         gml_builder_fail_at(b, GML_E_TYPE, name, NULL, "weights are f16, bf16, f32 or f64");
         return gml_builder_some_value(b);
     }
-    bool is_zero = fill->kind == GML_FILL_CONSTANT && fill->a == 0 && !signbit(fill->a);
+    const gml_fill *fill = &pending.fill;
+    bool is_zero = pending.source == NULL && fill->kind == GML_FILL_CONSTANT && fill->a == 0 &&
+                   !signbit(fill->a);
     if (!give_memory(b, name, tensor, is_zero, &bytes))
         return gml_builder_some_value(b);
-    pending_fill pending = {
-        .fill = *fill,
-        .dtype = tensor->dtype,
-        .key = key,
-        .count = is_zero ? 0 : bytes / gml_dtype_size(tensor->dtype),
-        .data = tensor->data,
-    };
+    pending.dtype = tensor->dtype;
+    pending.count = is_zero ? 0 : bytes / gml_dtype_size(tensor->dtype);
+    pending.data = tensor->data;
     gml_push(&b->module->arena, &b->fills, pending);
     return add_constant(b, name, tensor);
+}
+
+static bool read_sizes(gml_builder *b, const char **name, int rank, const int64_t *dims,
+                       gml_tensor *tensor)
+{
+    if (!claim_name(b, *name, name) || !check_rank(b, *name, rank))
+        return false;
+    for (int i = 0; i < rank; i++)
+        tensor->dims[i] = dims[i];
+    return true;
+}
+
+static uint64_t key_of(const gml_builder *b, const char *name)
+{
+    return gml_hash_bytes(name, strlen(name), b->seed);
 }
 
 gml_value *gml_builder_state(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                              const int64_t *dims, gml_fill fill)
 {
     gml_tensor tensor = {.dtype = dtype, .rank = rank};
-    if (!claim_name(builder, name, &name) || !check_rank(builder, name, rank))
+    if (!read_sizes(builder, &name, rank, dims, &tensor))
         return gml_builder_some_value(builder);
-    for (int i = 0; i < rank; i++)
-        tensor.dims[i] = dims[i];
-    return add_filled(builder, name, &tensor, &fill,
-                      gml_hash_bytes(name, strlen(name), builder->seed));
+    return add_filled(builder, name, &tensor,
+                      (pending_fill){.fill = fill, .key = key_of(builder, name)});
 }
 
 /* The fill of `value`, or NULL when it is none that the builder makes. */
@@ -269,16 +279,39 @@ gml_value *gml_builder_copy(gml_builder *builder, const char *name, gml_value *l
         return gml_builder_some_value(builder);
     }
     gml_tensor tensor = *like->constant;
-    return add_filled(builder, name, &tensor, &fill->fill, fill->key);
+    return add_filled(builder, name, &tensor, *fill);
+}
+
+static gml_value *add_weight(gml_builder *b, const char *name, gml_tensor *tensor,
+                             const int64_t *dims, gml_fill fill, bool is_matrix)
+{
+    if (!read_sizes(b, &name, tensor->rank, dims, tensor))
+        return gml_builder_some_value(b);
+    pending_fill pending = {.fill = fill, .key = key_of(b, name)};
+    if (b->weights != NULL)
+        pending.source =
+            gml_builder_find_source(b, name, tensor, is_matrix, &pending.is_turned);
+    if (gml_builder_has_failed(b))
+        return gml_builder_some_value(b);
+    gml_value *value = add_filled(b, name, tensor, pending);
+    if (!gml_builder_has_failed(b))
+        b->n_parameters += (uint64_t)gml_tensor_numel(value->constant);
+    return value;
 }
 
 gml_value *gml_builder_weight(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                               const int64_t *dims, gml_fill fill)
 {
-    gml_value *value = gml_builder_state(builder, name, dtype, rank, dims, fill);
-    if (!gml_builder_has_failed(builder))
-        builder->n_parameters += (uint64_t)gml_tensor_numel(value->constant);
-    return value;
+    return add_weight(builder, name, &(gml_tensor){.dtype = dtype, .rank = rank}, dims, fill,
+                      false);
+}
+
+gml_value *gml_builder_matrix(gml_builder *builder, const char *name, gml_dtype dtype,
+                              int64_t in, int64_t out, gml_fill fill)
+{
+    gml_builder_metadata_append(builder, "gemel.transposed", name);
+    return add_weight(builder, name, &(gml_tensor){.dtype = dtype, .rank = 2},
+                      (int64_t[]){in, out}, fill, true);
 }
 
 gml_value *gml_builder_tensor(gml_builder *builder, const char *name, const gml_tensor *tensor,
@@ -504,27 +537,6 @@ void gml_builder_metadata_append(gml_builder *builder, const char *key, const ch
         gml_arena_printf(&builder->module->arena, "%s%s%s", entry->value, separator, line);
 }
 
-/* Makes the elements that are still missing. */
-static void fill_weights(gml_builder *b, const gml_save_options *options)
-{
-    uint64_t total = 0;
-    uint64_t done = 0;
-    for (size_t i = b->n_filled; i < b->fills.count; i++)
-        total += b->fills.items[i].count;
-    for (; b->n_filled < b->fills.count; b->n_filled++) {
-        const pending_fill *p = &b->fills.items[b->n_filled];
-        for (size_t first = 0; first < p->count; first += GML_FILL_CHUNK) {
-            size_t count =
-                p->count - first < GML_FILL_CHUNK ? p->count - first : GML_FILL_CHUNK;
-            char *to = (char *)p->data + first * gml_dtype_size(p->dtype);
-            gml_fill_elements(&p->fill, p->key, p->dtype, first, count, to);
-            done += count;
-            if (options != NULL && options->progress != NULL)
-                options->progress(options->progress_context, "weights", done, total);
-        }
-    }
-}
-
 gml_status gml_builder_module(gml_builder *builder, const gml_save_options *options,
                               gml_module **out_module)
 {
@@ -533,8 +545,10 @@ gml_status gml_builder_module(gml_builder *builder, const gml_save_options *opti
         gml_builder_fail(builder, GML_E_INVALID, "the graph has no output");
     if (!gml_builder_has_failed(builder))
         builder->build.status = gml_module_verify(builder->module, builder->diags);
+    if (!gml_builder_has_failed(builder) && builder->weights != NULL)
+        builder->build.status = gml_weights_check_used(builder->weights, builder->diags);
     GML_TRY(builder->build.status);
-    fill_weights(builder, options);
+    gml_builder_fill_weights(builder, options);
     *out_module = builder->module;
     return GML_OK;
 }

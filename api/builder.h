@@ -16,6 +16,8 @@ typedef struct pending_fill {
     uint64_t key;
     size_t count; /* 0: they are made */
     void *data;
+    const struct gml_weight *source; /* what it begins as; NULL: as `fill` says */
+    bool is_turned;                  /* the source's transpose */
 } pending_fill;
 
 /* A constant of one number. */
@@ -39,6 +41,7 @@ struct gml_builder {
     int64_t opset;
     uint64_t seed;
     uint64_t n_parameters;
+    struct gml_weights *weights; /* that those of the graph begin as; NULL: random ones */
     bool in_step;
     gml_node *before_step;        /* the last node of the model alone; NULL: it has none */
     uint32_t n_params, n_results; /* of the model alone */
@@ -76,6 +79,14 @@ gml_value *gml_builder_param(gml_builder *b, const char *name, gml_type type);
 void gml_builder_begin_node(gml_builder *b, const char *name, const gml_op_info *op);
 /* Names the results NAME_output_0 and so on; false, and a failure, when one is taken. */
 bool gml_builder_name_results(gml_builder *b, gml_node *node);
+
+/* The tensor that the weight `name` of the type of `tensor` begins with; `is_matrix`: stored (in,
+ * out). NULL, and a failure, when there is none that fits. `*out_turned`: it is to be transposed. */
+const struct gml_weight *gml_builder_find_source(gml_builder *b, const char *name,
+                                                 const gml_tensor *tensor, bool is_matrix,
+                                                 bool *out_turned);
+/* Makes the elements that are still missing. */
+void gml_builder_fill_weights(gml_builder *b, const gml_save_options *options);
 
 /* What the exporter is told of the step: NULL when there is none, else `out_training`. */
 const gml_export_training *gml_builder_training(const gml_builder *b,

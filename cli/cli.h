@@ -65,5 +65,6 @@ int gml_verb_info(int argc, char **argv);
 int gml_verb_kernels(int argc, char **argv);
 int gml_verb_run(int argc, char **argv);
 int gml_verb_train(int argc, char **argv);
+int gml_verb_weights(int argc, char **argv);
 
 #endif

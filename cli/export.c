@@ -12,6 +12,8 @@
 
 #define GML_DEFAULT_OPSET   20 /* the oldest that has a word for GELU: most runtimes read it */
 #define GML_MAX_SETTINGS    64
+#define GML_MAX_FILES       8
+#define GML_MAX_LEAVE       64
 #define GML_MANY_PARAMETERS 10000000 /* from here on progress is shown */
 
 typedef struct request {
@@ -20,6 +22,10 @@ typedef struct request {
     gml_setting settings[GML_MAX_SETTINGS];
     uint64_t seed;
     const char *output;
+    const char *files[GML_MAX_FILES]; /* of weights */
+    size_t n_files;
+    const char *leave[GML_MAX_LEAVE];
+    gml_weights_mapping mapping;
     unsigned given; /* of the options that not every network reads */
     bool external_data;
     bool json;
@@ -33,8 +39,15 @@ static const gml_cli_option options[] = {
     {"sequence", "N", "tokens in a sequence, or a name"},
     {"image-size", "N", "width and height of the input"},
     {"no-head", NULL, "without the layers that serve one task"},
-    {"features", "NAME", "of vit without head: cls (default) or tokens"},
-    {"seed", "N", "of the random weights (0)"},
+    {"features", "NAME", "of vit without head: cls (default), mean (of patches) or tokens"},
+    {"weights", "FILE",
+     "begin with a file's weights, without head; again: what it lacks, or later"},
+    {"map", "NAME",
+     "how the file names its tensors ('gemel weights maps'; default: what fits)"},
+    {"prefix", "TEXT",
+     "what the names that count begin with, where a file has several networks"},
+    {"leave", "PATTERN", "tensors of the file that are left out, with '*'; may be repeated"},
+    {"seed", "N", "of random weights (0)"},
     {"opset", "N", "ONNX operator set, 17 to 27 (20)"},
     {"external-data", NULL, "weights beside the model, in FILE.data"},
     {"list", NULL, "name the networks and their variants"},
@@ -47,7 +60,9 @@ static const gml_cli_option options[] = {
 static const gml_cli cli = {
     options,
     "gemel export NAME -o FILE [options], or gemel export --list",
-    "Writes a network with random weights as an ONNX model. The weights bear the names that "
+    "Writes a network as an ONNX model, with random weights or those of a file of any kind "
+    "that\n"
+    "'gemel weights' reads. Weights bear the names that "
     "the\n"
     "framework's implementation gives them; the same seed gives the same file on every "
     "machine.\n"
@@ -121,13 +136,41 @@ static bool is_setting(const gml_network *network, const char *name)
     return false;
 }
 
+/* --weights and what goes with it; false when it is none of them. */
+static bool handle_weights(request *r, const char *name, const char *value, bool *out_good)
+{
+    *out_good = *value != '\0';
+    if (strcmp(name, "weights") == 0) {
+        r->given |= GML_NETWORK_WEIGHTS;
+        r->options.no_head = true;
+        *out_good = *out_good && r->n_files < GML_MAX_FILES;
+        if (*out_good)
+            r->files[r->n_files++] = value;
+    } else if (strcmp(name, "leave") == 0) {
+        *out_good = *out_good && r->mapping.n_leave < GML_MAX_LEAVE;
+        if (*out_good)
+            r->leave[r->mapping.n_leave++] = value;
+    } else if (strcmp(name, "map") == 0) {
+        r->mapping.map = value;
+    } else if (strcmp(name, "prefix") == 0) {
+        r->mapping.prefix = value;
+        *out_good = true;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 static bool handle(void *context, const char *name, const char *value)
 {
     request *r = context;
+    bool is_good = false;
     if (is_setting(r->named, name))
         return handle_setting(r, name, value);
     if (value == NULL)
         return handle_flag(r, name);
+    if (handle_weights(r, name, value, &is_good))
+        return is_good;
     if (strcmp(name, "output") == 0) {
         r->output = value;
         return *value != '\0';
@@ -145,7 +188,8 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "features") == 0) {
         r->given |= GML_NETWORK_FEATURES;
         r->options.features = value;
-        return strcmp(value, "cls") == 0 || strcmp(value, "tokens") == 0;
+        return strcmp(value, "cls") == 0 || strcmp(value, "mean") == 0 ||
+               strcmp(value, "tokens") == 0;
     }
     return handle_number(r, name, value);
 }
@@ -188,8 +232,12 @@ static const char *find_fault(const request *r, const gml_network *network)
         return "it has no head";
     if (unread & GML_NETWORK_FEATURES)
         return "it has no features";
+    if (unread & GML_NETWORK_WEIGHTS)
+        return "it does not begin with weights of a file";
     if ((r->given & GML_NETWORK_FEATURES) && !r->options.no_head)
-        return "--features goes with --no-head";
+        return "--features goes with --no-head or --weights";
+    if (r->n_files == 0 && (r->mapping.map || r->mapping.prefix || r->mapping.n_leave > 0))
+        return "--map, --prefix and --leave go with --weights";
     return NULL;
 }
 
@@ -208,7 +256,9 @@ static int report(const request *r, const gml_network *network, uint64_t paramet
     int64_t bytes = file_size(r->output);
     const char *variant = r->options.variant;
     char first[16] = "";
-    if (variant == NULL) {
+    if (variant == NULL && r->n_files > 0) {
+        variant = "of the file's size";
+    } else if (variant == NULL) {
         snprintf(first, sizeof first, "%.*s", (int)strcspn(network->variants, " "),
                  network->variants);
         variant = first;
@@ -224,9 +274,22 @@ static int report(const request *r, const gml_network *network, uint64_t paramet
     return 0;
 }
 
+static gml_weights *open_weights(request *r)
+{
+    if (r->n_files == 0)
+        return NULL;
+    gml_weights *w = gml_weights_open(r->files[0]);
+    for (size_t i = 1; i < r->n_files; i++)
+        gml_weights_add(w, r->files[i]);
+    r->mapping.leave = r->leave;
+    gml_weights_map(w, &r->mapping);
+    return w;
+}
+
 static int export_network(request *r, const gml_network *network)
 {
     r->options.settings = r->settings;
+    r->options.weights = open_weights(r);
     if (r->options.batch.name == NULL && r->options.batch.value == 0)
         r->options.batch.value = network->batch;
     gml_builder *builder = gml_builder_create(network->name, r->options.opset, r->seed);
@@ -243,6 +306,7 @@ static int export_network(request *r, const gml_network *network)
     if (status != GML_OK)
         fputs(gml_builder_message(builder), stderr);
     gml_builder_destroy(builder);
+    gml_weights_close(r->options.weights);
     return status == GML_OK ? report(r, network, parameters) : gml_status_exit(status);
 }
 

@@ -14,6 +14,7 @@ static const gml_verb verbs[] = {
     {"kernels", "list the operators, test their kernels", gml_verb_kernels},
     {"run", "run a model once on files or random inputs", gml_verb_run},
     {"train", "run training steps of a model", gml_verb_train},
+    {"weights", "list and convert files of weights, say what maps to what", gml_verb_weights},
 };
 
 static void print_help(FILE *out)

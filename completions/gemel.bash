@@ -7,7 +7,7 @@
 _gemel_verbs() {
     local found
     found=$("$1" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\)  *.*/\1/p')
-    echo "${found:-bench check compare compile export info kernels run train}"
+    echo "${found:-bench check compare compile export info kernels run train weights}"
 }
 
 _gemel_options() {
@@ -62,6 +62,15 @@ _gemel() {
         mapfile -t COMPREPLY < <(compgen -W 'ir loops llvm asm' -- "$current")
         return
         ;;
+    --features)
+        mapfile -t COMPREPLY < <(compgen -W 'cls mean tokens' -- "$current")
+        return
+        ;;
+    --map)
+        mapfile -t COMPREPLY < <(compgen -W "$("$program" weights maps 2>/dev/null |
+            sed 's/ .*//') auto" -- "$current")
+        return
+        ;;
     --output-dir)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
@@ -72,7 +81,7 @@ _gemel() {
         ((${#COMPREPLY[@]})) || mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --filter | --type) return ;;
+    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --filter | --type | --heads | --patch | --prefix | --leave) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_gemel_options "$program" "$verb")" -- "$current")
@@ -80,6 +89,10 @@ _gemel() {
     fi
     if [[ $verb == kernels && $COMP_CWORD == 2 ]]; then
         mapfile -t COMPREPLY < <(compgen -W 'list test grad' -- "$current")
+        return
+    fi
+    if [[ $verb == weights && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'list map convert maps' -- "$current")
         return
     fi
     if [[ $verb == export ]]; then

@@ -72,6 +72,29 @@ gml_value *gml_layer_pick(const gml_layers *layers, const char *name, gml_value 
                                              .attrs = {GML_INT("axis", axis)}});
 }
 
+gml_value *gml_layer_slice(const gml_layers *layers, const char *name, gml_value *x,
+                           int64_t axis, const int64_t range[2])
+{
+    gml_builder *b = layers->builder;
+    gml_value *begin = gml_builder_ints(b, gml_scope_in(name, "begin").text, range, 1);
+    gml_value *end = gml_builder_ints(b, gml_scope_in(name, "end").text, range + 1, 1);
+    gml_value *axes = gml_builder_ints(b, gml_scope_in(name, "axis").text, &axis, 1);
+    return gml_builder_node(
+        b, &(gml_node_spec){.op = "Slice", .name = name, .inputs = {x, begin, end, axes}});
+}
+
+gml_value *gml_layer_reduce(const gml_layers *layers, const char *name, const char *op,
+                            gml_value *x, int64_t axis, bool keeps)
+{
+    gml_value *axes =
+        gml_builder_ints(layers->builder, gml_scope_in(name, "axes").text, &axis, 1);
+    return gml_builder_node(layers->builder,
+                            &(gml_node_spec){.op = op,
+                                             .name = name,
+                                             .inputs = {x, axes},
+                                             .attrs = {GML_INT("keepdims", keeps)}});
+}
+
 /* ---- layers with weights ----------------------------------------------------------------- */
 
 static gml_value *weight(const gml_layers *layers, const char *name, const char *part, int rank,
@@ -93,15 +116,19 @@ gml_value *gml_layer_table(const gml_layers *layers, const char *name, int rank,
                               gml_fill_truncated_normal(0, layers->deviation));
 }
 
+gml_value *gml_layer_product(const gml_layers *layers, const char *name, gml_value *x,
+                             int64_t in, int64_t out)
+{
+    gml_value *w /* (in, out) */ =
+        gml_builder_matrix(layers->builder, gml_scope_in(name, "weight").text, GML_F32, in, out,
+                           gml_fill_truncated_normal(0, layers->deviation));
+    return gml_layer_binary(layers, gml_scope_node(name, "MatMul").text, "MatMul", x, w);
+}
+
 gml_value *gml_layer_linear(const gml_layers *layers, const char *name, gml_value *x,
                             int64_t in, int64_t out)
 {
-    gml_scope weight_name = gml_scope_in(name, "weight");
-    gml_value *w /* (in, out) */ =
-        gml_layer_table(layers, weight_name.text, 2, (int64_t[]){in, out});
-    gml_builder_metadata_append(layers->builder, "gemel.transposed", weight_name.text);
-    gml_value *product =
-        gml_layer_binary(layers, gml_scope_node(name, "MatMul").text, "MatMul", x, w);
+    gml_value *product = gml_layer_product(layers, name, x, in, out);
     return gml_layer_binary(layers, gml_scope_node(name, "Add").text, "Add", product,
                             bias(layers, name, out));
 }

@@ -41,12 +41,22 @@ gml_value *gml_layer_transpose(const gml_layers *layers, const char *name, gml_v
 gml_value *gml_layer_pick(const gml_layers *layers, const char *name, gml_value *x,
                           int64_t axis, int64_t index);
 
+/* The slices range[0] to range[1] - 1 of `axis`. */
+gml_value *gml_layer_slice(const gml_layers *layers, const char *name, gml_value *x,
+                           int64_t axis, const int64_t range[2]);
+/* `op` (ReduceMean) over `axis`, which stays with size 1 when `keeps`. */
+gml_value *gml_layer_reduce(const gml_layers *layers, const char *name, const char *op,
+                            gml_value *x, int64_t axis, bool keeps);
+
 /* A parameter called NAME of layers->deviation. */
 gml_value *gml_layer_table(const gml_layers *layers, const char *name, int rank,
                            const int64_t *dims);
 /* x (…, in) -> (…, out), as MatMul and Add; the weight is stored (in, out). */
 gml_value *gml_layer_linear(const gml_layers *layers, const char *name, gml_value *x,
                             int64_t in, int64_t out);
+/* The same without bias. */
+gml_value *gml_layer_product(const gml_layers *layers, const char *name, gml_value *x,
+                             int64_t in, int64_t out);
 /* x (N, in) -> (N, out), as Gemm; the weight is stored (out, in), as frameworks have it. */
 gml_value *gml_layer_classifier(const gml_layers *layers, const char *name, gml_value *x,
                                 int64_t in, int64_t out);

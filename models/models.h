@@ -10,6 +10,7 @@
 #define GML_MODELS_MODELS_H
 
 #include "gemel/build.h"
+#include "gemel/weights.h"
 
 /* An option of one network alone. */
 typedef struct gml_network_setting {
@@ -29,8 +30,9 @@ typedef struct gml_network_options {
     gml_extent sequence;  /* tokens; NULL and 0: the network's own */
     int64_t image_size;   /* 0: the network's own */
     bool no_head;         /* leave out what is specific to a task */
-    const char *features; /* of a network without head: "cls" (NULL) or "tokens" */
+    const char *features; /* of a network without head: "cls" (NULL), "mean" or "tokens" */
     int64_t opset;        /* the builder's, which decides how operators are spelled; not 0 */
+    gml_weights *weights; /* that it begins with, mapped; NULL: random ones */
     const gml_setting *settings; /* the last one of a name counts */
     size_t n_settings;
 } gml_network_options;
@@ -41,6 +43,7 @@ enum {
     GML_NETWORK_IMAGE_SIZE = 1 << 1,
     GML_NETWORK_NO_HEAD = 1 << 2,
     GML_NETWORK_FEATURES = 1 << 3,
+    GML_NETWORK_WEIGHTS = 1 << 4,
 };
 
 typedef struct gml_network {
@@ -55,6 +58,7 @@ typedef struct gml_network {
 } gml_network;
 
 extern const gml_network_setting gml_network_siameseim_settings[];
+extern const gml_network_setting gml_network_vit_settings[];
 
 const gml_network *gml_network_table(size_t *out_count);
 /* NULL when none is called so. */

@@ -67,13 +67,7 @@ gml_value *gml_siam_transpose(gml_siam *s, const char *scope, gml_value *x, cons
 gml_value *gml_siam_slice(gml_siam *s, const char *scope, gml_value *x, int64_t axis,
                           const int64_t range[2])
 {
-    gml_scope name = next_name(s, scope, "Slice");
-    gml_value *begin = gml_builder_ints(s->b, gml_scope_in(name.text, "begin").text, range, 1);
-    gml_value *end = gml_builder_ints(s->b, gml_scope_in(name.text, "end").text, range + 1, 1);
-    gml_value *axes = gml_builder_ints(s->b, gml_scope_in(name.text, "axis").text, &axis, 1);
-    return gml_builder_node(
-        s->b,
-        &(gml_node_spec){.op = "Slice", .name = name.text, .inputs = {x, begin, end, axes}});
+    return gml_layer_slice(&s->layers, next_name(s, scope, "Slice").text, x, axis, range);
 }
 
 gml_value *gml_siam_concat(gml_siam *s, const char *scope, int64_t axis,
@@ -89,12 +83,7 @@ gml_value *gml_siam_concat(gml_siam *s, const char *scope, int64_t axis,
 gml_value *gml_siam_reduce(gml_siam *s, const char *scope, const char *op, gml_value *x,
                            int64_t axis, bool keeps)
 {
-    gml_scope name = next_name(s, scope, op);
-    gml_value *axes = gml_builder_ints(s->b, gml_scope_in(name.text, "axes").text, &axis, 1);
-    return gml_builder_node(s->b, &(gml_node_spec){.op = op,
-                                                   .name = name.text,
-                                                   .inputs = {x, axes},
-                                                   .attrs = {GML_INT("keepdims", keeps)}});
+    return gml_layer_reduce(&s->layers, next_name(s, scope, op).text, op, x, axis, keeps);
 }
 
 gml_value *gml_siam_total(gml_siam *s, const char *scope, const char *op, gml_value *x)

@@ -7,52 +7,206 @@
 #include "models/layers.h"
 #include "models/models.h"
 
+#include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define GML_PATCH     16
 #define GML_EPSILON   1e-6F
 #define GML_N_CLASSES 1000
 #define GML_MLP_RATIO 4
+#define GML_MAX_DEPTH 1000
+
+const gml_network_setting gml_network_vit_settings[] = {
+    {"patch", "", "width and height of a patch, where the variant's is not meant"},
+    {"heads", "", "of attention, where the variant's are not meant"},
+    {"norm", "", "on or off: the last norm (default on; with weights, when they have one)"},
+    {NULL},
+};
 
 typedef struct vit_variant {
     const char *name;
-    int64_t width, depth, heads;
+    int64_t width, depth, heads, patch;
 } vit_variant;
 
 static const vit_variant variants[] = {
-    {"b16", 768, 12, 12},
-    {"s16", 384, 12, 6},
-    {"l16", 1024, 24, 16},
-    {"ti16", 192, 12, 3},
+    {"b16", 768, 12, 12, 16}, {"s16", 384, 12, 6, 16},   {"l16", 1024, 24, 16, 16},
+    {"ti16", 192, 12, 3, 16}, {"h14", 1280, 32, 16, 14},
 };
+
+#define GML_N_VARIANTS (sizeof variants / sizeof *variants)
+
+/* The network to be built. */
+typedef struct vit {
+    gml_layers layers;
+    const gml_network_options *options;
+    int64_t width, depth, heads, patch, hidden;
+    int64_t side; /* patches along an edge of the image */
+    bool has_norm;
+} vit;
 
 static const vit_variant *find_variant(const char *name)
 {
-    for (size_t i = 0; name != NULL && i < sizeof variants / sizeof *variants; i++)
+    for (size_t i = 0; name != NULL && i < GML_N_VARIANTS; i++)
         if (strcmp(variants[i].name, name) == 0)
             return &variants[i];
     return &variants[0];
 }
 
-/* images (B, 3, H, W) -> (B, n_patches, C) */
-static gml_value *embed_patches(const gml_layers *layers, const vit_variant *v,
-                                gml_value *images)
+/* ---- options ----------------------------------------------------------------------------- */
+
+/* What was given, else "". */
+static const char *setting(const vit *v, const char *name)
 {
+    for (size_t i = v->options->n_settings; i-- > 0;)
+        if (strcmp(v->options->settings[i].name, name) == 0)
+            return v->options->settings[i].value;
+    return "";
+}
+
+/* Sets `*out` when the option is given. */
+static void read_count(vit *v, const char *name, int64_t *out)
+{
+    const char *text = setting(v, name);
+    char *end = NULL;
+    if (*text == '\0')
+        return;
+    long count = strtol(text, &end, 10);
+    if (*end != '\0' || count < 1 || count > 4096)
+        gml_builder_fail(v->layers.builder, GML_E_USAGE, "--%s %s is no count", name, text);
+    else
+        *out = count;
+}
+
+/* The tensor `name` of the weights when it has that rank. */
+static const gml_tensor *find_tensor(const vit *v, const char *name, int rank)
+{
+    const gml_weight *found =
+        v->options->weights != NULL ? gml_weights_find(v->options->weights, name) : NULL;
+    return found != NULL && found->tensor.rank == rank ? &found->tensor : NULL;
+}
+
+static bool has_weight(const vit *v, const char *name)
+{
+    return v->options->weights == NULL || gml_weights_find(v->options->weights, name) != NULL;
+}
+
+/* Shapes do not tell how many heads there are: the map may, else the variant of that size. */
+static int64_t find_heads(const vit *v)
+{
+    char key[32];
+    snprintf(key, sizeof key, "heads.%" PRId64, v->width);
+    const char *fact = gml_weights_fact(v->options->weights, key);
+    if (fact != NULL)
+        return strtol(fact, NULL, 10);
+    for (size_t i = 0; i < GML_N_VARIANTS; i++)
+        if (variants[i].width == v->width && variants[i].depth == v->depth)
+            return variants[i].heads;
+    return 0;
+}
+
+/* The shape of the network that the weights are of. */
+static void measure(vit *v)
+{
+    const gml_tensor *patches = find_tensor(v, "patch_embed.proj.weight", 4);
+    const gml_tensor *bias = find_tensor(v, "blocks.0.mlp.fc1.bias", 1);
+    if (patches == NULL || bias == NULL) {
+        gml_builder_fail(v->layers.builder, GML_E_INVALID,
+                         "%s has no %s: a checkpoint lacks what is not trained, give its model "
+                         "first",
+                         gml_weights_file(v->options->weights),
+                         patches == NULL ? "patch_embed.proj.weight" : "blocks.0.mlp.fc1.bias");
+        return;
+    }
+    v->width = patches->dims[0];
+    v->patch = patches->dims[3];
+    v->hidden = bias->dims[0];
+    v->depth = 0;
+    for (gml_scope block; v->depth < GML_MAX_DEPTH; v->depth++) {
+        block = gml_scope_numbered("blocks", v->depth);
+        if (!has_weight(v, gml_scope_in(block.text, "norm1.weight").text))
+            break;
+    }
+    v->heads = find_heads(v);
+}
+
+/* Patches along the edge of the images that the positions are for. */
+static int64_t find_side(const vit *v)
+{
+    const gml_tensor *positions = find_tensor(v, "pos_embed", 3);
+    double n = positions != NULL ? (double)(positions->dims[1] - 1) : 0;
+    return n > 0 ? (int64_t)llround(sqrt(n)) : 0;
+}
+
+static void read_norm(vit *v)
+{
+    const char *norm = setting(v, "norm");
+    v->has_norm = *norm == '\0' ? has_weight(v, "norm.weight") : strcmp(norm, "on") == 0;
+    if (*norm != '\0' && !v->has_norm && strcmp(norm, "off") != 0)
+        gml_builder_fail(v->layers.builder, GML_E_USAGE, "--norm is on or off, not %s", norm);
+}
+
+static void read_side(vit *v)
+{
+    int64_t size = v->options->image_size;
+    gml_builder *b = v->layers.builder;
+    if (size == 0 && v->options->weights != NULL)
+        size = find_side(v) * v->patch;
+    if (size == 0)
+        size = 224;
+    if (v->patch < 1 || size % v->patch != 0)
+        gml_builder_fail(b, GML_E_USAGE, "image size %" PRId64 " is no multiple of %" PRId64,
+                         size, v->patch);
+    else
+        v->side = size / v->patch;
+}
+
+static void read_options(vit *v)
+{
+    const vit_variant *named = find_variant(v->options->variant);
+    gml_builder *b = v->layers.builder;
+    v->width = named->width;
+    v->depth = named->depth;
+    v->heads = named->heads;
+    v->patch = named->patch;
+    v->hidden = GML_MLP_RATIO * v->width;
+    if (v->options->weights != NULL && v->options->variant == NULL)
+        measure(v);
+    read_count(v, "patch", &v->patch);
+    read_count(v, "heads", &v->heads);
+    read_norm(v);
+    read_side(v);
+    if (v->heads == 0)
+        gml_builder_fail(b, GML_E_USAGE,
+                         "no variant is %" PRId64 " wide and %" PRId64
+                         " blocks deep: --heads says how many heads it has",
+                         v->width, v->depth);
+    else if (v->width % v->heads != 0)
+        gml_builder_fail(b, GML_E_USAGE, "a width of %" PRId64 " has no %" PRId64 " heads",
+                         v->width, v->heads);
+}
+
+/* ---- the network ------------------------------------------------------------------------- */
+
+/* images (B, 3, H, W) -> (B, n_patches, C) */
+static gml_value *embed_patches(const vit *v, gml_value *images)
+{
+    const gml_layers *layers = &v->layers;
     gml_value *x = gml_layer_conv(layers, "patch_embed.proj", images,
                                   &(gml_conv_shape){.in = 3,
                                                     .out = v->width,
-                                                    .kernel = GML_PATCH,
-                                                    .stride = GML_PATCH,
+                                                    .kernel = v->patch,
+                                                    .stride = v->patch,
                                                     .has_bias = true});
     x = gml_layer_reshape(layers, "patch_embed/Reshape", x, (int64_t[]){0, v->width, -1}, 3);
     return gml_layer_transpose(layers, "patch_embed/Transpose", x, (int64_t[]){0, 2, 1}, 3);
 }
 
 /* The class token once for every image: (B, 1, C). */
-static gml_value *repeat_token(const gml_layers *layers, const vit_variant *v,
-                               gml_value *images)
+static gml_value *repeat_token(const vit *v, gml_value *images)
 {
+    const gml_layers *layers = &v->layers;
     gml_builder *b = layers->builder;
     gml_value *token = gml_builder_weight(
         b, "cls_token", GML_F32, 3, (int64_t[]){1, 1, v->width}, gml_fill_normal(0, 1e-6));
@@ -78,13 +232,15 @@ static gml_value *repeat_token(const gml_layers *layers, const vit_variant *v,
 }
 
 /* x (B, N, C) -> (B, N, C) */
-static gml_value *attend(const gml_layers *layers, const char *name, const vit_variant *v,
-                         gml_value *x)
+static gml_value *attend(const vit *v, const char *name, gml_value *x)
 {
+    const gml_layers *layers = &v->layers;
     gml_builder *b = layers->builder;
     int64_t size = v->width / v->heads;
-    gml_value *qkv = gml_layer_linear(layers, gml_scope_in(name, "qkv").text, x, v->width,
-                                      3 * v->width); /* (B, N, 3C) */
+    gml_scope qkv_name = gml_scope_in(name, "qkv");
+    bool has_bias = has_weight(v, gml_scope_in(qkv_name.text, "bias").text);
+    gml_value *qkv = (has_bias ? gml_layer_linear : gml_layer_product)(
+        layers, qkv_name.text, x, v->width, 3 * v->width); /* (B, N, 3C) */
     qkv = gml_layer_reshape(layers, gml_scope_node(name, "Reshape").text, qkv,
                             (int64_t[]){0, 0, 3, v->heads, size}, 5);
     qkv = gml_layer_transpose(layers, gml_scope_node(name, "Transpose").text, qkv,
@@ -112,61 +268,86 @@ static gml_value *attend(const gml_layers *layers, const char *name, const vit_v
 }
 
 /* x (B, N, C) -> (B, N, C) */
-static gml_value *add_block(const gml_layers *layers, const char *name, const vit_variant *v,
-                            gml_value *x)
+static gml_value *add_block(const vit *v, const char *name, gml_value *x)
 {
-    int64_t hidden = GML_MLP_RATIO * v->width;
+    const gml_layers *layers = &v->layers;
     gml_value *y =
         gml_layer_norm(layers, gml_scope_in(name, "norm1").text, x, v->width, GML_EPSILON);
-    y = attend(layers, gml_scope_in(name, "attn").text, v, y);
+    y = attend(v, gml_scope_in(name, "attn").text, y);
     x = gml_layer_binary(layers, gml_scope_node(name, "Add").text, "Add", x, y);
     y = gml_layer_norm(layers, gml_scope_in(name, "norm2").text, x, v->width, GML_EPSILON);
-    y = gml_layer_linear(layers, gml_scope_in(name, "mlp.fc1").text, y, v->width, hidden);
+    y = gml_layer_linear(layers, gml_scope_in(name, "mlp.fc1").text, y, v->width, v->hidden);
     y = gml_layer_gelu(layers, gml_scope_in(name, "mlp.act").text, y);
-    y = gml_layer_linear(layers, gml_scope_in(name, "mlp.fc2").text, y, hidden, v->width);
+    y = gml_layer_linear(layers, gml_scope_in(name, "mlp.fc2").text, y, v->hidden, v->width);
     return gml_layer_binary(layers, gml_scope_node(name, "Add_1").text, "Add", x, y);
 }
 
-/* The normalised tokens (B, N, C) become the network's output. */
-static void add_end(const gml_layers *layers, const vit_variant *v, gml_value *x,
-                    const gml_network_options *options)
+static gml_value *add_norm(const vit *v, const char *name, gml_value *x)
 {
-    gml_builder *b = layers->builder;
-    if (options->no_head && options->features != NULL &&
-        strcmp(options->features, "tokens") == 0) {
+    return gml_layer_norm(&v->layers, name, x, v->width, GML_EPSILON);
+}
+
+/* tokens (B, N, C) -> (B, C): the mean over the patches, which follow the class token.
+ * Fine-tuned networks have a norm behind it. */
+static gml_value *take_mean(const vit *v, gml_value *x)
+{
+    const int64_t range[2] = {1, v->side * v->side + 1};
+    x = gml_layer_slice(&v->layers, "pool/Slice", x, 1, range);
+    x = gml_layer_reduce(&v->layers, "pool/ReduceMean", "ReduceMean", x, 1, false);
+    bool has_norm = v->options->weights != NULL && has_weight(v, "fc_norm.weight");
+    return has_norm ? add_norm(v, "fc_norm", x) : x;
+}
+
+/* The tokens (B, N, C) become the network's output. */
+static void add_end(const vit *v, gml_value *x)
+{
+    gml_builder *b = v->layers.builder;
+    const char *features =
+        v->options->no_head && v->options->features != NULL ? v->options->features : "cls";
+    if (strcmp(features, "tokens") == 0) {
         gml_builder_output(b, x, "tokens");
         return;
     }
-    x = gml_layer_pick(layers, "pool/Gather", x, 1, 0); /* (B, C) */
-    if (options->no_head)
+    x = strcmp(features, "mean") == 0
+            ? take_mean(v, x)
+            : gml_layer_pick(&v->layers, "pool/Gather", x, 1, 0); /* (B, C) */
+    if (v->options->no_head)
         gml_builder_output(b, x, "features");
     else
-        gml_builder_output(b, gml_layer_classifier(layers, "head", x, v->width, GML_N_CLASSES),
-                           "logits");
+        gml_builder_output(
+            b, gml_layer_classifier(&v->layers, "head", x, v->width, GML_N_CLASSES), "logits");
+}
+
+static void add_network(const vit *v)
+{
+    gml_builder *b = v->layers.builder;
+    int64_t size = v->side * v->patch;
+    int64_t n_tokens = v->side * v->side + 1;
+    gml_value *images = gml_builder_input(
+        b, "images", GML_F32, 4, (gml_extent[]){v->options->batch, {3}, {size}, {size}});
+    gml_value *patches = embed_patches(v, images);
+    gml_value *token = repeat_token(v, images);
+    gml_value *x = gml_builder_node(b, &(gml_node_spec){.op = "Concat",
+                                                        .name = "pos_embed/Concat",
+                                                        .inputs = {token, patches},
+                                                        .attrs = {GML_INT("axis", 1)}});
+    gml_value *positions =
+        gml_layer_table(&v->layers, "pos_embed", 3, (int64_t[]){1, n_tokens, v->width});
+    x = gml_layer_binary(&v->layers, "pos_embed/Add", "Add", x, positions);
+    for (int64_t i = 0; i < v->depth; i++)
+        x = add_block(v, gml_scope_numbered("blocks", i).text, x);
+    add_end(v, v->has_norm ? add_norm(v, "norm", x) : x);
 }
 
 void gml_network_vit(gml_builder *builder, const gml_network_options *options)
 {
-    const vit_variant *v = find_variant(options->variant);
-    gml_layers layers = {builder, options->opset, 0.02};
-    int64_t side = options->image_size > 0 ? options->image_size : 224;
-    if (side % GML_PATCH != 0)
-        gml_builder_fail(builder, GML_E_USAGE, "image size %lld is no multiple of %d",
-                         (long long)side, GML_PATCH);
-    gml_value *images = gml_builder_input(builder, "images", GML_F32, 4,
-                                          (gml_extent[]){options->batch, {3}, {side}, {side}});
-    gml_value *patches = embed_patches(&layers, v, images);
-    gml_value *token = repeat_token(&layers, v, images);
-    gml_value *x = gml_builder_node(builder, &(gml_node_spec){.op = "Concat",
-                                                              .name = "pos_embed/Concat",
-                                                              .inputs = {token, patches},
-                                                              .attrs = {GML_INT("axis", 1)}});
-    int64_t n_tokens = side / GML_PATCH * (side / GML_PATCH) + 1;
-    gml_value *positions =
-        gml_layer_table(&layers, "pos_embed", 3, (int64_t[]){1, n_tokens, v->width});
-    x = gml_layer_binary(&layers, "pos_embed/Add", "Add", x, positions);
-    for (int64_t i = 0; i < v->depth; i++)
-        x = add_block(&layers, gml_scope_numbered("blocks", i).text, v, x);
-    x = gml_layer_norm(&layers, "norm", x, v->width, GML_EPSILON);
-    add_end(&layers, v, x, options);
+    vit v = {.layers = {builder, options->opset, 0.02}, .options = options};
+    gml_builder_weights(builder, options->weights);
+    if (gml_builder_status(builder) == GML_OK)
+        read_options(&v);
+    if (gml_builder_status(builder) != GML_OK)
+        return;
+    if (options->weights != NULL)
+        gml_weights_fit_positions(options->weights, "pos_embed", 1, v.side, v.side);
+    add_network(&v);
 }

@@ -28,6 +28,7 @@
 extern "C" {
 #endif
 
+struct gml_weights; /* gemel/weights.h */
 typedef struct gml_builder gml_builder;
 typedef struct gml_value gml_value; /* a tensor of the graph */
 
@@ -89,9 +90,21 @@ static inline gml_fill gml_fill_truncated_normal(double mean, double deviation)
  * saved, so a graph without them is cheap. Floats of 16 to 64 bits. */
 gml_value *gml_builder_weight(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                               const int64_t *dims, gml_fill fill);
-/* The same for what is no parameter: a running statistic, a moment of the optimizer. */
+/* A weight of two dimensions that a linear layer multiplies by, stored (in, out); frameworks
+ * store the same one (out, in). Its name becomes a line of the metadata entry
+ * "gemel.transposed". */
+gml_value *gml_builder_matrix(gml_builder *builder, const char *name, gml_dtype dtype,
+                              int64_t in, int64_t out, gml_fill fill);
+/* The same as gml_builder_weight for what is no parameter: a running statistic, a moment of the
+ * optimizer. */
 gml_value *gml_builder_state(gml_builder *builder, const char *name, gml_dtype dtype, int rank,
                              const int64_t *dims, gml_fill fill);
+/* From here on every weight begins as the tensor of its name in `weights` does, which is mapped
+ * (gml_weights_map) and outlives the builder; fills count for nothing. Floats of other types
+ * are converted, matrices turned where they are stored the other way. A weight that is missing
+ * or has another shape is a failure, and so is, when the model is saved, a tensor that the map
+ * takes and no weight asked for. */
+void gml_builder_weights(gml_builder *builder, struct gml_weights *weights);
 /* An initialiser that holds `tensor`. With `copy` the elements are copied; else they must
  * outlive the builder and stay as they are. */
 gml_value *gml_builder_tensor(gml_builder *builder, const char *name, const gml_tensor *tensor,
@@ -102,8 +115,8 @@ gml_value *gml_builder_copy(gml_builder *builder, const char *name, gml_value *l
 gml_value *gml_builder_ints(gml_builder *builder, const char *name, const int64_t *values,
                             size_t count);
 gml_value *gml_builder_float(gml_builder *builder, const char *name, float value);
-/* `value` as f32, f64 or i64 of rank 0, named after it: "PREFIXf32.0.5". The same calls give the
- * same constant. */
+/* `value` as f32, f64 or i64 of rank 0, named after it: "PREFIXf32.0.5". The same calls give
+ * the same constant. */
 gml_value *gml_builder_number(gml_builder *builder, const char *prefix, gml_dtype dtype,
                               double value);
 

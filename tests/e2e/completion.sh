@@ -28,7 +28,7 @@ offers() {
 }
 
 cd "$here" || exit 1
-offers '' -- bench check compare compile export info kernels run
+offers '' -- bench check compare compile export info kernels run weights
 offers r -- run
 offers run --o -- --output-dir
 offers run - -- --input --inputs --output-dir --dim --seed --device --threads --json --help
@@ -42,4 +42,7 @@ offers compare --pas -- --passes --pass-by-pass
 offers kernels '' -- list test
 offers kernels test --fi -- --filter
 offers export vi -- vit
+offers weights '' -- list map convert maps
+offers weights map --map '' -- siameseim timm auto
+offers export vit --features '' -- cls mean tokens
 exit $failed
