@@ -45,37 +45,40 @@ static inline uint8_t weigh(const box *b, uint32_t sum, uint32_t ends)
  */
 
 /* `padded` is the row with radius + 1 pixels more at either end. */
-static inline void blur_short(const uint8_t *padded, int64_t n, const box *b, uint8_t *out)
+static inline void blur_short(const uint8_t *restrict padded, int64_t n, box b,
+                              uint8_t *restrict out)
 {
-    int64_t far = 2 * b->radius + 2;
+    int64_t far = 2 * b.radius + 2;
     for (int64_t i = 0; i < n; i++) {
         uint32_t sum = 0;
         for (int64_t k = 1; k < far; k++)
             sum += padded[i + k];
-        out[i] = weigh(b, sum, (uint32_t)padded[i] + padded[i + far]);
+        out[i] = weigh(&b, sum, (uint32_t)padded[i] + padded[i + far]);
     }
 }
 
-static inline void blur_long(const uint8_t *padded, int64_t n, const box *b, uint8_t *out)
+static inline void blur_long(const uint8_t *restrict padded, int64_t n, box b,
+                             uint8_t *restrict out)
 {
-    int64_t far = 2 * b->radius + 2;
+    int64_t far = 2 * b.radius + 2;
     uint32_t sum = 0;
     for (int64_t k = 0; k < far - 1; k++)
         sum += padded[k];
     for (int64_t i = 0; i < n; i++) {
         sum += (uint32_t)padded[i + far - 1] - padded[i];
-        out[i] = weigh(b, sum, (uint32_t)padded[i] + padded[i + far]);
+        out[i] = weigh(&b, sum, (uint32_t)padded[i] + padded[i + far]);
     }
 }
 
 /* One pass over a row; the frequent radii have loops of known length. */
-static inline void blur_row(const uint8_t *padded, int64_t n, const box *b, uint8_t *out)
+static inline void blur_row(const uint8_t *restrict padded, int64_t n, box b,
+                            uint8_t *restrict out)
 {
-    if (b->radius == 0)
-        blur_short(padded, n, &(box){0, b->inner, b->outer}, out);
-    else if (b->radius == 1)
-        blur_short(padded, n, &(box){1, b->inner, b->outer}, out);
-    else if (b->radius <= GML_DIRECT)
+    if (b.radius == 0)
+        blur_short(padded, n, (box){0, b.inner, b.outer}, out);
+    else if (b.radius == 1)
+        blur_short(padded, n, (box){1, b.inner, b.outer}, out);
+    else if (b.radius <= GML_DIRECT)
         blur_short(padded, n, b, out);
     else
         blur_long(padded, n, b, out);
@@ -90,7 +93,7 @@ GML_CLONES static void blur_rows(uint8_t *restrict pixels, int64_t rows, int64_t
             memset(padded, pixels[0], border);
             memcpy(padded + border, pixels, (size_t)n);
             memset(padded + border + n, pixels[n - 1], border);
-            blur_row(padded, n, b, pixels);
+            blur_row(padded, n, *b, pixels);
         }
 }
 

@@ -110,7 +110,7 @@ static inline gml_byte16 blend16(const uint8_t *at, int64_t stride, const int32_
     for (int32_t k = 0; k < count; k++) {
         gml_byte16 bytes;
         memcpy(&bytes, at + k * stride, sizeof bytes);
-        sum += __builtin_convertvector(bytes, gml_int16) * weights[k];
+        sum += GML_WIDEN(bytes) * weights[k];
     }
     sum >>= GML_WEIGHT_BITS;
     sum &= ~(sum < 0);
