@@ -42,7 +42,8 @@ static void answer(gml_status status, int64_t height, int64_t width, const void 
                    size_t size)
 {
     printf("%d %" PRId64 " %" PRId64 " %zu\n", (int)status, height, width, size);
-    fwrite(bytes, 1, size, stdout);
+    if (size > 0)
+        fwrite(bytes, 1, size, stdout);
     fflush(stdout);
 }
 
