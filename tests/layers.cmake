@@ -9,10 +9,11 @@ set(may_frontend "frontend/|ir/|base/|gemel/types\\.h$|onnx\\.pb-c\\.h$|protobuf
 set(may_passes   "passes/|ir/|base/|gemel/types\\.h$")
 set(may_codegen  "codegen/|ir/|base/|runtime/(program|abi|code_support)\\.h$|gemel/types\\.h$")
 set(may_runtime  "runtime/|base/|gemel/types\\.h$")
+set(may_data     "data/|runtime/(image|scratch|value)\\.h$|base/|gemel/types\\.h$")
 set(may_weights  "weights/|base/|runtime/value\\.h$|gemel/(types|weights)\\.h$")
-set(may_api      "api/|frontend/|weights/|passes/|codegen/|runtime/|ir/|base/|gemel/")
+set(may_api      "api/|data/|frontend/|weights/|passes/|codegen/|runtime/|ir/|base/|gemel/")
 set(may_models   "models/|gemel/")
-set(may_cli      "cli/|api/|runtime/(host|value)\\.h$|models/|base/|gemel/")
+set(may_cli      "cli/|api/|data/|runtime/(host|value)\\.h$|models/|base/|gemel/")
 set(may_include  "gemel/")
 
 # Headers between brackets that only some folders may see. Everything else there is libc or a library
@@ -20,7 +21,7 @@ set(may_include  "gemel/")
 set(guarded "llvm-c/|llvm/|protobuf-c/|onnx\\.pb-c\\.h$")
 
 set(n_bad 0)
-foreach(folder base ir frontend passes codegen runtime weights api models cli include)
+foreach(folder base ir frontend passes codegen runtime data weights api models cli include)
     file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${folder}/*.[ch] ${ROOT}/${folder}/*.def)
     foreach(file IN LISTS files)
         set(may "${may_${folder}}")

@@ -1,8 +1,7 @@
 /* runtime/host/host_util.h - what every host operator needs: temporaries, operands, results,
  * indices.
  *
- * Temporaries come from a gml_scratch and die together when the operator returns. They go
- * through gml_buffer_create, so that tests can make any of them fail.
+ * Temporaries come from a gml_scratch and die together when the operator returns.
  *
  *     static gml_status run(gml_host_call *call, gml_scratch *scratch) { ... }
  *     gml_status gml_host_topk(gml_host_call *call) { return gml_host_with_scratch(call, run);
@@ -15,16 +14,7 @@
 
 #include "base/diag.h"
 #include "runtime/host.h"
-
-typedef struct gml_scratch {
-    struct gml_scratch_block *blocks; /* newest first */
-} gml_scratch;
-
-/* `count` zeroed elements of `size` bytes, or NULL; never NULL for want of elements. */
-void *gml_scratch_alloc(gml_scratch *scratch, size_t count, size_t size);
-void gml_scratch_reset(gml_scratch *scratch);
-#define gml_scratch_array(scratch, type, count)                                                \
-    ((type *)gml_scratch_alloc((scratch), (size_t)(count), sizeof(type)))
+#include "runtime/scratch.h"
 
 /* Runs `body` with a scratch of its own. */
 gml_status gml_host_with_scratch(gml_host_call *call,

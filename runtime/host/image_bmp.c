@@ -42,7 +42,7 @@ static bool read_masks(bitmap *b, uint32_t compression)
 }
 
 /* The old header of 12 bytes has 16-bit sizes and palettes of three bytes a colour. */
-static gml_status read_header(const gml_image *image, bitmap *b)
+static gml_status read_header(gml_image *image, bitmap *b)
 {
     *b = (bitmap){.bytes = image->bytes, .size = image->size};
     b->data = u32_at(b, 10);
@@ -57,8 +57,8 @@ static gml_status read_header(const gml_image *image, bitmap *b)
     b->height = b->is_top_down ? -b->height : b->height;
     uint32_t compression = is_old ? 0 : u32_at(b, 30);
     if (!read_masks(b, compression))
-        return gml_host_fail(image->call, GML_E_UNSUPPORTED, "BMP compression %u with %u bits",
-                             compression, b->bits);
+        return gml_image_refuse(image, GML_E_UNSUPPORTED, "BMP compression %u with %u bits",
+                                compression, b->bits);
     if (b->bits > 8)
         return GML_OK;
     if (b->bits != 1 && b->bits != 4 && b->bits != 8)

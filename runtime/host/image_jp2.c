@@ -113,8 +113,8 @@ static gml_status read_image(reader *r, opj_codec_t *codec, opj_stream_t *stream
         opj_setup_decoder(codec, &parameters) && opj_read_header(stream, codec, &picture);
     if (is_read &&
         (picture->numcomps == 0 || picture->x1 <= picture->x0 || picture->y1 <= picture->y0 ||
-         picture->x1 - picture->x0 > GML_MAX_PIXELS / (picture->y1 - picture->y0)))
-        status = gml_host_fail(image->call, GML_E_RANGE, "the picture has too many pixels");
+         picture->x1 - picture->x0 > image->max_pixels / (picture->y1 - picture->y0)))
+        status = gml_image_refuse(image, GML_E_RANGE, "the picture has too many pixels");
     else if (is_read && opj_decode(codec, stream, picture) && opj_end_decompress(codec, stream))
         status = convert(image, picture);
     else
@@ -131,7 +131,7 @@ gml_status gml_image_jp2(gml_image *image)
     opj_stream_t *stream = opj_stream_default_create(OPJ_TRUE);
     gml_status status = GML_E_MEMORY;
     if (codec == NULL || stream == NULL) {
-        status = gml_host_no_memory(image->call);
+        status = gml_image_no_memory(image);
         goto out_codec;
     }
     opj_set_error_handler(codec, on_error, &r);
@@ -153,8 +153,7 @@ out_codec:
 
 gml_status gml_image_jp2(gml_image *image)
 {
-    return gml_host_fail(image->call, GML_E_UNSUPPORTED,
-                         "this build has no decoder of JPEG 2000");
+    return gml_image_refuse(image, GML_E_UNSUPPORTED, "this build has no decoder of JPEG 2000");
 }
 
 #endif

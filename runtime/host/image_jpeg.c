@@ -7,6 +7,8 @@
 
 /* needs stdio.h before it and does not say so */
 #    include <jpeglib.h>
+/* numbers of messages */
+#    include <jerror.h>
 
 typedef struct reader {
     struct jpeg_error_mgr errors; /* first: the library hands out its address */
@@ -21,10 +23,23 @@ static void on_error(j_common_ptr info)
     longjmp(r->escape, 1);
 }
 
+/* Level -1 is a warning. The library would make up what is missing; other oddities are
+ * harmless, and decoders agree on them. */
 static void on_message(j_common_ptr info, int level)
 {
-    (void)info;
-    (void)level;
+    if (level == -1 && info->err->msg_code == JWRN_JPEG_EOF)
+        on_error(info);
+}
+
+/* The largest of 8/8 … 1/8 that keeps both sides at `least` or above. */
+static void choose_scale(struct jpeg_decompress_struct *info, int64_t least)
+{
+    int64_t side =
+        info->image_width < info->image_height ? info->image_width : info->image_height;
+    info->scale_denom = 8;
+    info->scale_num = 8;
+    while (least > 0 && info->scale_num > 1 && side * (info->scale_num - 1) / 8 >= least)
+        info->scale_num--;
 }
 
 /* CMYK as Adobe writes it, inverted: what is left of each colour times what is left of white.
@@ -41,12 +56,14 @@ static gml_status read_rows(gml_image *image, struct jpeg_decompress_struct *inf
 {
     bool is_cmyk = info->num_components == 4;
     info->out_color_space = is_cmyk ? JCS_CMYK : JCS_RGB;
-    jpeg_start_decompress(info);
+    choose_scale(info, image->least_side);
+    jpeg_calc_output_dimensions(info);
     int64_t width = info->output_width;
     GML_TRY(gml_image_alloc(image, width, info->output_height));
+    jpeg_start_decompress(info);
     uint8_t *four = is_cmyk ? gml_scratch_array(image->scratch, uint8_t, 4 * width) : NULL;
     if (is_cmyk && four == NULL)
-        return gml_host_no_memory(image->call);
+        return gml_image_no_memory(image);
     while (info->output_scanline < info->output_height) {
         uint8_t *rgb = image->pixels + 3 * width * (int64_t)info->output_scanline;
         JSAMPROW row = is_cmyk ? four : rgb;
@@ -82,7 +99,7 @@ gml_status gml_image_jpeg(gml_image *image)
 
 gml_status gml_image_jpeg(gml_image *image)
 {
-    return gml_host_fail(image->call, GML_E_UNSUPPORTED, "this build has no decoder of JPEG");
+    return gml_image_refuse(image, GML_E_UNSUPPORTED, "this build has no decoder of JPEG");
 }
 
 #endif

@@ -40,7 +40,7 @@ static void read_bytes(png_structp png, png_bytep data, size_t len)
 static void ask_for_rgb(const reader *r)
 {
     png_set_expand(r->png);
-    png_set_scale_16(r->png);
+    png_set_strip_16(r->png);
     png_set_strip_alpha(r->png);
     png_set_gray_to_rgb(r->png);
     png_set_interlace_handling(r->png);
@@ -63,7 +63,7 @@ static gml_status read_image(reader *r)
         return gml_image_fail(image, "PNG", "its rows do not become RGB");
     png_bytepp rows = gml_scratch_array(image->scratch, png_bytep, height);
     if (rows == NULL)
-        return gml_host_no_memory(image->call);
+        return gml_image_no_memory(image);
     for (int64_t i = 0; i < height; i++)
         rows[i] = image->pixels + 3 * image->width * i;
     png_read_image(r->png, rows);
@@ -75,7 +75,7 @@ gml_status gml_image_png(gml_image *image)
     reader r = {.image = image};
     r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
     r.info = r.png != NULL ? png_create_info_struct(r.png) : NULL;
-    gml_status status = r.info != NULL ? read_image(&r) : gml_host_no_memory(image->call);
+    gml_status status = r.info != NULL ? read_image(&r) : gml_image_no_memory(image);
     png_destroy_read_struct(&r.png, &r.info, NULL);
     return status;
 }
@@ -84,7 +84,7 @@ gml_status gml_image_png(gml_image *image)
 
 gml_status gml_image_png(gml_image *image)
 {
-    return gml_host_fail(image->call, GML_E_UNSUPPORTED, "this build has no decoder of PNG");
+    return gml_image_refuse(image, GML_E_UNSUPPORTED, "this build has no decoder of PNG");
 }
 
 #endif

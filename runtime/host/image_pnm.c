@@ -94,7 +94,7 @@ gml_status gml_image_pnm(gml_image *image)
     if (p.kind >= 4 && p.at < p.size)
         p.at++; /* exactly one blank ends a binary file's header */
     /* Every pixel takes at least one bit: a short file with a large size is told at once. */
-    if (width > GML_MAX_PIXELS / height || (size_t)(width * height / 8) > p.size)
+    if (width > image->max_pixels / height || (size_t)(width * height / 8) > p.size)
         return gml_image_fail(image, "PNM", "it ends early");
     GML_TRY(gml_image_alloc(image, width, height));
     if (p.kind == 4)

@@ -87,7 +87,7 @@ static gml_status read_image(gml_image *image, TIFF *tiff, const reader *r)
     int64_t count = (int64_t)width * height;
     uint32_t *rgba = gml_scratch_array(image->scratch, uint32_t, count);
     if (rgba == NULL)
-        return gml_host_no_memory(image->call);
+        return gml_image_no_memory(image);
     if (TIFFReadRGBAImageOriented(tiff, width, height, rgba, ORIENTATION_TOPLEFT, 1) != 1)
         return gml_image_fail(image, "TIFF", r->why);
     for (int64_t i = 0; i < count; i++) {
@@ -103,7 +103,7 @@ gml_status gml_image_tiff(gml_image *image)
     reader r = {.image = image};
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
     if (options == NULL)
-        return gml_host_no_memory(image->call);
+        return gml_image_no_memory(image);
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, &r);
     TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, &r);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, 1 << 30);
@@ -121,7 +121,7 @@ gml_status gml_image_tiff(gml_image *image)
 
 gml_status gml_image_tiff(gml_image *image)
 {
-    return gml_host_fail(image->call, GML_E_UNSUPPORTED, "this build has no decoder of TIFF");
+    return gml_image_refuse(image, GML_E_UNSUPPORTED, "this build has no decoder of TIFF");
 }
 
 #endif

@@ -21,7 +21,7 @@ gml_status gml_image_webp(gml_image *image)
 
 gml_status gml_image_webp(gml_image *image)
 {
-    return gml_host_fail(image->call, GML_E_UNSUPPORTED, "this build has no decoder of WebP");
+    return gml_image_refuse(image, GML_E_UNSUPPORTED, "this build has no decoder of WebP");
 }
 
 #endif

@@ -1,6 +1,7 @@
 #include "runtime/host/random_util.h"
 
 #include "base/map.h"
+#include "base/philox.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -17,35 +18,17 @@ gml_random gml_random_of(const gml_host_call *call)
     return (gml_random){{(uint32_t)key, (uint32_t)(key >> 32)}};
 }
 
-/* Ten rounds of two multiplications; the key moves on by Weyl constants. */
 void gml_random_words(const gml_random *random, uint64_t counter, uint32_t out_words[4])
 {
-    uint32_t x[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0};
-    uint32_t key[2] = {random->key[0], random->key[1]};
-    for (int round = 0; round < 10; round++) {
-        uint64_t a = (uint64_t)0xD2511F53u * x[0];
-        uint64_t b = (uint64_t)0xCD9E8D57u * x[2];
-        uint32_t next[4] = {(uint32_t)(b >> 32) ^ x[1] ^ key[0], (uint32_t)b,
-                            (uint32_t)(a >> 32) ^ x[3] ^ key[1], (uint32_t)a};
-        memcpy(x, next, sizeof x);
-        key[0] += 0x9E3779B9u;
-        key[1] += 0xBB67AE85u;
-    }
-    memcpy(out_words, x, sizeof x);
-}
-
-/* 53 bits of two words. */
-static double unit(uint32_t high, uint32_t low)
-{
-    uint64_t bits = ((uint64_t)high << 32 | low) >> 11;
-    return (double)bits * 0x1p-53;
+    uint32_t place[4] = {(uint32_t)counter, (uint32_t)(counter >> 32), 0, 0};
+    gml_philox(random->key, place, out_words);
 }
 
 double gml_random_uniform(const gml_random *random, uint64_t counter)
 {
     uint32_t words[4];
     gml_random_words(random, counter, words);
-    return unit(words[0], words[1]);
+    return gml_philox_unit(words[0], words[1]);
 }
 
 /* Box and Muller: a radius and an angle; 1 - u is never zero. */
@@ -54,8 +37,8 @@ double gml_random_normal(const gml_random *random, uint64_t counter)
     const double two_pi = 6.28318530717958647692;
     uint32_t words[4];
     gml_random_words(random, counter, words);
-    double radius = sqrt(-2 * log(1 - unit(words[0], words[1])));
-    return radius * cos(two_pi * unit(words[2], words[3]));
+    double radius = sqrt(-2 * log(1 - gml_philox_unit(words[0], words[1])));
+    return radius * cos(two_pi * gml_philox_unit(words[2], words[3]));
 }
 
 /* The shape that the attribute `shape` gives. */
