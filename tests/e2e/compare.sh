@@ -79,7 +79,7 @@ else
 fi
 
 expect 'pass by pass' 0 'PASS the required passes alone: 4 values agree' plain.gir --pass-by-pass
-expect 'the last pass' 0 'PASS up to fold, pass 14: 1 value' plain.gir --pass-by-pass
+expect 'the last pass' 0 'PASS up to fold, pass [0-9]*: 1 value' plain.gir --pass-by-pass
 expect 'no pass is needed' 1 'no optional pass makes values deviate first' plain.gir --pass-by-pass --against=other.gir
 expect 'a step without training' 2 'plain.gir: has no training algorithm' plain.gir --step
 expect 'states of no step' 2 'nothing else has states' plain.gir --load=states.safetensors
