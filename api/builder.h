@@ -80,8 +80,9 @@ void gml_builder_begin_node(gml_builder *b, const char *name, const gml_op_info 
 /* Names the results NAME_output_0 and so on; false, and a failure, when one is taken. */
 bool gml_builder_name_results(gml_builder *b, gml_node *node);
 
-/* The tensor that the weight `name` of the type of `tensor` begins with; `is_matrix`: stored (in,
- * out). NULL, and a failure, when there is none that fits. `*out_turned`: it is to be transposed. */
+/* The tensor that the weight `name` of the type of `tensor` begins with; `is_matrix`: stored
+ * (in, out). NULL, and a failure, when there is none that fits. `*out_turned`: it is to be
+ * transposed. */
 const struct gml_weight *gml_builder_find_source(gml_builder *b, const char *name,
                                                  const gml_tensor *tensor, bool is_matrix,
                                                  bool *out_turned);

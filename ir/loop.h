@@ -155,8 +155,9 @@ struct gml_kernel {
     uint32_t *slots;           /* hash-consing: expression id + 1 */
     size_t n_slots;
     gml_stmt *body;
-    unsigned n_shared; /* of a kernel in stages: the loops, outermost first, in which there is one
-                          statement a stage; a stage reads locals that those before it stored */
+    unsigned
+        n_shared; /* of a kernel in stages: the loops, outermost first, in which there is one
+                     statement a stage; a stage reads locals that those before it stored */
     gml_vec(struct gml_pulled) pulled; /* what ir/lower.c has pulled already */
 };
 

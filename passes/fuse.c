@@ -339,20 +339,6 @@ static gml_status make_region(fuser *f, uint32_t number)
     return gml_region_end(&region);
 }
 
-static void mark_region(fuser *f, const gml_graph *region)
-{
-    for (const gml_node *node = region->first; node; node = node->next) {
-        for (uint32_t k = 0; k < node->n_operands; k++)
-            if (node->operands[k])
-                f->is_captured[node->operands[k]->id] = true;
-        for (uint32_t i = 0; i < node->n_attrs; i++)
-            if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                mark_region(f, node->attrs[i].as.graph);
-    }
-    for (uint32_t r = 0; r < region->n_results; r++)
-        f->is_captured[region->results[r]->id] = true;
-}
-
 /* The users of each value, in the order of the graph. */
 static void list_users(fuser *f)
 {
@@ -389,7 +375,7 @@ static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_change
     for (const gml_node *node = graph->first; node; node = node->next, n_nodes++)
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                mark_region(&f, node->attrs[i].as.graph);
+                gml_mark_captured(node->attrs[i].as.graph, f.is_captured);
     f.groups = gml_new_array(cx->scratch, group, n_nodes + 1);
     form_groups(&f);
     for (uint32_t i = f.n_groups; i > 0; i--) {

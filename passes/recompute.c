@@ -13,6 +13,7 @@
  * evaluates an operand once for each element, or an elementwise node. */
 #include "ir/op.h"
 #include "passes/costly.h"
+#include "passes/region.h"
 
 #define GML_LATE        48
 #define GML_LARGE       16384 /* elements: what is smaller is not worth it */
@@ -80,20 +81,6 @@ static uint32_t last_use(const recomputer *r, const gml_value *value, unsigned d
     return last;
 }
 
-static void keep_captured(recomputer *r, const gml_graph *region)
-{
-    for (const gml_node *node = region->first; node; node = node->next) {
-        for (uint32_t k = 0; k < node->n_operands; k++)
-            if (node->operands[k])
-                r->is_kept[node->operands[k]->id] = true;
-        for (uint32_t i = 0; i < node->n_attrs; i++)
-            if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                keep_captured(r, node->attrs[i].as.graph);
-    }
-    for (uint32_t k = 0; k < region->n_results; k++)
-        r->is_kept[region->results[k]->id] = true;
-}
-
 /* Nodes from the last to the first, so that each use goes to the front of its list. */
 static void collect(recomputer *r, const gml_graph *graph)
 {
@@ -108,7 +95,7 @@ static void collect(recomputer *r, const gml_graph *graph)
                 add_use(r, node->operands[k], node, position);
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                keep_captured(r, node->attrs[i].as.graph);
+                gml_mark_captured(node->attrs[i].as.graph, r->is_kept);
     }
     for (uint32_t k = 0; k < graph->n_results; k++)
         r->is_kept[graph->results[k]->id] = true;

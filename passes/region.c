@@ -7,6 +7,20 @@ bool gml_reads_elements(const gml_node *user, uint32_t k)
            !(user->op->traits & GML_VALUE_FREE);
 }
 
+void gml_mark_captured(const gml_graph *region, bool *marks)
+{
+    for (const gml_node *node = region->first; node; node = node->next) {
+        for (uint32_t k = 0; k < node->n_operands; k++)
+            if (node->operands[k])
+                marks[node->operands[k]->id] = true;
+        for (uint32_t i = 0; i < node->n_attrs; i++)
+            if (node->attrs[i].kind == GML_ATTR_GRAPH)
+                gml_mark_captured(node->attrs[i].as.graph, marks);
+    }
+    for (uint32_t r = 0; r < region->n_results; r++)
+        marks[region->results[r]->id] = true;
+}
+
 bool gml_same_dims(const gml_type *a, const gml_type *b)
 {
     if (a->rank != b->rank)

@@ -9,6 +9,9 @@
 /* The users of a value's elements; operands that only decide shapes do not read elements. */
 bool gml_reads_elements(const gml_node *user, uint32_t k);
 
+/* Marks, by value id, all that a region and those inside it read or return. */
+void gml_mark_captured(const gml_graph *region, bool *marks);
+
 /* Leading dimensions of the rows that a reduction works on: Reduce* over the last axes with
  * their dimensions kept, or an operator along the last axis. -1 when it is neither. */
 int gml_rows_of(const gml_node *node);

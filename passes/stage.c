@@ -285,20 +285,6 @@ static gml_status make_stages(stager *s, const group *g)
 /* ---- the pass -----------------------------------------------------------------------------
  */
 
-static void keep_captured(stager *s, const gml_graph *region)
-{
-    for (const gml_node *node = region->first; node; node = node->next) {
-        for (uint32_t k = 0; k < node->n_operands; k++)
-            if (node->operands[k])
-                s->is_kept[node->operands[k]->id] = true;
-        for (uint32_t i = 0; i < node->n_attrs; i++)
-            if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                keep_captured(s, node->attrs[i].as.graph);
-    }
-    for (uint32_t r = 0; r < region->n_results; r++)
-        s->is_kept[region->results[r]->id] = true;
-}
-
 static void collect(stager *s)
 {
     uint32_t position = 0;
@@ -310,7 +296,7 @@ static void collect(stager *s)
                 s->n_users[node->operands[k]->id]++;
         for (uint32_t i = 0; i < node->n_attrs; i++)
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
-                keep_captured(s, node->attrs[i].as.graph);
+                gml_mark_captured(node->attrs[i].as.graph, s->is_kept);
     }
     for (uint32_t r = 0; r < s->graph->n_results; r++)
         s->is_kept[s->graph->results[r]->id] = true;

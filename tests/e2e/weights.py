@@ -18,14 +18,11 @@ from pathlib import Path
 try:
     import numpy as np
     import onnx
+    import onnxruntime
     from onnx import numpy_helper
 except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
-try:
-    import onnxruntime
-except ImportError:
-    onnxruntime = None
 
 import weights_files as files
 
@@ -142,11 +139,10 @@ def compare(name: str, folder: Path, path: Path, wanted: np.ndarray, images: np.
     onnx.checker.check_model(str(model), full_check=True)
     got = run_gemel(folder, model, images)
     check(name, deviation(got, wanted) <= LIMIT, f"{deviation(got, wanted):.1e} of NumPy's")
-    if onnxruntime is not None:
-        session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-        theirs = session.run(None, {"images": images})[0]
-        check(f"{name}, ONNX Runtime", deviation(got, theirs) <= LIMIT,
-              f"{deviation(got, theirs):.1e} of ONNX Runtime's")
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    theirs = session.run(None, {"images": images})[0]
+    check(f"{name}, ONNX Runtime", deviation(got, theirs) <= LIMIT,
+          f"{deviation(got, theirs):.1e} of ONNX Runtime's")
 
 
 def make_images(side: int) -> np.ndarray:
@@ -500,7 +496,5 @@ with tempfile.TemporaryDirectory() as name:
     for part in (check_list, check_convert, check_siameseim, check_others, check_moco,
                  check_positions, check_round, check_faults, check_pickles, check_zips):
         part(Path(name))
-if onnxruntime is None:
-    print("skipped: ONNX Runtime is not there")
 print(f"{failures} failures")
 sys.exit(failures != 0)
