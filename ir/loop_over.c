@@ -1,8 +1,9 @@
 /* ir/loop_over.c - which outputs of a kernel may be computed over its inputs.
  *
- * Only for stores of one loop nest, and without reductions: whoever splits, tiles or reorders
- * the loops keeps the stores of one body in their order for each element, so that an element
- * that only these stores read, at their own index, is not needed once it is overwritten. */
+ * Only for stores of one loop nest: whoever splits, tiles or reorders the loops keeps the
+ * stores of one body in their order for each element, so that an element that only these stores
+ * read, at their own index, is not needed once it is overwritten. What a reduction reads is not
+ * read at that index; the sum of a product is finished before any store of its element. */
 #include "ir/loop.h"
 
 #include <string.h>
@@ -18,8 +19,9 @@ typedef struct usage {
 typedef struct finder {
     const gml_kernel *kernel;
     usage *inputs;
-    bool *seen; /* by expression id, in the store at hand */
-    bool reduces;
+    uint8_t
+        *seen; /* by expression id, in the store at hand: 1 outside of reductions, 2 inside */
+    unsigned reductions; /* around the expression at hand */
     const gml_stmt *body;
     unsigned store;
 } finder;
@@ -38,7 +40,7 @@ static void note_load(finder *f, const gml_expr *load)
     if (mem->role != GML_MEM_INPUT)
         return;
     usage *u = &f->inputs[mem->number];
-    if (load->as.load.pred ||
+    if (load->as.load.pred || f->reductions > 0 ||
         (u->index &&
          (u->body != f->body || !same_index(u->index, load->as.load.index, mem->rank))))
         u->is_mixed = true;
@@ -49,9 +51,10 @@ static void note_load(finder *f, const gml_expr *load)
 
 static void walk(finder *f, const gml_expr *expr)
 {
-    if (f->seen[expr->id])
+    uint8_t where = f->reductions > 0 ? 2 : 1;
+    if (f->seen[expr->id] & where)
         return;
-    f->seen[expr->id] = true;
+    f->seen[expr->id] |= where;
     switch (expr->kind) {
     case GML_EXPR_LOAD:
         note_load(f, expr);
@@ -64,7 +67,11 @@ static void walk(finder *f, const gml_expr *expr)
         for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
             walk(f, expr->as.scalar.args[i]);
         break;
-    case GML_EXPR_REDUCE: f->reduces = true; break;
+    case GML_EXPR_REDUCE:
+        f->reductions++;
+        walk(f, expr->as.reduce.body);
+        f->reductions--;
+        break;
     case GML_EXPR_CONST:
     case GML_EXPR_DIM:
     case GML_EXPR_AXIS: break;
@@ -119,11 +126,11 @@ void gml_kernel_over(const gml_kernel *kernel, uint64_t *out_over)
     size_t n_outputs = kernel->outputs.count;
     finder f = {.kernel = kernel,
                 .inputs = gml_new_array(&arena, usage, kernel->inputs.count + 1),
-                .seen = gml_new_array(&arena, bool, kernel->exprs.count + 1)};
+                .seen = gml_new_array(&arena, uint8_t, kernel->exprs.count + 1)};
     place *outputs = gml_new_array(&arena, place, n_outputs + 1);
     memset(out_over, 0, n_outputs * sizeof *out_over);
     walk_body(&f, kernel->body, outputs);
-    for (size_t o = 0; o < n_outputs && !f.reduces; o++)
+    for (size_t o = 0; o < n_outputs; o++)
         for (size_t i = 0; i < kernel->inputs.count && i < 64; i++)
             if (fits(&f.inputs[i], &outputs[o], kernel->inputs.items[i],
                      kernel->outputs.items[o]))

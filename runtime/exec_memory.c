@@ -2,7 +2,8 @@
  *
  * The arena of a static program was planned when it was compiled. Otherwise every slot whose
  * size is known once the inputs are bound is placed then, by the same method, and the arena
- * grows when it must; what is not known then gets a buffer when its step comes. */
+ * grows when it must; what is not known then gets a buffer when its step comes. What a step needs
+ * for itself alone lies in the arena as well, where there is room in that step. */
 #include "runtime/instance.h"
 
 bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape)
@@ -122,7 +123,10 @@ gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc
     return GML_OK;
 }
 
-/* ---- The workspace ---------------------------------------------------------------------- */
+/* ---- Workspaces ------------------------------------------------------------------------- */
+
+/* A workspace whose size was not known when the arena was planned. */
+#define GML_APART UINT64_MAX
 
 typedef struct needs {
     uint64_t temporaries; /* all of a step */
@@ -160,22 +164,89 @@ static gml_status find_needs(const gml_instance *instance, const gml_step *step,
     return GML_OK;
 }
 
-static gml_status reserve_workspace(gml_instance *instance, gml_diags *diags)
+/* Slots of the arena that are alive, by rising offset. */
+typedef struct alive {
+    uint32_t *slots; /* of the instance's `order` */
+    size_t count;
+} alive;
+
+static void add_alive(const gml_instance *instance, alive *a, uint32_t slot)
+{
+    size_t at = a->count++;
+    for (; at > 0 && instance->offsets[a->slots[at - 1]] > instance->offsets[slot]; at--)
+        a->slots[at] = a->slots[at - 1];
+    a->slots[at] = slot;
+}
+
+static void advance_to(const gml_instance *instance, alive *a, uint32_t number)
+{
+    const gml_step *step = &instance->program->steps.items[number];
+    size_t kept = 0;
+    for (size_t i = 0; i < a->count; i++)
+        if (instance->live.last[a->slots[i]] >= number)
+            a->slots[kept++] = a->slots[i];
+    a->count = kept;
+    for (uint32_t o = 0; o < step->n_outputs; o++)
+        if (step->outputs[o] != GML_NO_SLOT && instance->is_placed[step->outputs[o]])
+            add_alive(instance, a, step->outputs[o]);
+}
+
+/* The lowest offset where `size` bytes overlap nothing alive. */
+static uint64_t find_gap(const gml_instance *instance, const alive *a, uint64_t size)
+{
+    uint64_t free_from = 0;
+    for (size_t i = 0; i < a->count; i++) {
+        uint32_t slot = a->slots[i];
+        gml_tensor shape;
+        size_t bytes = 0;
+        if (!gml_instance_shape(instance, slot, &shape) || !gml_tensor_bytes(&shape, &bytes))
+            continue; /* they were known when it was placed */
+        if (instance->offsets[slot] >= free_from && instance->offsets[slot] - free_from >= size)
+            break;
+        uint64_t end = instance->offsets[slot] + gml_align_up(bytes);
+        free_from = end > free_from ? end : free_from;
+    }
+    return free_from;
+}
+
+/* What a step needs while it runs lies between the slots: mostly an arena has room for it, but
+ * where it is fullest. `*size` is the arena's, and grows. */
+static gml_status place_workspaces(gml_instance *instance, uint64_t *size, gml_diags *diags)
 {
     const gml_program *program = instance->program;
-    uint64_t most = 0;
-    for (size_t s = 0; s < program->steps.count; s++) {
+    alive a = {.slots = instance->order};
+    for (uint32_t s = 0; s < program->steps.count; s++) {
         const gml_step *step = &program->steps.items[s];
         needs n;
         bool is_known = true;
+        instance->workspaces[s] = GML_APART;
+        advance_to(instance, &a, s);
         if (step->kind != GML_STEP_KERNEL)
             continue;
         if (find_needs(instance, step, &n, &is_known) != GML_OK)
             return gml_fail(diags, GML_E_SHAPE, gml_step_loc(step),
                             "the kernel's temporaries do not fit");
-        most = is_known && n.all > most ? n.all : most;
+        if (!is_known || n.all == 0)
+            continue;
+        uint64_t offset = find_gap(instance, &a, n.all);
+        instance->workspaces[s] = offset;
+        *size = offset + n.all > *size ? offset + n.all : *size;
     }
-    return reserve(&instance->workspace, most, diags);
+    return GML_OK;
+}
+
+/* Where the workspace of `step` begins. */
+static gml_status workspace_of(gml_instance *instance, const gml_step *step, uint64_t size,
+                               char **out_begin, gml_diags *diags)
+{
+    uint64_t offset = instance->workspaces[step - instance->program->steps.items];
+    if (offset != GML_APART) {
+        *out_begin = (char *)gml_buffer_data(instance->arena) + offset;
+        return GML_OK;
+    }
+    GML_TRY(reserve(&instance->workspace, size, diags));
+    *out_begin = gml_buffer_data(instance->workspace);
+    return GML_OK;
 }
 
 gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, void **mems,
@@ -189,8 +260,8 @@ gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, 
         return gml_fail(diags, GML_E_SHAPE, loc, "the kernel's temporaries do not fit");
     if (!is_known)
         return gml_fail(diags, GML_E_INTERNAL, loc, "the size of a temporary is not known");
-    GML_TRY(reserve(&instance->workspace, n.all, diags));
-    char *next = gml_buffer_data(instance->workspace);
+    char *next = NULL;
+    GML_TRY(workspace_of(instance, step, n.all, &next, diags));
     *out_scratch = next + n.temporaries;
     *out_scratch_size = (size_t)n.scratch;
     for (uint32_t i = 0; i < step->n_temporaries; i++) {
@@ -211,6 +282,6 @@ gml_status gml_instance_place(gml_instance *instance, gml_diags *diags)
     } else {
         GML_TRY(place_bound(instance, &size, diags));
     }
-    GML_TRY(reserve(&instance->arena, size, diags));
-    return reserve_workspace(instance, diags);
+    GML_TRY(place_workspaces(instance, &size, diags));
+    return reserve(&instance->arena, size, diags);
 }

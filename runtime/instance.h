@@ -51,7 +51,7 @@ struct gml_instance {
     gml_buffer *tables; /* all arrays below */
     gml_buffer *marker;
     gml_buffer *arena;     /* NULL until needed */
-    gml_buffer *workspace; /* temporaries, then scratch of each thread */
+    gml_buffer *workspace; /* of steps that have none in the arena */
 
     /* by slot */
     void **addresses;   /* of elements; NULL: none now */
@@ -65,6 +65,7 @@ struct gml_instance {
     uint32_t *death_start;
     uint32_t *deaths;
     uint32_t *first_region; /* by step, into `regions` */
+    uint64_t *workspaces;   /* by step: temporaries, then scratch of each thread; in `arena` */
     /* by size */
     int64_t *dims;
     uint8_t *known;      /* gml_known */
@@ -77,7 +78,7 @@ struct gml_instance {
     bool is_bound;
     int64_t *bound;    /* by input: rank and dimensions, GML_MAX_RANK + 1 numbers each */
     gml_place *places; /* of a program that is not static */
-    uint32_t *order;
+    uint32_t *order;   /* by slot */
 
     void **mems;             /* of one kernel */
     gml_rvalue *args;        /* of one host step: inputs, then outputs */
@@ -139,7 +140,7 @@ gml_status gml_instance_check_step(gml_instance *instance, uint32_t step, gml_di
 
 /* Dimensions of `slot` now; false when one is not known. */
 bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape);
-/* Places every arena slot and the workspace, as far as sizes are known. */
+/* Places every arena slot and every workspace, as far as sizes are known. */
 gml_status gml_instance_place(gml_instance *instance, gml_diags *diags);
 /* Memory for an arena slot that its step is about to write. */
 gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc,

@@ -10,6 +10,7 @@
 /* From two of them on, a buffer is a mapping of huge pages: weights are read in one run after
  * the other and would miss the TLB all the way, and what is given up is the system's again. */
 #define GML_HUGE_PAGE    ((size_t)2 << 20)
+#define GML_PAGE         ((size_t)4 << 10)
 
 /* The sanitizer watches what malloc gives. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -45,7 +46,9 @@ static bool must_fail(void)
     return false;
 }
 
-/* `size` bytes, whole huge pages, at the beginning of one. */
+/* `size` bytes, whole pages, at the beginning of a huge one. What is left over behind the last
+ * whole huge page has small ones: rounded up, the matrices of a transformer would take a tenth
+ * more. */
 static char *map_huge(size_t size)
 {
     char *memory = mmap(NULL, size + GML_HUGE_PAGE, PROT_READ | PROT_WRITE,
@@ -71,7 +74,7 @@ gml_buffer *gml_buffer_create(size_t size, bool zero)
     size_t all = GML_BUFFER_ALIGN + rounded;
     size_t mapped = 0;
     if (GML_MAPS && rounded >= 2 * GML_HUGE_PAGE)
-        mapped = (all + GML_HUGE_PAGE - 1) / GML_HUGE_PAGE * GML_HUGE_PAGE;
+        mapped = (all + GML_PAGE - 1) / GML_PAGE * GML_PAGE;
     char *memory = mapped ? map_huge(mapped) : aligned_alloc(GML_BUFFER_ALIGN, all);
     if (memory == NULL)
         return NULL;
