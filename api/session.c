@@ -3,6 +3,7 @@
 
 #include "api/eager.h"
 #include "api/model.h"
+#include "codegen/codegen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,10 @@ static gml_status prepare(gml_session *session, const gml_rvalue *inputs, gml_di
     drop_program(session);
     GML_TRY(gml_model_find_program(session->model, inputs, &session->wanted, &session->program,
                                    diags));
+    if (session->states) { /* many steps follow, which need all the memory there is */
+        gml_codegen_rest();
+        gml_source_forget(gml_model_source(session->model));
+    }
     gml_status status =
         gml_instance_create(session->program, session->pool, &session->instance, diags);
     if (status != GML_OK)

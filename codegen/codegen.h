@@ -57,6 +57,10 @@ GML_MUST_CHECK gml_status gml_codegen_create(const gml_target *target,
                                              gml_codegen **out_codegen, gml_diags *diags);
 void gml_codegen_destroy(gml_codegen *codegen); /* accepts NULL; jitted code lives on */
 
+/* Nothing is compiled for a while: the compiler's own code need not stay in memory. Whoever
+ * compiles next waits some milliseconds for it. */
+void gml_codegen_rest(void);
+
 /* Emits `kernel`, of which the inputs in `constants` (as bits) never change. `*out_code` lives
  * as long as the kernel's arena and the codegen. Kernels that are alike share their code. */
 GML_MUST_CHECK gml_status gml_codegen_add(gml_codegen *codegen, gml_kernel *kernel,

@@ -54,6 +54,10 @@ void gml_jit_destroy(gml_jit *jit)
     (void)jit;
 }
 
+void gml_codegen_rest(void)
+{
+}
+
 gml_status gml_codegen_object(gml_codegen *codegen, gml_str *out_object, gml_diags *diags)
 {
     (void)codegen;

@@ -58,7 +58,6 @@ static void lay_out(gml_instance *instance, layout *l)
     size_t n_steps = program->steps.count;
     size_t n_exprs = program->dims.exprs.count;
     size_t n_inherited = instance->outer != NULL ? program->dims.symbols.count : 0;
-    size_t n_places = program->is_static ? 0 : n_slots;
     counts n = count_all(program);
     (void)take(l, 1, sizeof(gml_instance));
     GML_TAKE(l, instance->addresses, n_slots);
@@ -71,13 +70,13 @@ static void lay_out(gml_instance *instance, layout *l)
     GML_TAKE(l, instance->death_start, n_steps + 2);
     GML_TAKE(l, instance->deaths, n_slots);
     GML_TAKE(l, instance->first_region, n_steps);
-    GML_TAKE(l, instance->workspaces, n_steps);
+    GML_TAKE(l, instance->works, n_steps);
     GML_TAKE(l, instance->dims, n_exprs);
     GML_TAKE(l, instance->known, n_exprs);
     GML_TAKE(l, instance->inherited, n_inherited);
     GML_TAKE(l, instance->bound, (size_t)program->n_inputs * (GML_MAX_RANK + 1));
-    GML_TAKE(l, instance->places, n_places);
-    GML_TAKE(l, instance->order, n_slots);
+    GML_TAKE(l, instance->places, n_slots + 2);
+    GML_TAKE(l, instance->order, program->is_static ? 0 : n_slots);
     GML_TAKE(l, instance->mems, n.mems);
     GML_TAKE(l, instance->args, n.args);
     GML_TAKE(l, instance->shapes, n.shapes);

@@ -2,8 +2,8 @@
  *
  * The arena of a static program was planned when it was compiled. Otherwise every slot whose
  * size is known once the inputs are bound is placed then, by the same method, and the arena
- * grows when it must; what is not known then gets a buffer when its step comes. What a step needs
- * for itself alone lies in the arena as well, where there is room in that step. */
+ * grows when it must; what is not known then gets a buffer when its step comes. What a step
+ * needs for itself alone lies in the arena as well, where there is room in that step. */
 #include "runtime/instance.h"
 
 bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape)
@@ -125,13 +125,10 @@ gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc
 
 /* ---- Workspaces ------------------------------------------------------------------------- */
 
-/* A workspace whose size was not known when the arena was planned. */
-#define GML_APART UINT64_MAX
-
 typedef struct needs {
     uint64_t temporaries; /* all of a step */
     uint64_t scratch;     /* of one thread */
-    uint64_t all;
+    uint64_t threads;
 } needs;
 
 static gml_status add_bytes(const gml_instance *instance, gml_dim dim, uint64_t *sum,
@@ -156,26 +153,22 @@ static gml_status find_needs(const gml_instance *instance, const gml_step *step,
     for (uint32_t i = 0; i < step->n_temporaries; i++)
         GML_TRY(add_bytes(instance, step->temporaries[i], &out->temporaries, is_known));
     GML_TRY(add_bytes(instance, step->scratch, &out->scratch, is_known));
-    uint64_t n_threads =
-        instance->pool != NULL ? (uint64_t)gml_pool_threads(instance->pool) : 1;
-    if (out->scratch > (UINT64_C(1) << 50))
-        return GML_E_SHAPE;
-    out->all = out->temporaries + out->scratch * n_threads;
-    return GML_OK;
+    out->threads = instance->pool != NULL ? (uint64_t)gml_pool_threads(instance->pool) : 1;
+    return out->scratch > (UINT64_C(1) << 50) ? GML_E_SHAPE : GML_OK;
 }
 
-/* Slots of the arena that are alive, by rising offset. */
+/* What is alive in the arena, by rising offset. */
 typedef struct alive {
-    uint32_t *slots; /* of the instance's `order` */
+    gml_place *places; /* of the instance */
     size_t count;
 } alive;
 
-static void add_alive(const gml_instance *instance, alive *a, uint32_t slot)
+static void add_alive(alive *a, gml_place place)
 {
     size_t at = a->count++;
-    for (; at > 0 && instance->offsets[a->slots[at - 1]] > instance->offsets[slot]; at--)
-        a->slots[at] = a->slots[at - 1];
-    a->slots[at] = slot;
+    for (; at > 0 && a->places[at - 1].offset > place.offset; at--)
+        a->places[at] = a->places[at - 1];
+    a->places[at] = place;
 }
 
 static void advance_to(const gml_instance *instance, alive *a, uint32_t number)
@@ -183,69 +176,66 @@ static void advance_to(const gml_instance *instance, alive *a, uint32_t number)
     const gml_step *step = &instance->program->steps.items[number];
     size_t kept = 0;
     for (size_t i = 0; i < a->count; i++)
-        if (instance->live.last[a->slots[i]] >= number)
-            a->slots[kept++] = a->slots[i];
+        if (a->places[i].last >= number)
+            a->places[kept++] = a->places[i];
     a->count = kept;
-    for (uint32_t o = 0; o < step->n_outputs; o++)
-        if (step->outputs[o] != GML_NO_SLOT && instance->is_placed[step->outputs[o]])
-            add_alive(instance, a, step->outputs[o]);
+    for (uint32_t o = 0; o < step->n_outputs; o++) {
+        uint32_t slot = step->outputs[o];
+        gml_tensor shape;
+        size_t bytes = 0;
+        if (slot != GML_NO_SLOT && instance->is_placed[slot] &&
+            gml_instance_shape(instance, slot, &shape) && gml_tensor_bytes(&shape, &bytes))
+            add_alive(a, (gml_place){.size = bytes,
+                                     .offset = instance->offsets[slot],
+                                     .last = instance->live.last[slot]});
+    }
 }
 
-/* The lowest offset where `size` bytes overlap nothing alive. */
-static uint64_t find_gap(const gml_instance *instance, const alive *a, uint64_t size)
+/* The lowest offset where `size` bytes overlap nothing alive; they are from now on, in this
+ * step. */
+static uint64_t take_gap(alive *a, uint64_t size, uint32_t number)
 {
     uint64_t free_from = 0;
     for (size_t i = 0; i < a->count; i++) {
-        uint32_t slot = a->slots[i];
-        gml_tensor shape;
-        size_t bytes = 0;
-        if (!gml_instance_shape(instance, slot, &shape) || !gml_tensor_bytes(&shape, &bytes))
-            continue; /* they were known when it was placed */
-        if (instance->offsets[slot] >= free_from && instance->offsets[slot] - free_from >= size)
+        uint64_t offset = a->places[i].offset;
+        if (offset >= free_from && offset - free_from >= size)
             break;
-        uint64_t end = instance->offsets[slot] + gml_align_up(bytes);
+        uint64_t end = offset + gml_align_up(a->places[i].size);
         free_from = end > free_from ? end : free_from;
     }
+    add_alive(a, (gml_place){.size = size, .offset = free_from, .last = number});
     return free_from;
 }
 
 /* What a step needs while it runs lies between the slots: mostly an arena has room for it, but
  * where it is fullest. `*size` is the arena's, and grows. */
-static gml_status place_workspaces(gml_instance *instance, uint64_t *size, gml_diags *diags)
+static gml_status place_work(gml_instance *instance, uint64_t *size, gml_diags *diags)
 {
     const gml_program *program = instance->program;
-    alive a = {.slots = instance->order};
+    alive a = {.places = instance->places};
     for (uint32_t s = 0; s < program->steps.count; s++) {
         const gml_step *step = &program->steps.items[s];
+        gml_work *work = &instance->works[s];
         needs n;
         bool is_known = true;
-        instance->workspaces[s] = GML_APART;
+        *work = (gml_work){GML_APART, GML_APART};
         advance_to(instance, &a, s);
         if (step->kind != GML_STEP_KERNEL)
             continue;
         if (find_needs(instance, step, &n, &is_known) != GML_OK)
             return gml_fail(diags, GML_E_SHAPE, gml_step_loc(step),
                             "the kernel's temporaries do not fit");
-        if (!is_known || n.all == 0)
+        if (!is_known)
             continue;
-        uint64_t offset = find_gap(instance, &a, n.all);
-        instance->workspaces[s] = offset;
-        *size = offset + n.all > *size ? offset + n.all : *size;
+        *work = (gml_work){0, 0};
+        if (n.temporaries > 0)
+            work->temporaries = take_gap(&a, n.temporaries, s);
+        if (n.scratch > 0)
+            work->scratch = take_gap(&a, n.scratch * n.threads, s);
+        for (size_t i = 0; i < a.count; i++)
+            if (a.places[i].offset + a.places[i].size > *size)
+                *size = a.places[i].offset + a.places[i].size;
     }
-    return GML_OK;
-}
-
-/* Where the workspace of `step` begins. */
-static gml_status workspace_of(gml_instance *instance, const gml_step *step, uint64_t size,
-                               char **out_begin, gml_diags *diags)
-{
-    uint64_t offset = instance->workspaces[step - instance->program->steps.items];
-    if (offset != GML_APART) {
-        *out_begin = (char *)gml_buffer_data(instance->arena) + offset;
-        return GML_OK;
-    }
-    GML_TRY(reserve(&instance->workspace, size, diags));
-    *out_begin = gml_buffer_data(instance->workspace);
     return GML_OK;
 }
 
@@ -256,13 +246,19 @@ gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, 
     needs n;
     bool is_known = true;
     gml_loc loc = gml_step_loc(step);
+    gml_work work = instance->works[step - instance->program->steps.items];
     if (find_needs(instance, step, &n, &is_known) != GML_OK)
         return gml_fail(diags, GML_E_SHAPE, loc, "the kernel's temporaries do not fit");
     if (!is_known)
         return gml_fail(diags, GML_E_INTERNAL, loc, "the size of a temporary is not known");
-    char *next = NULL;
-    GML_TRY(workspace_of(instance, step, n.all, &next, diags));
-    *out_scratch = next + n.temporaries;
+    const gml_buffer *buffer = instance->arena;
+    if (work.temporaries == GML_APART) {
+        GML_TRY(reserve(&instance->workspace, n.temporaries + n.scratch * n.threads, diags));
+        buffer = instance->workspace;
+        work = (gml_work){0, n.temporaries};
+    }
+    char *next = (char *)gml_buffer_data(buffer) + work.temporaries;
+    *out_scratch = (char *)gml_buffer_data(buffer) + work.scratch;
     *out_scratch_size = (size_t)n.scratch;
     for (uint32_t i = 0; i < step->n_temporaries; i++) {
         uint64_t bytes = 0;
@@ -282,6 +278,6 @@ gml_status gml_instance_place(gml_instance *instance, gml_diags *diags)
     } else {
         GML_TRY(place_bound(instance, &size, diags));
     }
-    GML_TRY(place_workspaces(instance, &size, diags));
+    GML_TRY(place_work(instance, &size, diags));
     return reserve(&instance->arena, size, diags);
 }

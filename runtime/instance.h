@@ -39,6 +39,14 @@ typedef struct gml_inherited {
     int64_t last; /* when shapes were bound last; -1: unknown */
 } gml_inherited;
 
+/* Where in the arena a step's temporaries lie, and its scratch, of one thread after the other.
+ */
+typedef struct gml_work {
+    uint64_t temporaries, scratch; /* GML_APART: not there, for their sizes were not known */
+} gml_work;
+
+#define GML_APART UINT64_MAX
+
 struct gml_instance {
     gml_program *program; /* retained */
     gml_pool *pool;       /* NULL: one thread */
@@ -65,7 +73,7 @@ struct gml_instance {
     uint32_t *death_start;
     uint32_t *deaths;
     uint32_t *first_region; /* by step, into `regions` */
-    uint64_t *workspaces;   /* by step: temporaries, then scratch of each thread; in `arena` */
+    gml_work *works;        /* by step */
     /* by size */
     int64_t *dims;
     uint8_t *known;      /* gml_known */
@@ -77,8 +85,8 @@ struct gml_instance {
 
     bool is_bound;
     int64_t *bound;    /* by input: rank and dimensions, GML_MAX_RANK + 1 numbers each */
-    gml_place *places; /* of a program that is not static */
-    uint32_t *order;   /* by slot */
+    gml_place *places; /* by slot, and two more; used while placing */
+    uint32_t *order;
 
     void **mems;             /* of one kernel */
     gml_rvalue *args;        /* of one host step: inputs, then outputs */

@@ -1,10 +1,8 @@
-/* runtime/plan.c - first fit by falling size.
+/* runtime/plan.c - which values share a place, and for how long it is taken.
  *
- * Large slots are placed first, each at the lowest offset where nothing alive at the same time
- * lies. Liveness counts whole steps, so that a step's results share no memory with its operands
- * but where a result may be computed over one: the two are one place then, which lives as long
- * as both. The places already taken are kept in order of offset: one walk over them finds the
- * gap.
+ * Liveness counts whole steps, so that a step's results share no memory with its operands but
+ * where a result may be computed over one: the two are one place then, which lives as long as
+ * both. What a step needs for itself has places that live as long as the step.
  */
 #include "runtime/plan.h"
 
@@ -51,59 +49,6 @@ bool gml_may_lie_over(const gml_step *step, uint32_t output, uint32_t input)
     return true;
 }
 
-/* ---- Placement -------------------------------------------------------------------------- */
-
-static int by_falling_size(const void *left, const void *right)
-{
-    const gml_place *a = left;
-    const gml_place *b = right;
-    if (a->size != b->size)
-        return a->size > b->size ? -1 : 1;
-    return (a->slot > b->slot) - (a->slot < b->slot);
-}
-
-/* The lowest free offset for places[next]; order[0..next-1] are those placed, by offset. */
-static uint64_t find_gap(const gml_place *places, const uint32_t *order, size_t next)
-{
-    const gml_place *place = &places[next];
-    uint64_t size = gml_align_up(place->size);
-    uint64_t free_from = 0;
-    for (size_t i = 0; i < next; i++) {
-        const gml_place *other = &places[order[i]];
-        if (other->first > place->last || other->last < place->first)
-            continue;
-        if (other->offset >= free_from && other->offset - free_from >= size)
-            break;
-        uint64_t end = other->offset + gml_align_up(other->size);
-        free_from = end > free_from ? end : free_from;
-    }
-    return free_from;
-}
-
-bool gml_place_all(gml_place *places, size_t n_places, uint32_t *order, uint64_t *out_size)
-{
-    const uint64_t limit = UINT64_C(1) << 62;
-    *out_size = 0;
-    if (n_places != 0)
-        qsort(places, n_places, sizeof *places, by_falling_size);
-    for (size_t next = 0; next < n_places; next++) {
-        gml_place *place = &places[next];
-        if (place->size > limit)
-            return false;
-        place->offset = find_gap(places, order, next);
-        uint64_t end = place->offset + gml_align_up(place->size);
-        if (end > limit)
-            return false;
-        *out_size = end > *out_size ? end : *out_size;
-        size_t at = next;
-        while (at > 0 && places[order[at - 1]].offset > place->offset)
-            at--;
-        memmove(order + at + 1, order + at, (next - at) * sizeof *order);
-        order[at] = (uint32_t)next;
-    }
-    return true;
-}
-
 /* ---- The plan of a program -------------------------------------------------------------- */
 
 static gml_status constant_bytes(const gml_slot *slot, bool *out_is_constant, size_t *out_bytes,
@@ -128,6 +73,7 @@ typedef struct planner {
     gml_program *program;
     gml_liveness live;
     gml_place *places;
+    gml_place *placed; /* by the end */
     size_t n_places;
     uint32_t *order;
     uint32_t *place_of; /* by slot: its place + 1; 0: none */
@@ -227,6 +173,13 @@ static gml_status collect_places(planner *p, gml_diags *diags)
     return GML_OK;
 }
 
+/* A place of `bytes` for step `number` alone. */
+static void add_work(planner *p, uint64_t bytes, uint32_t number)
+{
+    if (bytes != 0)
+        p->places[p->n_places++] = (gml_place){.size = bytes, .first = number, .last = number};
+}
+
 /* Adds `dim` bytes; a size that is not constant makes the program dynamic. */
 static gml_status add_bytes(gml_program *program, gml_dim dim, uint64_t *sum, gml_loc loc,
                             gml_diags *diags)
@@ -243,11 +196,12 @@ static gml_status add_bytes(gml_program *program, gml_dim dim, uint64_t *sum, gm
     return GML_OK;
 }
 
-static gml_status add_steps(gml_program *program, gml_diags *diags)
+/* Temporaries, and scratch as one thread needs it. */
+static gml_status collect_work(planner *p, gml_diags *diags)
 {
-    uint64_t most = 0;
+    gml_program *program = p->program;
     program->scratch_size = 0;
-    for (size_t s = 0; s < program->steps.count; s++) {
+    for (uint32_t s = 0; s < program->steps.count; s++) {
         const gml_step *step = &program->steps.items[s];
         gml_loc loc = {.node = step->node, .op = step->op};
         uint64_t sum = 0;
@@ -255,11 +209,11 @@ static gml_status add_steps(gml_program *program, gml_diags *diags)
         for (uint32_t i = 0; i < step->n_temporaries; i++)
             GML_TRY(add_bytes(program, step->temporaries[i], &sum, loc, diags));
         GML_TRY(add_bytes(program, step->scratch, &scratch, loc, diags));
-        most = sum > most ? sum : most;
+        add_work(p, sum, s);
+        add_work(p, scratch, s);
         if (scratch > program->scratch_size)
             program->scratch_size = scratch;
     }
-    program->arena_size += most;
     return GML_OK;
 }
 
@@ -269,36 +223,39 @@ static gml_status plan(planner *p, gml_diags *diags)
     gml_find_liveness(program, p->live);
     find_states(p);
     GML_TRY(collect_places(p, diags));
+    GML_TRY(collect_work(p, diags));
     for (size_t i = 0; i < p->n_places; i++)
         p->places[i].slot = (uint32_t)i; /* sorting moves them */
-    if (!gml_place_all(p->places, p->n_places, p->order, &program->arena_size))
+    if (!gml_place_best(p->places, p->n_places, p->order, p->placed, &program->arena_size))
         return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "the values do not fit in memory");
     for (uint32_t i = 0; i < p->n_places; i++)
-        p->order[p->places[i].slot] = i;
+        p->order[p->placed[i].slot] = i;
     for (uint32_t i = 0; i < program->slots.count; i++)
         if (p->place_of[i] != 0)
-            program->slots.items[i].offset = p->places[p->order[p->place_of[i] - 1]].offset;
-    return add_steps(program, diags);
+            program->slots.items[i].offset = p->placed[p->order[p->place_of[i] - 1]].offset;
+    return GML_OK;
 }
 
 gml_status gml_program_plan(gml_program *program, gml_diags *diags)
 {
     GML_TRY(gml_program_check(program, diags));
-    size_t n = program->slots.count + 1;
+    size_t n = program->slots.count + 2 * program->steps.count + 1;
     planner p = {.program = program,
                  .live = {malloc(n * sizeof(uint32_t)), malloc(n * sizeof(uint32_t))},
                  .places = malloc(n * sizeof(gml_place)),
+                 .placed = malloc(n * sizeof(gml_place)),
                  .order = malloc(n * sizeof(uint32_t)),
                  .place_of = calloc(n, sizeof(uint32_t))};
     gml_status status = GML_E_MEMORY;
-    if (p.live.first != NULL && p.live.last != NULL && p.places != NULL && p.order != NULL &&
-        p.place_of != NULL)
+    if (p.live.first != NULL && p.live.last != NULL && p.places != NULL && p.placed != NULL &&
+        p.order != NULL && p.place_of != NULL)
         status = plan(&p, diags);
     else
         (void)gml_fail(diags, status, (gml_loc){0}, "no memory to plan the program");
     free(p.live.first);
     free(p.live.last);
     free(p.places);
+    free(p.placed);
     free(p.order);
     free(p.place_of);
     return status;

@@ -44,5 +44,8 @@ typedef struct gml_place {
  * it overlaps nothing alive at the same time. `order` is room for n_places numbers. False when
  * the sizes do not fit 2^62 bytes. */
 bool gml_place_all(gml_place *places, size_t n_places, uint32_t *order, uint64_t *out_size);
+/* The same with time spent on a smaller arena. The result is in `best`, room for n_places. */
+bool gml_place_best(gml_place *places, size_t n_places, uint32_t *order, gml_place *best,
+                    uint64_t *out_size);
 
 #endif

@@ -127,8 +127,8 @@ typedef struct gml_program {
     const char **input_names;
     const char **output_names;
     gml_vec(gml_program_state) states; /* their inputs and outputs are the last ones */
-    uint64_t arena_size;               /* when every slot is planned */
-    uint64_t scratch_size;             /* the same */
+    uint64_t arena_size;   /* of the plan, with what steps need for themselves on one thread */
+    uint64_t scratch_size; /* of one thread, at most */
     bool is_static;                    /* every arena slot is planned */
     void (*release)(
         void *context); /* of the kernels' code and the model's mapping; may be NULL */

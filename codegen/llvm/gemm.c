@@ -381,15 +381,15 @@ static void emit_tile(tile *t, int64_t steps, LLVMValueRef line, LLVMValueRef fi
     LLVMValueRef a = float_at(e, t->a, offset);
     gml_loop loop;
     gml_loop_begin(e, &loop, t->panel, t->panel_end, 1, NULL, 0);
-    LLVMValueRef size = times(e, gml_emit_dim(e, g->c.k->extent), g->nr);
+    LLVMValueRef size = times(e, gml_emit_dim(e, g->depth), g->nr);
     LLVMValueRef b = float_at(e, t->b, LLVMBuildMul(e->b, loop.counter, size, ""));
     begin_sums(t, row, loop.counter);
     if (g->part + 1 == g->n_parts)
         ask_ahead(t, row, times(e, loop.counter, g->nr));
-    if (g->first_tap) {
-        a = float_at(e, a, gml_ll_int(e, g->first_element));
-        b = float_at(e, b, gml_ll_int(e, g->first_tap * g->nr));
-    }
+    if (g->first_of_a)
+        a = float_at(e, a, gml_ll_int(e, g->first_of_a));
+    if (g->first_of_b)
+        b = float_at(e, b, gml_ll_int(e, g->first_of_b * g->nr));
     if (g->in_chains)
         sums_to_room(t);
     runs_of_taps(t, 0, a, b);

@@ -14,7 +14,8 @@
  *                +------+------+------+      depend on the number of threads.
  *
  * Where k is so long that neither rows nor panel would stay in cache, the product is cut along
- * k into parts, one after the other for all units.
+ * k into parts, one after the other for all units; each part packs what it reads into the same
+ * memory.
  *
  * Long sums are sums of shorter ones, of some hundred products each: the error of a sum grows
  * with its length.
@@ -57,23 +58,29 @@ typedef struct gml_gemm {
     const gml_axis *band;         /* the block, where units copy what they read with pack_a */
     int64_t a_bytes, b_bytes;     /* for one value of the batch axes; large when not known */
     const gml_mem *a_mem, *b_mem; /* packed; a_mem NULL: A is read in place */
-    gml_stmt *pack_a, *pack_b;    /* statements that fill them; a list; NULL: nothing to do */
+    bool is_packed;               /* A is, a part at a time */
+    bool packs_b;
+    const gml_axis *panel, *column; /* around what packs B */
+    gml_dim depth;                  /* taps of B's panels: of a part, or all */
+    gml_stmt *pack_a, *pack_b;      /* statements that fill them; a list; NULL: nothing to do */
     /* Of a product cut along k, this part: sums so far are kept in `sums`, [panel][m][nr]. */
     unsigned n_parts, part;
-    int64_t first_tap, first_element; /* of the part, and where it is in a row of A; taps[0] is
-                                         cut to the part */
+    const gml_axis *part_taps[2];   /* of a part; of the last one */
+    int64_t first_of_a, first_of_b; /* of the part: its first element in a row of A, its first
+                                       tap in a panel; taps[0] is cut to the part */
     const gml_mem *sums;
 } gml_gemm;
 
-/* Decides tiles and makes the memories and statements of packing. B that is constant is packed
- * into a further input of the kernel, otherwise into a shared local. */
+/* Decides tiles and makes the memories of packing. B that is constant is packed into a further
+ * input of the kernel, otherwise into a shared local. */
 void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                       gml_gemm *out_gemm);
 /* The same where B is in panels of gml_gemm_columns already. */
 void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                              const gml_mem *b, gml_gemm *out_gemm);
-/* Part `part` of a product whose n_parts is not 1. The parts are done one after the other. */
-gml_gemm gml_gemm_part(const gml_gemm *gemm, unsigned part);
+/* Part `part` of n_parts, which are done one after the other: what it packs first, and the form
+ * to be written. */
+gml_gemm gml_gemm_part(gml_kernel *kernel, const gml_gemm *gemm, unsigned part);
 /* Columns of a panel for a product of so many. */
 unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns);
 gml_dim gml_gemm_units(gml_kernel *kernel, const gml_gemm *gemm);

@@ -93,34 +93,15 @@ static bool read_positions(gml_kernel *kernel, gml_gemm *g, int64_t band)
     return true;
 }
 
-/* Rows of k, with room for whole tiles at the end. */
-static void read_packed(gml_kernel *kernel, gml_gemm *g)
-{
-    gml_dim_pool *dims = kernel->dims;
-    shape s = batch_shape(kernel, &g->c, g->c.a_batch);
-    add_axis(kernel, &s, g->c.m);
-    add_axis(kernel, &s, g->c.k);
-    gml_dim tiles = gml_dim_ceil_div(dims, g->c.m->extent, g->mr);
-    gml_dim lines = gml_dim_ceil_div(dims, g->c.k->extent, 16);
-    s.dims[s.rank - 2] = gml_dim_mul(dims, tiles, g->mr);
-    s.dims[s.rank - 1] = gml_dim_add(dims, gml_dim_mul(dims, lines, 16), 16);
-    g->a_mem = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "a", GML_F32, s.rank, s.dims);
-    g->pack_a = fill(kernel, g->a_mem, &s, s.rank, g->c.a);
-    g->a = gml_expr_load(kernel, g->a_mem, s.index, NULL);
-    g->rows[0] = (gml_run){g->c.m->extent, s.dims[s.rank - 1]};
-    g->taps[0] = (gml_run){g->c.k->extent, 1};
-    g->n_rows = g->n_taps = 1;
-    g->zero[0] = g->c.m;
-    g->zero[1] = g->c.k;
-    g->n_zero = 2;
-}
-
 static void prepare_a(gml_kernel *kernel, gml_gemm *g)
 {
     g->a_bytes = bytes_or(gml_dim_mul(kernel->dims, g->c.m->extent, g->c.k->extent));
     g->b_bytes = bytes_or(gml_dim_mul(kernel->dims, g->c.n->extent, g->c.k->extent));
     if (!read_in_place(kernel, g) && !read_positions(kernel, g, 0)) {
-        read_packed(kernel, g);
+        g->rows[0] = (gml_run){g->c.m->extent, 0}; /* find_room decides how far apart */
+        g->taps[0] = (gml_run){g->c.k->extent, 1};
+        g->n_rows = g->n_taps = 1;
+        g->is_packed = true;
         return;
     }
     for (unsigned i = 0; i < g->c.n_rows; i++)
@@ -133,11 +114,15 @@ static void choose_parts(gml_kernel *kernel, gml_gemm *g)
 {
     const gml_contraction *c = &g->c;
     g->n_parts = 1;
+    g->depth = c->k->extent;
     if (c->n_batch > 0 || g->n_taps != 1 || !gml_dim_is_const(c->m->extent) ||
         !gml_dim_is_const(c->k->extent) || !gml_dim_is_const(c->n->extent) ||
         c->k->extent < GML_LONG_TAPS || g->a_bytes < GML_A_IN_L2)
         return;
     g->n_parts = (unsigned)((c->k->extent + GML_LONG_TAPS - 1) / GML_LONG_TAPS);
+    g->depth = (c->k->extent + g->n_parts - 1) / g->n_parts;
+    g->part_taps[0] = gml_kernel_add_axis(kernel, g->depth);
+    g->part_taps[1] = gml_kernel_add_axis(kernel, c->k->extent - (g->n_parts - 1) * g->depth);
     g->a_bytes /= g->n_parts;
     gml_dim dims[3] = {gml_dim_ceil_div(kernel->dims, c->n->extent, g->nr), c->m->extent,
                        g->nr};
@@ -243,47 +228,105 @@ static void choose_blocks(gml_kernel *kernel, gml_gemm *g)
             g->a_bytes <= GML_A_IN_L2 || g->a_bytes * g->panels < g->b_bytes * g->blocks;
 }
 
+/* ---- packing ------------------------------------------------------------------------------
+ */
+
+/* Packed rows of A: as many taps as a part has, with room for whole tiles at the end. */
+static void find_room(gml_kernel *kernel, gml_gemm *g)
+{
+    gml_dim_pool *dims = kernel->dims;
+    shape s = batch_shape(kernel, &g->c, g->c.a_batch);
+    add_axis(kernel, &s, g->c.m);
+    add_axis(kernel, &s, g->c.k);
+    gml_dim tiles = gml_dim_ceil_div(dims, g->c.m->extent, g->mr);
+    gml_dim lines = gml_dim_ceil_div(dims, g->depth, 16);
+    s.dims[s.rank - 2] = gml_dim_mul(dims, tiles, g->mr);
+    s.dims[s.rank - 1] = gml_dim_add(dims, gml_dim_mul(dims, lines, 16), 16);
+    g->a_mem = gml_kernel_add_mem(kernel, GML_MEM_LOCAL, "a", GML_F32, s.rank, s.dims);
+    g->a = gml_expr_load(kernel, g->a_mem, s.index, NULL);
+    g->rows[0].stride = s.dims[s.rank - 1];
+    g->zero[0] = g->c.m;
+    g->zero[1] = g->c.k;
+    g->n_zero = 2;
+}
+
+/* The taps that are packed: all, or those of a part. */
+typedef struct span {
+    const gml_axis *axis;
+    const gml_expr *tap; /* as an operand has it */
+} span;
+
+static span span_of(gml_kernel *kernel, const gml_axis *axis, int64_t first)
+{
+    return (span){axis, gml_index_op(kernel, GML_X_ADD, gml_expr_axis(kernel, axis),
+                                     integer(kernel, first))};
+}
+
+static void pack_rows(gml_kernel *kernel, gml_gemm *g, const span *taps)
+{
+    shape s = batch_shape(kernel, &g->c, g->c.a_batch);
+    add_axis(kernel, &s, g->c.m);
+    add_axis(kernel, &s, taps->axis);
+    g->pack_a = fill(kernel, g->a_mem, &s, s.rank,
+                     gml_expr_substitute(kernel, g->c.a, &g->c.k, &taps->tap, 1));
+}
+
 /* Whole panels, and a last one whose missing columns repeat the last column: they are computed
  * and never stored. */
-static void prepare_b(gml_kernel *kernel, gml_gemm *g)
+static void pack_panels(gml_kernel *kernel, gml_gemm *g, const span *taps)
 {
     const gml_axis *n = g->c.n;
     shape s = batch_shape(kernel, &g->c, g->c.b_batch);
     int n_batch = s.rank;
     gml_dim whole = gml_dim_div(kernel->dims, n->extent, g->nr);
-    const gml_axis *panel = gml_kernel_add_axis(kernel, whole);
-    const gml_axis *column = gml_kernel_add_axis(kernel, g->nr);
-    add_axis(kernel, &s, panel);
-    add_axis(kernel, &s, g->c.k);
-    add_axis(kernel, &s, column);
-    s.dims[n_batch] = g->panels;
-    g->b_mem = gml_kernel_add_mem(kernel, g->c.b_constant ? GML_MEM_INPUT : GML_MEM_LOCAL, "b",
-                                  GML_F32, s.rank, s.dims);
-    const gml_expr *at = gml_index_op(
-        kernel, GML_X_ADD,
-        gml_index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, panel), integer(kernel, g->nr)),
-        gml_expr_axis(kernel, column));
+    add_axis(kernel, &s, g->panel);
+    add_axis(kernel, &s, taps->axis);
+    add_axis(kernel, &s, g->column);
+    const gml_axis *const axes[2] = {n, g->c.k};
+    const gml_expr *at[2] = {NULL, taps->tap};
+    at[0] = gml_index_op(kernel, GML_X_ADD,
+                         gml_index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, g->panel),
+                                      integer(kernel, g->nr)),
+                         gml_expr_axis(kernel, g->column));
     g->pack_b = NULL;
-    if (whole != 0) {
-        const gml_expr *value = gml_expr_substitute(kernel, g->c.b, &n, &at, 1);
-        gml_stmt_append(&g->pack_b, fill(kernel, g->b_mem, &s, s.rank, value));
-    }
+    if (whole != 0)
+        gml_stmt_append(&g->pack_b, fill(kernel, g->b_mem, &s, s.rank,
+                                         gml_expr_substitute(kernel, g->c.b, axes, at, 2)));
     if (gml_dim_is_const(n->extent) && n->extent % g->nr == 0)
         return;
     /* the last panel: the same without the panel loop */
     const gml_expr *last = gml_expr_dim(kernel, gml_dim_add(kernel->dims, n->extent, -1));
-    at =
+    at[0] =
         gml_index_op(kernel, GML_X_MIN,
                      gml_index_op(kernel, GML_X_ADD,
                                   gml_expr_dim(kernel, gml_dim_mul(kernel->dims, whole, g->nr)),
-                                  gml_expr_axis(kernel, column)),
+                                  gml_expr_axis(kernel, g->column)),
                      last);
     for (int i = n_batch; i + 1 < s.rank; i++)
         s.loops[i] = s.loops[i + 1];
     s.index[n_batch] = gml_expr_dim(
         kernel, gml_dim_min(kernel->dims, whole, gml_dim_add(kernel->dims, g->panels, -1)));
     gml_stmt_append(&g->pack_b, fill(kernel, g->b_mem, &s, s.rank - 1,
-                                     gml_expr_substitute(kernel, g->c.b, &n, &at, 1)));
+                                     gml_expr_substitute(kernel, g->c.b, axes, at, 2)));
+}
+
+/* Panels of B: of all taps where they are packed once for all runs, else of a part's. */
+static void prepare_b(gml_kernel *kernel, gml_gemm *g)
+{
+    shape s = batch_shape(kernel, &g->c, g->c.b_batch);
+    int n_batch = s.rank;
+    add_axis(kernel, &s, g->c.n);
+    add_axis(kernel, &s, g->c.k);
+    add_axis(kernel, &s, g->c.n);
+    if (g->c.b_constant)
+        g->depth = g->c.k->extent;
+    s.dims[n_batch] = g->panels;
+    s.dims[n_batch + 1] = g->depth;
+    s.dims[n_batch + 2] = g->nr;
+    g->panel = gml_kernel_add_axis(kernel, gml_dim_div(kernel->dims, g->c.n->extent, g->nr));
+    g->column = gml_kernel_add_axis(kernel, g->nr);
+    g->b_mem = gml_kernel_add_mem(kernel, g->c.b_constant ? GML_MEM_INPUT : GML_MEM_LOCAL, "b",
+                                  GML_F32, s.rank, s.dims);
 }
 
 unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns)
@@ -295,30 +338,18 @@ unsigned gml_gemm_columns(const gml_backend *be, gml_dim columns)
 void gml_gemm_prepare_packed(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                              const gml_mem *b, gml_gemm *out)
 {
-    *out = (gml_gemm){.c = *c, .b_mem = b};
+    *out = (gml_gemm){.c = *c, .b_mem = b, .packs_b = b == NULL};
     out->nr = gml_gemm_columns(be, c->n->extent);
     out->vectors = out->nr * 4 / be->vector_bytes;
     out->mr = (be->vector_bytes == 64 ? 28 : 12) / out->vectors;
     prepare_a(kernel, out);
     choose_parts(kernel, out);
+    if (out->is_packed)
+        find_room(kernel, out);
+    if (b)
+        out->depth = c->k->extent;
     choose_tiles(kernel, out);
     choose_blocks(kernel, out);
-    if (out->n_parts == 1) /* after the bands, which read A anew */
-        choose_chains(out);
-}
-
-gml_gemm gml_gemm_part(const gml_gemm *g, unsigned part)
-{
-    gml_gemm out = *g;
-    out.part = part;
-    if (g->n_parts == 1)
-        return out;
-    int64_t depth = (g->c.k->extent + g->n_parts - 1) / g->n_parts;
-    out.first_tap = depth * part;
-    out.taps[0].extent = part + 1 < g->n_parts ? depth : g->c.k->extent - out.first_tap;
-    out.first_element = out.first_tap * g->taps[0].stride;
-    choose_chains(&out);
-    return out;
 }
 
 void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
@@ -326,6 +357,31 @@ void gml_gemm_prepare(gml_backend *be, gml_kernel *kernel, const gml_contraction
 {
     gml_gemm_prepare_packed(be, kernel, c, NULL, out);
     prepare_b(kernel, out);
+}
+
+gml_gemm gml_gemm_part(gml_kernel *kernel, const gml_gemm *g, unsigned part)
+{
+    gml_gemm out = *g;
+    span all = span_of(kernel, g->c.k, 0);
+    span some = all;
+    bool is_whole = g->depth == g->c.k->extent; /* B lies there for all parts */
+    if (g->n_parts > 1) {
+        int64_t depth = g->part_taps[0]->extent;
+        int64_t first = depth * part;
+        some = span_of(kernel, g->part_taps[part + 1 == g->n_parts], first);
+        out.part = part;
+        out.taps[0].extent = some.axis->extent;
+        out.first_of_a = g->is_packed ? 0 : first * g->taps[0].stride;
+        out.first_of_b = is_whole ? first : 0;
+    }
+    if (g->is_packed)
+        pack_rows(kernel, &out, &some);
+    else if (part > 0 && !g->band)
+        out.pack_a = NULL; /* it is of all parts */
+    if (g->packs_b && (part == 0 || !is_whole))
+        pack_panels(kernel, &out, is_whole ? &all : &some);
+    choose_chains(&out);
+    return out;
 }
 
 gml_dim gml_gemm_units(gml_kernel *kernel, const gml_gemm *g)

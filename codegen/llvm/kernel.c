@@ -114,6 +114,19 @@ static void add_work(plan *p, const gml_stmt *stmt, const gml_gemm *gemm, bool a
     gml_push(p->e->kernel->arena, &p->works, w);
 }
 
+static gml_gemm *part_of(plan *p, const gml_gemm *gemm, unsigned part)
+{
+    gml_gemm *one = gml_new(p->e->kernel->arena, gml_gemm);
+    *one = gml_gemm_part(p->e->kernel, gemm, part);
+    return one;
+}
+
+/* What packs A before the product, if not its units do. */
+static const gml_stmt *first_pack(const gml_gemm *part)
+{
+    return part->band ? NULL : part->pack_a;
+}
+
 static bool add_winograd(plan *p, const gml_contraction *c)
 {
     gml_kernel *kernel = p->e->kernel;
@@ -126,7 +139,7 @@ static bool add_winograd(plan *p, const gml_contraction *c)
     add_work(p, steps->pack, NULL, true);
     work unit = {.together = true, .outer = steps->outer, .n_outer = steps->n_outer};
     add_step(p, &unit, steps->fill, NULL);
-    add_step(p, &unit, steps->product.store, gemm);
+    add_step(p, &unit, steps->product.store, part_of(p, gemm, 0));
     for (const gml_stmt *stmt = steps->finish; stmt; stmt = stmt->next)
         add_step(p, &unit, stmt, NULL);
     if (steps->n_outer > 0) {
@@ -136,13 +149,6 @@ static bool add_winograd(plan *p, const gml_contraction *c)
     for (size_t i = 0; i < unit.steps.count; i++)
         add_work(p, unit.steps.items[i].stmt, unit.steps.items[i].gemm, false);
     return true;
-}
-
-static gml_gemm *part_of(plan *p, const gml_gemm *gemm, unsigned part)
-{
-    gml_gemm *one = gml_new(p->e->kernel->arena, gml_gemm);
-    *one = gml_gemm_part(gemm, part);
-    return one;
 }
 
 /* Stages as steps of a unit: contractions become packing statements and themselves. */
@@ -164,12 +170,14 @@ static void add_stages(plan *p)
         }
         gml_gemm gemm;
         gml_gemm_prepare(p->e->be, kernel, &c, &gemm);
-        for (const gml_stmt *pack = gemm.band ? NULL : gemm.pack_a; pack; pack = pack->next)
-            add_step(p, &unit, pack, NULL);
-        for (const gml_stmt *pack = gemm.pack_b; pack; pack = pack->next)
-            add_step(p, &unit, pack, NULL);
-        for (unsigned part = 0; part < gemm.n_parts; part++)
-            add_step(p, &unit, c.store, part_of(p, &gemm, part));
+        for (unsigned i = 0; i < gemm.n_parts; i++) {
+            const gml_gemm *part = part_of(p, &gemm, i);
+            for (const gml_stmt *pack = first_pack(part); pack; pack = pack->next)
+                add_step(p, &unit, pack, NULL);
+            for (const gml_stmt *pack = part->pack_b; pack; pack = pack->next)
+                add_step(p, &unit, pack, NULL);
+            add_step(p, &unit, c.store, part);
+        }
     }
     gml_push(kernel->arena, &p->works, unit);
 }
@@ -194,12 +202,14 @@ static void find_work(plan *p, uint64_t constants)
             continue;
         gml_gemm gemm;
         gml_gemm_prepare(p->e->be, kernel, &c, &gemm);
-        for (const gml_stmt *pack = gemm.band ? NULL : gemm.pack_a; pack; pack = pack->next)
-            add_work(p, pack, NULL, false);
-        for (const gml_stmt *pack = gemm.pack_b; pack; pack = pack->next)
-            add_work(p, pack, NULL, c.b_constant);
-        for (unsigned part = 0; part < gemm.n_parts; part++)
-            add_work(p, c.store, part_of(p, &gemm, part), false);
+        for (unsigned i = 0; i < gemm.n_parts; i++) {
+            const gml_gemm *part = part_of(p, &gemm, i);
+            for (const gml_stmt *pack = first_pack(part); pack; pack = pack->next)
+                add_work(p, pack, NULL, false);
+            for (const gml_stmt *pack = part->pack_b; pack; pack = pack->next)
+                add_work(p, pack, NULL, c.b_constant);
+            add_work(p, c.store, part, false);
+        }
     }
 }
 
