@@ -7,8 +7,8 @@
  *
  * Both are written beside, flushed to the disk and renamed, the manifest last: it is what makes
  * a checkpoint. Only then are older ones removed, so that at any instant the newest whole one
- * is there. A process that is killed may leave temporaries and states without a manifest; the
- * next save removes them.
+ * is there. A process that is killed may leave temporaries and states without a manifest; who
+ * locks the folder next removes them.
  *
  * The folder is one process's at a time: it holds a lock (`gml_run_lock`) meanwhile.
  */
@@ -30,7 +30,8 @@ typedef struct gml_checkpoint {
 } gml_checkpoint;
 
 /* Makes the folder unless it is there, and keeps others out of it until the process ends or
- * `gml_run_unlock`. GML_E_IO; GML_E_USAGE when another process has it. */
+ * `gml_run_unlock`. Removes what a killed process left half written. GML_E_IO; GML_E_USAGE when
+ * another process has it. */
 GML_MUST_CHECK gml_status gml_run_lock(const char *folder, int *out_lock, gml_diags *diags);
 void gml_run_unlock(int lock); /* accepts -1 */
 

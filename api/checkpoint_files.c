@@ -24,36 +24,6 @@ static gml_status fail(const char *path, const char *what, gml_diags *diags)
     return gml_fail(diags, GML_E_IO, loc, "%s: %s", what, strerror(error));
 }
 
-/* ---- the lock -----------------------------------------------------------------------------
- */
-
-gml_status gml_run_lock(const char *folder, int *out_lock, gml_diags *diags)
-{
-    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-        return fail(folder, "cannot make the folder", diags);
-    const char *path = gml_arena_printf(diags->arena, "%s/lock", folder);
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (lock < 0)
-        return fail(path, "cannot create", diags);
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    if (fcntl(lock, F_SETLK, &whole) != 0) {
-        bool taken = errno == EACCES || errno == EAGAIN;
-        gml_status status = taken ? gml_fail(diags, GML_E_USAGE, (gml_loc){.file = folder},
-                                             "another training is writing there")
-                                  : fail(path, "cannot lock", diags);
-        close(lock);
-        return status;
-    }
-    *out_lock = lock;
-    return GML_OK;
-}
-
-void gml_run_unlock(int lock)
-{
-    if (lock >= 0)
-        close(lock);
-}
-
 /* ---- names --------------------------------------------------------------------------------
  */
 
@@ -122,20 +92,23 @@ static bool ends_with(const char *text, const char *end)
     return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
 }
 
-static void remove_leavings(const char *folder, const gml_checkpoint_steps *steps,
-                            gml_arena *arena)
+/* States without a manifest, and temporaries. */
+static gml_status remove_leavings(const char *folder, gml_arena *arena, gml_diags *diags)
 {
     const char *suffix = NULL;
+    gml_checkpoint_steps steps;
+    GML_TRY(gml_checkpoint_list(folder, arena, &steps, diags));
     DIR *dir = opendir(folder);
     for (struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;) {
         int64_t step = step_of(entry->d_name, &suffix);
         bool is_orphan =
-            strcmp(step >= 0 ? suffix : "", ".safetensors") == 0 && !is_listed(steps, step);
+            strcmp(step >= 0 ? suffix : "", ".safetensors") == 0 && !is_listed(&steps, step);
         if (is_orphan || (step >= 0 && ends_with(suffix, ".tmp")))
             (void)unlink(gml_arena_printf(arena, "%s/%s", folder, entry->d_name));
     }
     if (dir != NULL)
         closedir(dir);
+    return GML_OK;
 }
 
 /* The manifest goes first: without it the states are nothing. */
@@ -148,13 +121,45 @@ void gml_checkpoint_prune(const char *folder, int64_t step, int64_t keep)
     gml_diags_init(&diags, &arena);
     gml_status status = gml_checkpoint_list(folder, &arena, &steps, &diags);
     int64_t kept = 0;
-    for (size_t i = 0; i < steps.count; i++) {
+    for (size_t i = 0; status == GML_OK && i < steps.count; i++) {
         if (steps.items[i] > step || ++kept <= keep)
             continue;
         if (unlink(gml_checkpoint_path(folder, steps.items[i], ".json", &arena)) == 0)
             (void)unlink(gml_checkpoint_path(folder, steps.items[i], ".safetensors", &arena));
     }
-    if (status == GML_OK)
-        remove_leavings(folder, &steps, &arena);
     gml_arena_reset(&arena);
+}
+
+/* ---- the lock -----------------------------------------------------------------------------
+ */
+
+gml_status gml_run_lock(const char *folder, int *out_lock, gml_diags *diags)
+{
+    if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+        return fail(folder, "cannot make the folder", diags);
+    const char *path = gml_arena_printf(diags->arena, "%s/lock", folder);
+    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (lock < 0)
+        return fail(path, "cannot create", diags);
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(lock, F_SETLK, &whole) != 0) {
+        bool taken = errno == EACCES || errno == EAGAIN;
+        gml_status status = taken ? gml_fail(diags, GML_E_USAGE, (gml_loc){.file = folder},
+                                             "another training is writing there")
+                                  : fail(path, "cannot lock", diags);
+        close(lock);
+        return status;
+    }
+    gml_status status = remove_leavings(folder, diags->arena, diags);
+    if (status != GML_OK)
+        close(lock);
+    else
+        *out_lock = lock;
+    return status;
+}
+
+void gml_run_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
 }

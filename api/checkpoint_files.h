@@ -18,8 +18,7 @@ const char *gml_checkpoint_path(const char *folder, int64_t step, const char *su
 GML_MUST_CHECK gml_status gml_checkpoint_list(const char *folder, gml_arena *arena,
                                               gml_checkpoint_steps *out_steps,
                                               gml_diags *diags);
-/* Removes checkpoints before `step` but the newest `keep` - 1, and what a killed process left:
- * states without a manifest, temporaries. What cannot be removed stays. */
+/* Removes checkpoints before `step` but the newest `keep` - 1. What cannot be removed stays. */
 void gml_checkpoint_prune(const char *folder, int64_t step, int64_t keep);
 
 #endif

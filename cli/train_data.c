@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GML_MONITORED 3 /* numbers that are added to a step's own */
+#define GML_SAVE_EVERY 100 /* steps at least, unless told */
+#define GML_MONITORED  3   /* numbers that are added to a step's own */
 
 /* ---- checkpoints --------------------------------------------------------------------------
  */
@@ -184,8 +185,9 @@ static gml_status open_run(gml_data_run *run, gml_diags *diags)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "out of memory");
     GML_TRY(gml_run_lock(o->run, &run->lock, diags));
     GML_TRY(o->resume ? resume(run, diags) : begin(run, diags));
-    if (run->options.save_every == 0)
-        run->options.save_every = gml_loader_batches(gml_pictures_loader(run->pictures));
+    int64_t n_batches = gml_loader_batches(gml_pictures_loader(run->pictures));
+    if (o->save_every == 0)
+        run->options.save_every = n_batches > GML_SAVE_EVERY ? n_batches : GML_SAVE_EVERY;
     run->first = run->step;
     return gml_log_open(o->run, run->step, &run->log, diags);
 }

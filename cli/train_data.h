@@ -19,7 +19,7 @@ typedef struct gml_data_options {
     const char *run;    /* the folder for checkpoints and logs */
     gml_pictures_options pictures;
     int64_t steps;      /* in all, with those before a resume; 0: as the model says */
-    int64_t save_every; /* steps; 0: an epoch */
+    int64_t save_every; /* steps; 0: an epoch, and 100 at least */
     int64_t keep;       /* checkpoints */
     int64_t log_every, monitor_every;
     bool resume, json;
@@ -31,7 +31,7 @@ typedef struct gml_data_options {
     {"data", "DIR", "train on the pictures of a folder (docs/data.md)"},                       \
         {"run", "DIR", "of --data: where checkpoints and logs go (run)"},                      \
         {"resume", NULL, "go on from the newest whole checkpoint of --run"},                   \
-        {"save-every", "N", "steps between two checkpoints (an epoch)"},                       \
+        {"save-every", "N", "steps between two checkpoints (an epoch, and 100 at least)"},     \
         {"keep", "N", "checkpoints that are kept (2)"},                                        \
         {"log-every", "N", "steps between two lines of the log (10)"},                         \
         {"monitor-every", "N", "steps between two looks at the targets' rank (50)"},           \

@@ -86,8 +86,9 @@ static gml_status stop_nonfinite(gml_data_run *run, const gml_scalar *number, gm
     double value = number->value;
     int64_t step = run->step;
     gml_cli_progress_end(&run->progress);
-    fprintf(stderr, "gemel: %s of step %" PRId64 " is %g: looking for where that begins\n",
-            name, step, value);
+    const char *text = isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+    fprintf(stderr, "gemel: %s of step %" PRId64 " is %s: looking for where that begins\n",
+            name, step, text);
     size_t before = diags->list.count;
     gml_status status = repeat(run, &first, diags);
     gml_diags_truncate(diags, before);
