@@ -88,8 +88,8 @@ static bool diagonalise(double *diagonal, double *off, int64_t n)
     int64_t high = n - 1;
     for (int turns = 0; high > 0;) {
         int64_t low = high;
-        while (low > 0 && fabs(off[low - 1]) >
-                              DBL_EPSILON * (fabs(diagonal[low - 1]) + fabs(diagonal[low])))
+        while (low > 0 && !(fabs(off[low - 1]) <=
+                            DBL_EPSILON * (fabs(diagonal[low - 1]) + fabs(diagonal[low]))))
             low--;
         if (low == high) {
             high--;
