@@ -230,8 +230,11 @@ static gml_status do_steps(gml_data_run *run, gml_diags *diags)
         if (is_monitored || is_due(run, run->options.log_every))
             GML_TRY(put_line(run, epoch, clock, diags));
         show_progress(run, clock);
-        if (is_due(run, run->options.save_every))
+        if (is_due(run, run->options.save_every)) {
+            double before = gml_train_clock();
             GML_TRY(gml_data_run_save(run, diags));
+            run->line_clock += gml_train_clock() - before; /* steps are what lines tell of */
+        }
     }
     return gml_data_run_save(run, diags);
 }

@@ -8,6 +8,7 @@ Exits 77 without Pillow.
 import json
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -117,36 +118,51 @@ def check_classes(gemel: Gemel):
           f"{losses[0]} to {losses[-1]}")
 
 
+def kill_at_random(process, folder, seconds: float) -> bool:
+    """False when it ended before that."""
+    try:
+        process.wait(timeout=seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return True
+
+
+def kill_while_writing(process, folder, seconds: float) -> bool:
+    """As soon as something half written is seen after that time."""
+    begin = time.monotonic()
+    while process.poll() is None:
+        if time.monotonic() - begin > seconds and any(folder.glob("checkpoint-*.tmp")):
+            process.kill()
+            return True
+        time.sleep(0.0005)
+    return False
+
+
 def check_kills(gemel: Gemel):
-    """SIGKILL at random instants of trainings that save after every step; a training that gets
-    to its end meanwhile is compared and the next begins."""
+    """SIGKILL at random instants of trainings that save after every step, every third in the
+    middle of a checkpoint; a training that gets to its end meanwhile is compared and the next
+    begins."""
     rng = random.Random(11)
     kills = runs = in_writing = 0
     begin = time.monotonic()
     gemel.train("straight on", "--steps", STEPS, "--save-every", 1)
     whole = time.monotonic() - begin
     while kills < (FEW_KILLS if gemel.is_sanitized else KILLS):
-        run, runs = f"killed{runs}", runs + 1
-        options = ("--steps", STEPS, "--resume", "--save-every", 1)
-        for _ in range(200):
-            process = gemel.start(run, *options)
-            try:
-                _, said = process.communicate(timeout=rng.uniform(0, whole))
+        folder, runs = gemel.folder / f"killed{runs}", runs + 1
+        for attempt in range(200):
+            process = gemel.start(folder.name, "--steps", STEPS, "--resume", "--save-every", 1)
+            kill = kill_while_writing if attempt % 3 == 0 else kill_at_random
+            is_killed = kill(process, folder, rng.uniform(0, whole))
+            _, said = process.communicate()
+            if not is_killed:
                 break
-            except pictures.subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-                kills += 1
-            folder = gemel.folder / run
-            names = {path.name for path in folder.iterdir()} if folder.exists() else set()
-            in_writing += any(name.endswith(".tmp") for name in names) or any(
-                name.endswith(".safetensors") and name[:-11] + "json" not in names
-                for name in names)
-        check(f"{run} ends", process.returncode == 0, said if process.returncode else "")
-        check_same(gemel, run, run)
-    check("kills", True, f"{kills} in {runs} trainings, {in_writing} of them in a checkpoint, "
-          f"{time.monotonic() - begin:.1f} s")
-    check("some while a checkpoint was written", in_writing > 0)
+            kills += 1
+            in_writing += any(folder.glob("checkpoint-*.tmp"))
+        check(f"{folder.name} ends", process.returncode == 0, said if process.returncode else "")
+        check_same(gemel, folder.name, folder.name)
+    check("kills", in_writing > 0, f"{kills} in {runs} trainings, {in_writing} of them in a "
+          f"checkpoint, {time.monotonic() - begin:.1f} s")
     left = [path.name for path in (gemel.folder / "killed0").iterdir()]
     check("nothing is left behind", not any(".tmp" in name for name in left), str(left))
 
