@@ -54,8 +54,6 @@ gml_status gml_data_run_save(gml_data_run *run, gml_diags *diags)
     if (status == GML_OK) {
         run->saved = run->step;
         run->saved_path = gml_arena_text(&run->arena, path, strlen(path));
-    } else if (run->saved_path != NULL) {
-        gml_note(diags, "the last good checkpoint is %s", run->saved_path);
     }
     gml_arena_reset(&arena);
     return status;

@@ -100,8 +100,6 @@ static gml_status stop_nonfinite(gml_data_run *run, const gml_scalar *number, gm
                  *first.node != '\0' ? ", of node " : "", first.node);
     else if (state != NULL)
         gml_note(diags, "the first state that is not finite after it is %s", state);
-    if (run->saved_path != NULL)
-        gml_note(diags, "the last good checkpoint is %s", run->saved_path);
     return result;
 }
 
@@ -206,9 +204,8 @@ static gml_status get_batch(gml_data_run *run, const gml_batch **out_batch, gml_
     if (status == GML_OK)
         return GML_OK;
     gml_cli_progress_end(&run->progress);
-    if (gml_data_run_save(run, diags) == GML_OK)
-        gml_note(diags, "step %" PRId64 " is in %s", run->step, run->saved_path);
-    return status;
+    gml_status saved = gml_data_run_save(run, diags);
+    return saved == GML_OK ? status : saved;
 }
 
 static gml_status do_steps(gml_data_run *run, gml_diags *diags)
@@ -229,6 +226,10 @@ static gml_status do_steps(gml_data_run *run, gml_diags *diags)
             GML_TRY(monitor(run, diags));
         if (is_monitored || is_due(run, run->options.log_every))
             GML_TRY(put_line(run, epoch, clock, diags));
+        if (run->step == run->first + 1) { /* compiling is no step */
+            run->line_clock = clock;
+            run->line_step = run->step;
+        }
         show_progress(run, clock);
         if (is_due(run, run->options.save_every)) {
             double before = gml_train_clock();
@@ -246,6 +247,8 @@ gml_status gml_data_run_steps(gml_data_run *run, gml_diags *diags)
     gml_cli_defer_ending();
     gml_status status = do_steps(run, diags);
     gml_cli_progress_end(&run->progress);
+    if (status != GML_OK && run->saved_path != NULL)
+        gml_note(diags, "the last good checkpoint is %s", run->saved_path);
     if (status != GML_OK)
         return status;
     if (run->step < run->last)

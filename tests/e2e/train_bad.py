@@ -53,7 +53,8 @@ def check_corrupt(gemel: Gemel):
               gemel.states("corrupt-run", STEPS))
     result = gemel.train("corrupt-limit", "--data", folder, "--steps", STEPS, "--max-bad", 1)
     expect("too many corrupt pictures", result, 3,
-           "2 pictures of an epoch cannot be used; 1 may be replaced", ".jpg: ", "is in ")
+           "2 pictures of an epoch cannot be used; 1 may be replaced", ".jpg: ",
+           "the last good checkpoint is")
     result = gemel.train("corrupt-limit", "--data", folder, "--steps", STEPS, "--max-bad", 2,
                          "--resume")
     check("the limit is raised", result.returncode == 0 and gemel.states("corrupt-limit", STEPS)
@@ -90,7 +91,8 @@ def check_full_disk(gemel: Gemel, name: str, size: int, words: str, *options):
     before = {path.name: path.read_bytes() for path in (gemel.folder / run).glob("checkpoint*")}
     result = gemel.train(run, "--steps", STEPS, "--resume", *options,
                          restore_signals=False, preexec_fn=lambda: limit_files(size))
-    expect(f"no room for {name}", result, 5, words, "cannot write")
+    expect(f"no room for {name}", result, 5, words, "cannot write",
+           "the last good checkpoint is")
     after = {path.name: path.read_bytes() for path in (gemel.folder / run).glob("checkpoint*")}
     check(f"no room for {name}: checkpoints stay", all(
         after.get(file) == data for file, data in before.items()), str(sorted(after)))
