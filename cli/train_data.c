@@ -26,7 +26,7 @@ gml_checkpoint gml_data_run_place(const gml_data_run *run, gml_arena *arena)
         .step = run->step,
         .epoch = run->epoch,
         .batch = run->batch,
-        .bad = run->batch > 0 ? gml_loader_bad_in_epoch(gml_pictures_loader(run->pictures)) : 0,
+        .bad = run->bad,
         .graph = run->graph,
         .model = gml_model_source(run->model)->path,
         .data = gml_arena_text(arena, data.text, data.len),
@@ -100,9 +100,11 @@ static void set_place(gml_data_run *run, const gml_checkpoint *from, uint32_t n_
     run->step = from->step;
     run->epoch = from->epoch;
     run->batch = from->batch;
+    run->bad = from->bad;
     if (run->batch >= n_batches) {
         run->epoch++;
         run->batch = 0;
+        run->bad = 0;
     }
 }
 
@@ -124,7 +126,7 @@ static gml_status resume(gml_data_run *run, gml_diags *diags)
     run->saved_path = found.path;
     run->resumes = true;
     fprintf(stderr, "gemel: going on from %s\n", found.path);
-    return gml_data_run_load(run, found.checkpoint.bad, diags);
+    return gml_data_run_load(run, diags);
 }
 
 static gml_status begin(gml_data_run *run, gml_diags *diags)
@@ -144,28 +146,33 @@ static gml_status begin(gml_data_run *run, gml_diags *diags)
 /* ---- opening and closing ------------------------------------------------------------------
  */
 
-gml_status gml_data_run_load(gml_data_run *run, uint32_t bad_before, gml_diags *diags)
+gml_status gml_data_run_load(gml_data_run *run, gml_diags *diags)
 {
     gml_pictures_options options = run->options.pictures;
     options.first_epoch = run->epoch;
     options.first_batch = run->batch;
-    options.bad_before = bad_before;
+    options.bad_before = run->bad;
     gml_pictures_close(run->pictures);
+    free(run->is_told);
     run->pictures = NULL;
-    return gml_pictures_open(run->options.folder, run->model, &options, &run->pictures, diags);
+    run->is_told = NULL;
+    GML_TRY(
+        gml_pictures_open(run->options.folder, run->model, &options, &run->pictures, diags));
+    uint32_t n = gml_dataset_count(gml_pictures_dataset(run->pictures));
+    run->is_told = calloc(n, sizeof *run->is_told);
+    return run->is_told != NULL ? GML_OK
+                                : gml_fail(diags, GML_E_MEMORY, (gml_loc){0},
+                                           "no memory for %" PRIu32 " flags", n);
 }
 
 /* Whoever reads the pictures gives all inputs. */
-static gml_status take_memory(gml_data_run *run)
+static void take_memory(gml_data_run *run)
 {
     size_t n_in = gml_model_n_inputs(run->model);
     size_t n_out = gml_model_n_outputs(run->model);
     run->inputs = gml_new_array(&run->arena, gml_rvalue, n_in + 1);
     run->outputs = gml_new_array(&run->arena, gml_rvalue, n_out + 1);
     run->numbers = gml_new_array(&run->arena, gml_scalar, n_out + GML_MONITORED);
-    run->is_told =
-        calloc(gml_dataset_count(gml_pictures_dataset(run->pictures)), sizeof *run->is_told);
-    return run->is_told != NULL ? GML_OK : GML_E_MEMORY;
 }
 
 static gml_status open_run(gml_data_run *run, gml_diags *diags)
@@ -178,9 +185,8 @@ static gml_status open_run(gml_data_run *run, gml_diags *diags)
                         "does not say how many steps its training has: --steps does");
     run->graph = gml_hash_bytes(source->bytes, source->len, 0);
     gml_source_forget(source);
-    GML_TRY(gml_data_run_load(run, 0, diags));
-    if (take_memory(run) != GML_OK)
-        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "out of memory");
+    GML_TRY(gml_data_run_load(run, diags));
+    take_memory(run);
     GML_TRY(gml_run_lock(o->run, &run->lock, diags));
     GML_TRY(o->resume ? resume(run, diags) : begin(run, diags));
     int64_t n_batches = gml_loader_batches(gml_pictures_loader(run->pictures));

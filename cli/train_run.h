@@ -24,6 +24,7 @@ struct gml_data_run {
     uint64_t graph;
     int64_t step, last;    /* steps done; steps to do */
     uint32_t epoch, batch; /* of the next batch */
+    uint32_t bad;          /* pictures replaced in its epoch before it */
     int64_t saved;         /* step of the newest checkpoint; -1: there is none */
     const char *saved_path;
     bool *is_told; /* by picture: that it cannot be used */
@@ -40,9 +41,7 @@ gml_checkpoint gml_data_run_place(const gml_data_run *run, gml_arena *arena);
 /* Writes a checkpoint, unless this step has one. States that are not finite are refused:
  * GML_E_MISMATCH. */
 GML_MUST_CHECK gml_status gml_data_run_save(gml_data_run *run, gml_diags *diags);
-/* Opens the pictures for the batch that comes next, with as many bad ones before it in its
- * epoch. */
-GML_MUST_CHECK gml_status gml_data_run_load(gml_data_run *run, uint32_t bad_before,
-                                            gml_diags *diags);
+/* Opens the pictures, anew, for the batch that comes next. */
+GML_MUST_CHECK gml_status gml_data_run_load(gml_data_run *run, gml_diags *diags);
 
 #endif

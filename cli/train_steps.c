@@ -64,7 +64,8 @@ static gml_status repeat(gml_data_run *run, gml_nonfinite *out_first, gml_diags 
     GML_TRY(gml_states_load(found.path, run->states, diags));
     run->epoch = found.checkpoint.epoch;
     run->batch = found.checkpoint.batch;
-    GML_TRY(gml_data_run_load(run, found.checkpoint.bad, diags));
+    run->bad = found.checkpoint.bad;
+    GML_TRY(gml_data_run_load(run, diags));
     for (run->step = found.checkpoint.step; run->step < failed - 1; run->step++) {
         GML_TRY(gml_pictures_next(run->pictures, run->inputs, &batch, diags));
         GML_TRY(gml_session_execute(run->session, run->inputs, run->outputs, diags));
@@ -191,6 +192,7 @@ static gml_status do_step(gml_data_run *run, const gml_batch *batch, gml_diags *
     run->step++;
     run->epoch = batch->number + 1 < n_batches ? batch->epoch : batch->epoch + 1;
     run->batch = batch->number + 1 < n_batches ? batch->number + 1 : 0;
+    run->bad = run->batch > 0 ? gml_loader_bad_in_epoch(gml_pictures_loader(run->pictures)) : 0;
     run->n_numbers = gml_train_numbers(run->model, run->outputs, run->numbers);
     const gml_scalar *nonfinite = find_nonfinite(run);
     return nonfinite != NULL ? stop_nonfinite(run, nonfinite, diags) : GML_OK;

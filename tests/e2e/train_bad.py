@@ -51,14 +51,17 @@ def check_corrupt(gemel: Gemel):
         gemel.train(run, "--data", folder, "--steps", STEPS, "--max-bad", 2, "--resume")
         check(f"going on at step {at} with corrupt pictures", gemel.states(run, STEPS) ==
               gemel.states("corrupt-run", STEPS))
-    result = gemel.train("corrupt-limit", "--data", folder, "--steps", STEPS, "--max-bad", 1)
-    expect("too many corrupt pictures", result, 3,
-           "2 pictures of an epoch cannot be used; 1 may be replaced", ".jpg: ",
-           "the last good checkpoint is")
-    result = gemel.train("corrupt-limit", "--data", folder, "--steps", STEPS, "--max-bad", 2,
-                         "--resume")
-    check("the limit is raised", result.returncode == 0 and gemel.states("corrupt-limit", STEPS)
-          == gemel.states("corrupt-run", STEPS), result.stderr)
+    for seed in range(3): # both in one batch, or not
+        options = ("--data", folder, "--steps", STEPS, "--seed", seed)
+        run = f"corrupt-limit-{seed}"
+        result = gemel.train(run, *options, "--max-bad", 1)
+        expect("too many corrupt pictures", result, 3,
+               "2 pictures of an epoch cannot be used; 1 may be replaced", ".jpg: ",
+               "the last good checkpoint is")
+        result = gemel.train(run, *options, "--max-bad", 2, "--resume")
+        gemel.train(f"{run}-whole", *options, "--max-bad", 2)
+        check("the limit is raised", result.returncode == 0 and
+              gemel.states(run, STEPS) == gemel.states(f"{run}-whole", STEPS), result.stderr)
 
 
 def check_vanishing(gemel: Gemel):
