@@ -4,6 +4,7 @@
 #include "api/artifact_open.h"
 #include "api/pipeline.h"
 #include "base/file.h"
+#include "cli/bench_data.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 
@@ -12,6 +13,7 @@
 
 typedef struct bench_args {
     gml_bench_options options;
+    gml_bench_data data;
     bool kernels, json, explain, step;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
@@ -32,13 +34,18 @@ static const gml_cli_option options[] = {
     {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm instead of measuring"},
     {"seed", "N", "of the random inputs (0)"},
+    {"data", "DIR",
+     "instead of a model: loading this folder's pictures, both views of SiameseIM"},
+    {"batch", "N", "of --data: pictures in a batch (64)"},
+    {"image-size", "N", "of --data: pixels a side of a view, a multiple of 16 (224)"},
+    {"fast-jpeg", NULL, "of --data: decode large JPEG smaller: other pixels, sooner"},
     {"json", NULL, "JSON instead of text"},
     {NULL, NULL, NULL},
 };
 
 static const gml_cli cli = {
     options,
-    "gemel bench [options] MODEL",
+    "gemel bench [options] MODEL, or gemel bench --data DIR",
     "Compiles an ONNX model for this machine, or takes a compiled one (OUT.so), and measures "
     "it\n"
     "on random inputs. Open sizes are 1.",
@@ -67,6 +74,10 @@ static bool handle_number(bench_args *a, const char *name, const char *value)
         a->options.n_runs = (uint32_t)n;
     else if (strcmp(name, "warmup") == 0)
         a->options.n_warmup = (uint32_t)n;
+    else if (strcmp(name, "batch") == 0)
+        a->data.batch = n;
+    else if (strcmp(name, "image-size") == 0)
+        a->data.size = n;
     else
         a->options.seed = (uint64_t)n;
     return strcmp(name, "threads") != 0 || (n >= 1 && n <= 256);
@@ -85,6 +96,12 @@ static bool handle(void *context, const char *name, const char *value)
         return a->step = true;
     if (strcmp(name, "json") == 0)
         return a->json = true;
+    if (strcmp(name, "fast-jpeg") == 0)
+        return a->data.fast_jpeg = true;
+    if (strcmp(name, "data") == 0) {
+        a->data.folder = value;
+        return *value != '\0';
+    }
     if (strcmp(name, "dump") == 0) {
         a->dump = value;
         return true;
@@ -223,39 +240,59 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     return gml_compile_file(path, &load, &compile, out_program, diags);
 }
 
-int gml_verb_bench(int argc, char **argv)
+static int bench_model(bench_args *a, const char *path)
 {
-    gml_arena arena;
-    gml_arena_init(&arena);
-    bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2}, .arena = &arena};
-    int n = gml_cli_parse(&cli, argc, argv, handle, &a);
-    if (n != 1) {
-        if (n >= 0)
-            fputs("gemel: bench needs one model; --help says more\n", stderr);
-        gml_arena_reset(&arena);
-        return n < 0 ? -1 - n : 2;
-    }
-    a.options.limits = a.kernels;
     gml_diags diags;
     gml_str text;
     gml_bench bench = {0};
     gml_program *program = NULL;
     gml_artifact artifact = {0};
-    gml_diags_init(&diags, &arena);
+    a->options.limits = a->kernels;
+    gml_diags_init(&diags, a->arena);
     gml_str_init(&text);
-    gml_status status = get_program(&a, argv[1], &text, &artifact, &program, &diags);
+    gml_status status = get_program(a, path, &text, &artifact, &program, &diags);
     fputs(text.text, stdout);
-    if (status == GML_OK && !a.dump)
-        status = gml_bench_run(program, NULL, &a.options, &arena, &bench, &diags);
+    if (status == GML_OK && !a->dump)
+        status = gml_bench_run(program, NULL, &a->options, a->arena, &bench, &diags);
     int exit_status = 0;
     if (status != GML_OK)
         exit_status = gml_cli_fail(&diags, status);
-    else if (!a.dump)
-        exit_status = print_result(&a, program, &bench);
+    else if (!a->dump)
+        exit_status = print_result(a, program, &bench);
     if (!artifact.program)
         gml_program_release(program);
     gml_artifact_close(&artifact);
     gml_str_reset(&text);
+    return exit_status;
+}
+
+static int bench_data(bench_args *a)
+{
+    gml_diags diags;
+    gml_diags_init(&diags, a->arena);
+    a->data.n_workers = a->options.n_threads;
+    a->data.seconds = a->options.seconds;
+    a->data.seed = a->options.seed;
+    a->data.json = a->json;
+    gml_status status = gml_bench_data_run(&a->data, &diags);
+    return status == GML_OK ? 0 : gml_cli_fail(&diags, status);
+}
+
+int gml_verb_bench(int argc, char **argv)
+{
+    gml_arena arena;
+    gml_arena_init(&arena);
+    bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2},
+                    .data = {.batch = 64, .size = 224},
+                    .arena = &arena};
+    int n = gml_cli_parse(&cli, argc, argv, handle, &a);
+    int exit_status = n < 0 ? -1 - n : 2;
+    if (n == 0 && a.data.folder)
+        exit_status = bench_data(&a);
+    else if (n == 1 && !a.data.folder)
+        exit_status = bench_model(&a, argv[1]);
+    else if (n >= 0)
+        fputs("gemel: bench needs one model, or --data; --help says more\n", stderr);
     gml_arena_reset(&arena);
     return exit_status;
 }

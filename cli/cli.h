@@ -51,6 +51,13 @@ bool gml_cli_double(const char *text, double *out_value);
  * the exit status is 5, or the signal's. */
 void gml_cli_prepare_ending(void);
 
+/* For work that is to be saved first: from now on the first signal to end is only noted, and a
+ * second one ends the program as before. */
+void gml_cli_defer_ending(void);
+int gml_cli_wanted_ending(void); /* the signal that was noted, or 0 */
+/* Ends the program by that signal; does nothing without one. */
+void gml_cli_end_as_wanted(void);
+
 #define GML_CLI_PASSES 32 /* that one command may leave out */
 
 /* True when `name` is a pass that may be left out; else says on standard error why not. */

@@ -3,7 +3,7 @@
 
 #include "cli/compare.h"
 
-#include "cli/state_file.h"
+#include "api/state_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -169,7 +169,7 @@ static gml_status load_states(gml_compare_request *r, const gml_model *model)
     const gml_module *module = gml_model_module(model);
     GML_TRY(gml_states_create(gml_state_ports(module, &r->arena), module->states.count,
                               module->file, &r->states, &r->diags));
-    return gml_cli_load_states(r->load, r->states, &r->diags);
+    return gml_states_load(r->load, r->states, &r->diags);
 }
 
 static int run_request(gml_compare_request *r, const char *path)

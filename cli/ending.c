@@ -29,6 +29,40 @@ static void end_interrupted(int number)
     (void)raise(number);
 }
 
+/* ---- endings that wait --------------------------------------------------------------------
+ */
+
+static volatile sig_atomic_t noted; /* the signal, or 0 */
+
+static void note_ending(int number)
+{
+    if (noted != 0)
+        end_interrupted(number);
+    noted = number;
+}
+
+void gml_cli_defer_ending(void)
+{
+    const struct sigaction action = {.sa_handler = note_ending, .sa_flags = SA_RESTART};
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGHUP, &action, NULL);
+}
+
+int gml_cli_wanted_ending(void)
+{
+    return noted;
+}
+
+void gml_cli_end_as_wanted(void)
+{
+    if (noted != 0)
+        end_interrupted(noted);
+}
+
+/* ---- all endings --------------------------------------------------------------------------
+ */
+
 /* LLVM is C++, which throws where there is no memory, and nobody there catches. */
 static void no_memory_for_new(void)
 {

@@ -1,18 +1,16 @@
 /* cli/train.c - gemel train: steps of a training graph. */
-#define _POSIX_C_SOURCE 200809L
-
-#include "api/safetensors.h"
+#include "api/state_file.h"
 #include "cli/cli.h"
 #include "cli/given.h"
-#include "cli/json.h"
-#include "cli/state_file.h"
+#include "cli/train_data.h"
 #include "cli/train_form.h"
+#include "cli/train_report.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define GML_AS_TOLD (-1)
+#define GML_DEFAULT (-2)
 
 /* A training of the model: mostly there is one. */
 typedef struct part {
@@ -21,6 +19,7 @@ typedef struct part {
     gml_session *session; /* all sessions share the states */
     gml_inputs *batches;
     gml_rvalue *outputs;
+    gml_scalar *numbers; /* room for one for each output */
 } part;
 
 typedef struct request {
@@ -29,18 +28,21 @@ typedef struct request {
     gml_open_options open;
     gml_given given;
     gml_train_options train;
+    gml_data_options data;
     gml_vec(const char *) batches; /* .npz files, taken in turn */
     gml_vec(part) parts;           /* their steps are taken in turn, too */
-    int64_t steps;                 /* GML_AS_TOLD: one a line of standard input */
+    int64_t steps; /* GML_AS_TOLD: one a line of standard input; GML_DEFAULT: not given */
     const char *save;
     const char *load;
     bool json;
 } request;
 
 static const gml_cli_option options[] = {
-    {"steps", "N", "how many (1); -: one for each line of standard input", 'n'},
+    {"steps", "N",
+     "how many (1, or of --data as the model says); -: one for each line of stdin", 'n'},
     {"batch", "FILE.npz", "inputs of a step; of several, the next step has the next", 'b'},
     GML_GIVEN_OPTIONS,
+    GML_DATA_OPTIONS,
     GML_TRAIN_OPTIONS,
     {"save", "FILE.safetensors", "write all states after the last step", 'o'},
     {"load", "FILE.safetensors", "begin with these states"},
@@ -71,6 +73,7 @@ static bool handle(void *context, const char *name, const char *value)
     int64_t n = 0;
     bool ok = false;
     if (gml_given_handle(&r->given, name, value, &ok) ||
+        gml_data_options_handle(&r->data, name, value, &ok) ||
         gml_train_options_handle(&r->train, name, value, &ok))
         return ok;
     if (strcmp(name, "steps") == 0 && strcmp(value, "-") == 0) {
@@ -97,73 +100,18 @@ static bool handle(void *context, const char *name, const char *value)
     return *value != '\0';
 }
 
-/* ---- states -------------------------------------------------------------------------------
- */
-
-static gml_status save_states(request *r, const gml_states *states)
-{
-    size_t n = gml_states_count(states);
-    gml_safetensor *items = gml_new_array(&r->arena, gml_safetensor, n + 1);
-    for (size_t i = 0; i < n; i++)
-        items[i] = (gml_safetensor){.name = gml_states_name(states, i),
-                                    .tensor = gml_states_tensor(states, i)};
-    return gml_safetensors_write(r->save, items, n, NULL, 0, &r->diags);
-}
-
 /* ---- one step -----------------------------------------------------------------------------
  */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static bool is_number(const gml_rvalue *value)
-{
-    gml_dtype_class class = gml_dtype_get_class(value->tensor.dtype);
-    return value->kind == GML_RVALUE_TENSOR && gml_tensor_numel(&value->tensor) == 1 &&
-           class != GML_CLASS_STRING && class != GML_CLASS_COMPLEX;
-}
-
-static double number_of(const gml_tensor *tensor)
-{
-    return gml_dtype_get_class(tensor->dtype) == GML_CLASS_FLOAT
-               ? gml_host_get_float(tensor, 0)
-               : (double)gml_host_get_int(tensor, 0);
-}
-
 static void report(const request *r, const part *p, int64_t step, double seconds)
 {
-    const gml_model *model = p->model;
-    bool is_one = r->parts.count == 1;
-    json_t *json = r->json ? json_object() : NULL;
-    if (json)
-        (void)json_object_set_new(json, "step", json_integer(step));
-    else
-        printf("step %lld", (long long)step);
-    if (json && !is_one)
-        (void)json_object_set_new(json, "training", json_integer((json_int_t)p->number));
-    else if (!is_one)
-        printf(" of training %zu", p->number);
-    for (size_t i = 0; i < gml_model_n_outputs(model); i++) {
-        const char *name = gml_model_outputs(model)[i].name;
-        if (!is_number(&p->outputs[i]))
-            continue;
-        double value = number_of(&p->outputs[i].tensor);
-        if (json)
-            (void)json_object_set_new(json, name, gml_json_real(value));
-        else
-            printf("  %s %.9g", name, value);
-    }
-    if (json)
-        (void)json_object_set_new(json, "ms", gml_json_real(seconds * 1e3));
-    else
-        printf("  %.1f ms\n", seconds * 1e3);
-    if (json && json_dumpf(json, stdout, JSON_COMPACT) == 0)
-        putchar('\n');
-    json_decref(json);
+    gml_train_line line = {.step = step,
+                           .training = r->parts.count > 1 ? (int64_t)p->number : -1,
+                           .epoch = -1,
+                           .numbers = p->numbers,
+                           .ms = seconds * 1e3};
+    line.n_numbers = gml_train_numbers(p->model, p->outputs, p->numbers);
+    gml_train_print(&line, r->json);
 }
 
 /* Is there another step to do? */
@@ -180,10 +128,10 @@ static bool goes_on(const request *r, int64_t done)
 static gml_status run_step(request *r, const part *p, int64_t step)
 {
     size_t n_batches = r->batches.count ? r->batches.count : 1;
-    double begin = now();
+    double begin = gml_train_clock();
     GML_TRY(gml_session_execute(p->session, p->batches[(size_t)step % n_batches].values,
                                 p->outputs, &r->diags));
-    report(r, p, step + 1, now() - begin);
+    report(r, p, step + 1, gml_train_clock() - begin);
     return GML_OK;
 }
 
@@ -261,8 +209,10 @@ static gml_status open_part(request *r, const char *path, size_t number, part *p
     open.training = number;
     p->number = number;
     GML_TRY(gml_model_open(path, &open, &p->model, &r->diags));
-    p->outputs = gml_new_array(&r->arena, gml_rvalue, gml_model_n_outputs(p->model) + 1);
-    return read_batches(r, p);
+    size_t n = gml_model_n_outputs(p->model);
+    p->outputs = gml_new_array(&r->arena, gml_rvalue, n + 1);
+    p->numbers = gml_new_array(&r->arena, gml_scalar, n + 1);
+    return r->data.folder ? GML_OK : read_batches(r, p);
 }
 
 static gml_status add_part(request *r, const char *path, size_t number)
@@ -307,17 +257,53 @@ static void close_parts(request *r)
     }
 }
 
+static gml_status set_first_states(request *r, const char *path, gml_states *states)
+{
+    if (r->load)
+        return gml_states_load(r->load, states, &r->diags);
+    if (r->open.form)
+        return GML_OK;
+    return initialise(r, path, gml_model_module(r->parts.items[0].model), states);
+}
+
 static gml_status train(request *r, const char *path)
 {
+    gml_data_run *run = NULL;
     GML_TRY(open_parts(r, path));
-    const part *first = &r->parts.items[0];
-    gml_states *states = gml_session_states(first->session);
-    if (r->load)
-        GML_TRY(gml_cli_load_states(r->load, states, &r->diags));
-    else if (!r->open.form)
-        GML_TRY(initialise(r, path, gml_model_module(first->model), states));
-    GML_TRY(run_steps(r));
-    return r->save ? save_states(r, states) : GML_OK;
+    gml_session *session = r->parts.items[0].session;
+    gml_states *states = gml_session_states(session);
+    if (r->data.folder)
+        GML_TRY(gml_data_run_open(&r->data, session, &run, &r->diags));
+    gml_status status = GML_OK;
+    if (!run || !gml_data_run_resumes(run))
+        status = set_first_states(r, path, states);
+    if (status == GML_OK)
+        status = run ? gml_data_run_steps(run, &r->diags) : run_steps(r);
+    gml_data_run_close(run);
+    GML_TRY(status);
+    return r->save ? gml_states_save(r->save, states, &r->diags) : GML_OK;
+}
+
+/* Options that exclude each other, and those that depend on others. */
+static gml_status settle(request *r)
+{
+    gml_data_options *data = &r->data;
+    gml_loc nowhere = {0};
+    if (!data->folder && data->first)
+        return gml_fail(&r->diags, GML_E_USAGE, nowhere, "--%s goes with --data", data->first);
+    if (data->folder && r->steps == GML_AS_TOLD)
+        return gml_fail(&r->diags, GML_E_USAGE, nowhere, "--data needs a number of steps");
+    if (data->folder && (r->batches.count || r->given.inputs.count))
+        return gml_fail(&r->diags, GML_E_USAGE, nowhere,
+                        "inputs are files or pictures (--data), not both");
+    if (data->folder && r->train.form.loss && r->steps == GML_DEFAULT)
+        return gml_fail(&r->diags, GML_E_USAGE, nowhere, "--data with --loss needs --steps");
+    data->steps = r->steps == GML_DEFAULT ? 0 : r->steps;
+    data->json = r->json;
+    data->pictures.seed = r->given.seed;
+    if (r->steps == GML_DEFAULT)
+        r->steps = 1;
+    return gml_train_options_finish(&r->train, r->steps, &r->diags);
 }
 
 static int run_request(request *r, const char *path)
@@ -327,7 +313,7 @@ static int run_request(request *r, const char *path)
     r->open.form = is_plain ? &r->train.form : NULL;
     r->open.dims = r->given.dims.items;
     r->open.n_dims = r->given.dims.count;
-    gml_status status = gml_train_options_finish(&r->train, r->steps, &r->diags);
+    gml_status status = settle(r);
     if (status == GML_OK && is_plain)
         status = gml_train_plan(&r->train, path, &r->given, r->json, &r->diags);
     if (status == GML_OK)
@@ -335,16 +321,19 @@ static int run_request(request *r, const char *path)
     if (status == GML_E_USAGE && !is_plain && r->parts.count == 1 && !r->parts.items[0].model)
         gml_note(&r->diags, "--loss makes a training algorithm for a plain model");
     close_parts(r);
+    if (status == GML_OK)
+        gml_cli_end_as_wanted();
     return status == GML_OK ? 0 : gml_cli_fail(&r->diags, status);
 }
 
 int gml_verb_train(int argc, char **argv)
 {
-    request r = {.steps = 1};
+    request r = {.steps = GML_DEFAULT};
     gml_arena_init(&r.arena);
     gml_diags_init(&r.diags, &r.arena);
     r.given.arena = &r.arena;
     gml_train_options_init(&r.train, &r.arena);
+    gml_data_options_init(&r.data);
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     int status = n < 0 ? -1 - n : 2;
     if (n == 1)

@@ -62,6 +62,14 @@ _gemel() {
         mapfile -t COMPREPLY < <(compgen -W 'ir loops llvm asm' -- "$current")
         return
         ;;
+    --color)
+        mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current")
+        return
+        ;;
+    --mask)
+        mapfile -t COMPREPLY < <(compgen -W 'block random' -- "$current")
+        return
+        ;;
     --features)
         mapfile -t COMPREPLY < <(compgen -W 'cls mean tokens' -- "$current")
         return
@@ -71,7 +79,7 @@ _gemel() {
             sed 's/ .*//') auto" -- "$current")
         return
         ;;
-    --output-dir)
+    --output-dir | --data | --run)
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         return
         ;;

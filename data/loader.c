@@ -46,8 +46,10 @@ struct gml_loader {
     uint64_t next; /* turn */
     gml_status failed;
     gml_loader_stats stats;
-    gml_bad_picture *bad; /* max_bad + 1 at most, grown as they come */
-    uint64_t n_bad, bad_capacity;
+    gml_bad_picture *bad; /* of the last batch, at most one a place */
+    uint64_t n_bad;
+    uint32_t epoch; /* of the last batch */
+    uint32_t bad_in_epoch;
 };
 
 gml_loader_options gml_loader_siameseim(int64_t batch)
@@ -184,8 +186,10 @@ static gml_status take_memory(gml_loader *loader)
     loader->n_slots = (uint64_t)options->ahead + 1;
     loader->slots = calloc(loader->n_slots, sizeof *loader->slots);
     loader->threads = calloc((size_t)options->n_workers, sizeof *loader->threads);
+    loader->bad = calloc((size_t)options->batch, sizeof *loader->bad);
     loader->order = calloc(gml_dataset_count(loader->dataset), sizeof *loader->order);
-    if (loader->slots == NULL || loader->threads == NULL || loader->order == NULL)
+    if (loader->slots == NULL || loader->threads == NULL || loader->bad == NULL ||
+        loader->order == NULL)
         return GML_E_MEMORY;
     for (uint64_t i = 0; i < loader->n_slots; i++)
         GML_TRY(gml_slot_init(&loader->slots[i], options));
@@ -225,6 +229,8 @@ gml_status gml_loader_open(const gml_dataset *dataset, const gml_loader_options 
     loader->options = *options;
     loader->n_batches = n_batches;
     loader->order_epoch = GML_NO_EPOCH;
+    loader->epoch = options->first_epoch;
+    loader->bad_in_epoch = options->bad_before;
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->work, NULL);
     pthread_cond_init(&loader->ready, NULL);
@@ -292,22 +298,14 @@ static gml_slot *wait_for_turn(gml_loader *loader)
 }
 
 /* Keeps the words of place `i`, which was replaced. */
-static gml_status note_bad(gml_loader *loader, const gml_slot *slot, int64_t i)
+static void note_bad(gml_loader *loader, const gml_slot *slot, int64_t i)
 {
-    if (loader->n_bad == loader->bad_capacity) {
-        uint64_t capacity = loader->bad_capacity > 0 ? 2 * loader->bad_capacity : 16;
-        gml_bad_picture *grown = realloc(loader->bad, (size_t)capacity * sizeof *grown);
-        if (grown == NULL)
-            return GML_E_MEMORY;
-        loader->bad = grown;
-        loader->bad_capacity = capacity;
-    }
     const gml_place *place = &slot->places[i];
     gml_bad_picture *bad = &loader->bad[loader->n_bad++];
     *bad = (gml_bad_picture){slot->batch.epoch, slot->order[i], place->bad, ""};
     memcpy(bad->why, place->why, sizeof bad->why);
     loader->stats.bad++;
-    return GML_OK;
+    loader->bad_in_epoch++;
 }
 
 static gml_status fail_picture(const gml_loader *loader, const gml_slot *slot, int64_t i,
@@ -328,6 +326,10 @@ static gml_status fail_picture(const gml_loader *loader, const gml_slot *slot, i
  * order of work. */
 static gml_status review(gml_loader *loader, const gml_slot *slot, gml_diags *diags)
 {
+    loader->n_bad = 0;
+    if (slot->batch.epoch != loader->epoch)
+        loader->bad_in_epoch = 0;
+    loader->epoch = slot->batch.epoch;
     for (int64_t i = 0; i < slot->batch.count; i++) {
         const gml_place *place = &slot->places[i];
         loader->stats.file_bytes += place->file_bytes;
@@ -338,13 +340,12 @@ static gml_status review(gml_loader *loader, const gml_slot *slot, gml_diags *di
                                 "nor can any of those that would replace it be used", diags);
         if (place->bad == GML_OK)
             continue;
-        if (note_bad(loader, slot, i) != GML_OK)
-            return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "out of memory");
-        if (loader->n_bad > loader->options.max_bad) {
+        note_bad(loader, slot, i);
+        if (loader->bad_in_epoch > loader->options.max_bad) {
             const char *consequence = gml_arena_printf(
                 diags->arena,
-                "%" PRIu64 " pictures cannot be used; %" PRIu32 " may be replaced",
-                loader->n_bad, loader->options.max_bad);
+                "%" PRIu32 " pictures of an epoch cannot be used; %" PRIu32 " may be replaced",
+                loader->bad_in_epoch, loader->options.max_bad);
             return fail_picture(loader, slot, i, place->bad, consequence, diags);
         }
     }
@@ -373,6 +374,11 @@ uint32_t gml_loader_batches(const gml_loader *loader)
 gml_loader_stats gml_loader_stats_get(const gml_loader *loader)
 {
     return loader->stats;
+}
+
+uint32_t gml_loader_bad_in_epoch(const gml_loader *loader)
+{
+    return loader->bad_in_epoch;
 }
 
 const gml_bad_picture *gml_loader_bad(const gml_loader *loader, uint64_t i)

@@ -23,7 +23,8 @@
  *
  * A picture that cannot be used (gone, damaged, too large) is noted, and its place is taken by
  * the next picture of the epoch's order, with views of its own. When more than `max_bad` places
- * were filled so, or 32 pictures in a row cannot be used, gml_loader_next fails and names them.
+ * of an epoch were filled so, or 32 pictures in a row cannot be used, gml_loader_next fails and
+ * names them.
  *
  * One thread calls; the loader's own threads do the work and block all signals. They use memory
  * for `ahead` + 1 batches and some megabytes each. Closing waits for the pictures in work,
@@ -49,12 +50,14 @@ typedef struct gml_loader_options {
     bool in_order;       /* no shuffle */
     bool fast_jpeg;      /* JPEG of more than twice the size is decoded smaller: other pixels */
     uint64_t seed;
-    int n_workers;      /* 1 to GML_MAX_WORKERS */
-    int ahead;          /* batches made ahead of the one in use, 1 to 64 */
-    uint32_t max_bad;   /* places whose picture was replaced, in all; beyond it loading fails */
-    int64_t max_pixels; /* of a picture; 0: 2^28 */
+    int n_workers; /* 1 to GML_MAX_WORKERS */
+    int ahead;     /* batches made ahead of the one in use, 1 to 64 */
+    uint32_t
+        max_bad; /* places of an epoch whose picture is replaced; beyond it loading fails */
+    int64_t max_pixels;   /* of a picture; 0: 2^28 */
     uint32_t first_epoch; /* where to begin: to go on after a stop */
     uint32_t first_batch; /* of that epoch, from 0 */
+    uint32_t bad_before;  /* places replaced before it, in that epoch */
 } gml_loader_options;
 
 /* The published configuration: 224 pixels, 14 x 14 patches, 118 of them masked; one thread, two
@@ -100,7 +103,11 @@ void gml_loader_close(gml_loader *loader); /* accepts NULL */
 
 uint32_t gml_loader_batches(const gml_loader *loader); /* in an epoch */
 gml_loader_stats gml_loader_stats_get(const gml_loader *loader);
-/* Replaced picture `i` of stats.bad, as long as i is below max_bad + 1; else NULL. */
+/* Places replaced so far in the epoch of the last batch, those before the first one included.
+ */
+uint32_t gml_loader_bad_in_epoch(const gml_loader *loader);
+/* Replaced picture `i` of the last batch, or of the failure; NULL when there are not so many.
+ */
 const gml_bad_picture *gml_loader_bad(const gml_loader *loader, uint64_t i);
 
 #endif

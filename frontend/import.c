@@ -152,6 +152,17 @@ static void report_unknown(gml_importer *importer)
     }
 }
 
+static void import_metadata(gml_importer *importer, const Onnx__ModelProto *model)
+{
+    gml_module *module = importer->module;
+    for (size_t i = 0; i < model->n_metadata_props; i++) {
+        const Onnx__StringStringEntryProto *entry = model->metadata_props[i];
+        gml_metadata text = {gml_import_text(importer, entry->key),
+                             gml_import_text(importer, entry->value)};
+        gml_push(&module->arena, &module->metadata, text);
+    }
+}
+
 static gml_status import_model(gml_importer *importer, const void *bytes, size_t len)
 {
     gml_module *module = importer->module;
@@ -168,6 +179,7 @@ static gml_status import_model(gml_importer *importer, const void *bytes, size_t
     importer->opsets.items = (const Onnx__OperatorSetIdProto *const *)model->opset_import;
     importer->opsets.count = model->n_opset_import;
     module->producer = gml_import_text(importer, model->producer_name);
+    import_metadata(importer, model);
     check_opsets(importer);
     collect_functions(importer);
     if (gml_import_has_failed(importer))

@@ -44,6 +44,11 @@ typedef struct gml_training_part {
     bool has_step, has_initialisation;
 } gml_training_part;
 
+/* A text that a file has about itself. */
+typedef struct gml_metadata {
+    const char *key, *value;
+} gml_metadata;
+
 /* Everything that belongs together: the main graph, the sizes it speaks of, its memory. */
 struct gml_module {
     gml_arena arena;
@@ -53,6 +58,7 @@ struct gml_module {
     gml_vec(gml_training_part) trainings; /* what the file has, whatever was asked for */
     const char *file;                     /* where it was read from, or NULL */
     const char *producer;                 /* of the ONNX file, or NULL */
+    gml_vec(gml_metadata) metadata;       /* of the ONNX file */
     int64_t opset;           /* of ai.onnx in the file it was read from; 0 when built here */
     uint32_t n_values;       /* ids handed out so far */
     uint32_t n_initialisers; /* of the main graph, in a module just read from a file: its first

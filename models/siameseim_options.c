@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,6 +322,16 @@ static void note_options(const reader *r)
     }
 }
 
+/* What a loader of pictures cannot see in the inputs' shapes, as words NAME=VALUE. */
+static void note_data(const reader *r, const gml_siam_config *c)
+{
+    char words[160];
+    snprintf(words, sizeof words, "patch=%lld mask=%s color=%s steps=%.0f", (long long)c->patch,
+             read_text(r, "mask").bytes, read_text(r, "color").bytes,
+             c->epochs * c->iterations);
+    gml_builder_metadata(r->b, "gemel.data", words);
+}
+
 bool gml_siam_configure(gml_builder *builder, const gml_network_options *options,
                         gml_siam_config *out_config)
 {
@@ -337,5 +348,6 @@ bool gml_siam_configure(gml_builder *builder, const gml_network_options *options
     read_objective(&r, out_config);
     read_recipe(&r, out_config);
     note_options(&r);
+    note_data(&r, out_config);
     return gml_builder_status(builder) == GML_OK;
 }

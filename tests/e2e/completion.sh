@@ -39,6 +39,9 @@ offers run --input x=tests/e2e/relu.gir tests/e2e/rel -- tests/e2e/relu.gir
 offers compare tests/e2e/relu.gir --off '' -- dce fold fuse
 offers compare tests/e2e/relu.gir --against r -- ref
 offers compare --pas -- --passes --pass-by-pass
+offers train --mask '' -- block random
+offers train --data tests/e -- tests/e2e
+offers train --save -- --save-every
 offers kernels '' -- list test
 offers kernels test --fi -- --filter
 offers export vi -- vit

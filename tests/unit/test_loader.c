@@ -240,6 +240,17 @@ static void bad_pictures_are_replaced(void **state)
             const gml_batch *batch = next(&f);
             hashes[k][b] = hash_batch(batch);
             assert_memory_equal(batch->indices, expected + 4 * b, 4 * sizeof(uint32_t));
+            assert_int_equal(gml_loader_bad_in_epoch(f.loader), b == 0 ? 1 : 2);
+            const gml_bad_picture *bad = gml_loader_bad(f.loader, 0);
+            if (b == 2)
+                assert_null(bad);
+            else
+                assert_int_equal(bad->index, b == 0 ? 3 : 4);
+            if (b == 0) {
+                assert_int_equal(bad->status, GML_E_INVALID);
+                assert_string_equal(bad->why, "the PNM file is damaged: it ends early");
+            }
+            assert_null(gml_loader_bad(f.loader, 1));
             if (b == 1) { /* the same picture with views of their own */
                 const float *x1 = batch->tensors[0].data;
                 assert_memory_not_equal(x1, x1 + 3072, 4 * 3072);
@@ -248,13 +259,6 @@ static void bad_pictures_are_replaced(void **state)
         gml_loader_stats stats = gml_loader_stats_get(f.loader);
         assert_int_equal(stats.bad, 2);
         assert_int_equal(stats.pictures, 12);
-        assert_int_equal(gml_loader_bad(f.loader, 0)->index, 3);
-        assert_int_equal(gml_loader_bad(f.loader, 0)->status, GML_E_INVALID);
-        assert_string_equal(gml_loader_bad(f.loader, 0)->why,
-                            "the PNM file is damaged: it ends early");
-        assert_int_equal(gml_loader_bad(f.loader, 1)->index, 4);
-        assert_int_equal(gml_loader_bad(f.loader, 1)->status, GML_E_UNSUPPORTED);
-        assert_null(gml_loader_bad(f.loader, 2));
         end(&f);
     }
     assert_memory_equal(hashes[0], hashes[1], sizeof hashes[0]);
@@ -280,8 +284,32 @@ static void too_many_bad_pictures_fail(void **state)
     assert_int_equal(gml_loader_next(f.loader, &batch, &f.diags), GML_E_IO);
     const char *text = gml_diags_print(&f.diags);
     assert_non_null(strstr(text, "p09.ppm: No such file"));
-    assert_non_null(strstr(text, "2 pictures cannot be used; 1 may be replaced"));
+    assert_non_null(strstr(text, "2 pictures of an epoch cannot be used; 1 may be replaced"));
     assert_int_equal(gml_loader_next(f.loader, &batch, &f.diags), GML_E_IO);
+    end(&f);
+}
+
+/* The limit is that of an epoch: one bad picture does not end a long training. A loader that
+ * goes on in the middle of an epoch knows of those before. */
+static void bad_pictures_are_counted_by_epoch(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, 8);
+    data_write(f.root, "p01.ppm", "hello", 5);
+    f.options.in_order = true;
+    f.options.max_bad = 1;
+    open_it(&f);
+    for (uint32_t b = 0; b < 6; b++) {
+        (void)next(&f);
+        assert_int_equal(gml_loader_bad_in_epoch(f.loader), 1);
+    }
+    assert_int_equal(gml_loader_stats_get(f.loader).bad, 3);
+    gml_loader_close(f.loader);
+    f.options.bad_before = 1;
+    const gml_batch *batch = NULL;
+    assert_int_equal(gml_loader_open(f.dataset, &f.options, &f.loader, &f.diags), GML_OK);
+    assert_int_equal(gml_loader_next(f.loader, &batch, &f.diags), GML_E_UNSUPPORTED);
     end(&f);
 }
 
@@ -394,6 +422,7 @@ int main(void)
         cmocka_unit_test(an_epoch_has_each_picture_once),
         cmocka_unit_test(bad_pictures_are_replaced),
         cmocka_unit_test(too_many_bad_pictures_fail),
+        cmocka_unit_test(bad_pictures_are_counted_by_epoch),
         cmocka_unit_test(a_set_without_good_pictures_fails),
         cmocka_unit_test(it_stops_at_any_time),
         cmocka_unit_test(wrong_options_are_told),
