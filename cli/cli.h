@@ -63,6 +63,7 @@ int gml_verb_compile(int argc, char **argv);
 int gml_verb_export(int argc, char **argv);
 int gml_verb_info(int argc, char **argv);
 int gml_verb_kernels(int argc, char **argv);
+int gml_verb_pictures(int argc, char **argv);
 int gml_verb_run(int argc, char **argv);
 int gml_verb_train(int argc, char **argv);
 int gml_verb_weights(int argc, char **argv);

@@ -12,6 +12,7 @@ static const gml_verb verbs[] = {
     {"export", "write a network as an ONNX model", gml_verb_export},
     {"info", "say what a model is: interface, operators, size", gml_verb_info},
     {"kernels", "list the operators, test their kernels", gml_verb_kernels},
+    {"pictures", "make labelled pictures to try training with", gml_verb_pictures},
     {"run", "run a model once on files or random inputs", gml_verb_run},
     {"train", "run training steps of a model", gml_verb_train},
     {"weights", "list and convert files of weights, say what maps to what", gml_verb_weights},
