@@ -60,6 +60,7 @@ int gml_verb_check(int argc, char **argv);
 int gml_verb_bench(int argc, char **argv);
 int gml_verb_compare(int argc, char **argv);
 int gml_verb_compile(int argc, char **argv);
+int gml_verb_eval(int argc, char **argv);
 int gml_verb_export(int argc, char **argv);
 int gml_verb_info(int argc, char **argv);
 int gml_verb_kernels(int argc, char **argv);

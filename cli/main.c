@@ -9,6 +9,7 @@ static const gml_verb verbs[] = {
     {"compare", "compare two devices, settings or files value by value", gml_verb_compare},
     {"compile", "make a shared library and a C header of a model", gml_verb_compile},
     {"check", "run ONNX test directories and compare", gml_verb_check},
+    {"eval", "classify pictures by a backbone's features", gml_verb_eval},
     {"export", "write a network as an ONNX model", gml_verb_export},
     {"info", "say what a model is: interface, operators, size", gml_verb_info},
     {"kernels", "list the operators, test their kernels", gml_verb_kernels},
