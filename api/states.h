@@ -2,6 +2,7 @@
 #ifndef GML_API_STATES_H
 #define GML_API_STATES_H
 
+#include "gemel/gemel.h"
 #include "ir/graph.h"
 #include "runtime/states.h"
 
@@ -12,5 +13,12 @@ gml_state_port *gml_state_ports(const gml_module *module, gml_arena *arena);
 /* GML_E_USAGE, with the names there are, when none is called so. */
 GML_MUST_CHECK gml_status gml_states_find(const gml_states *states, const char *name,
                                           size_t *out_index, gml_diags *diags);
+
+/* Writes all states to a file of safetensors, which appears whole or not at all. Beside them,
+ * of a model that has an ONNX file, what makes a network of this file alone (docs/weights.md):
+ * initialisers of floating point with more than one element that are no states, as frozen weights
+ * are, and the metadata entries "gemel.…". */
+GML_MUST_CHECK gml_status gml_states_save(const gml_model *model, const gml_states *states,
+                                          const char *path, gml_diags *diags);
 
 #endif

@@ -18,20 +18,12 @@ static const char *keep(reading *r, const char *text)
     return text != NULL ? gml_arena_text(&r->out->module->arena, text, strlen(text)) : "";
 }
 
-static void read_turned(reading *r, const Onnx__ModelProto *model)
+static void read_metadata(reading *r, const Onnx__ModelProto *model)
 {
-    gml_map_init(&r->out->turned, &r->out->module->arena);
     for (size_t i = 0; i < model->n_metadata_props; i++) {
         const Onnx__StringStringEntryProto *entry = model->metadata_props[i];
-        if (entry->key == NULL || entry->value == NULL ||
-            strcmp(entry->key, "gemel.transposed") != 0)
-            continue;
-        for (const char *line = entry->value; *line != '\0';) {
-            size_t len = strcspn(line, "\n");
-            gml_map_set(&r->out->turned, gml_arena_text(&r->out->module->arena, line, len),
-                        r->out);
-            line += len + (line[len] == '\n');
-        }
+        gml_metadata item = {keep(r, entry->key), keep(r, entry->value)};
+        gml_push(&r->out->module->arena, &r->out->metadata, item);
     }
 }
 
@@ -62,7 +54,7 @@ static gml_status read_model(reading *r, const gml_file *file, gml_arena *scratc
     const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
     if (model->graph == NULL)
         return gml_fail(r->diags, GML_E_INVALID, loc, "is no ONNX model: it has no graph");
-    read_turned(r, model);
+    read_metadata(r, model);
     return read_graph(r, model->graph);
 }
 

@@ -14,10 +14,16 @@ typedef struct gml_initialiser {
     gml_tensor tensor; /* dtype GML_NONE: sparse */
 } gml_initialiser;
 
+/* An entry of the model's metadata. */
+typedef struct gml_metadata {
+    const char *key;
+    const char *value;
+} gml_metadata;
+
 typedef struct gml_initialisers {
     gml_module *module; /* owns everything, mappings included; destroy it when done */
     gml_vec(gml_initialiser) list;
-    gml_map turned; /* names that the metadata entry "gemel.transposed" lists */
+    gml_vec(gml_metadata) metadata;
 } gml_initialisers;
 
 /* `*out` is empty after a failure. */
