@@ -214,6 +214,61 @@ def check_others(folder: Path):
             "--features", "tokens")
 
 
+def check_heads(folder: Path):
+    """A file's classifier, behind the mean and its norm or behind the class token, and new ones."""
+    images = make_images(SIDE * PATCH)
+    rng = np.random.default_rng(11)
+    base = files.backbone(3, WIDTH, DEPTH, PATCH, SIDE)
+    head = {"head.weight": rng.standard_normal((7, WIDTH)).astype(np.float32),
+            "head.bias": rng.standard_normal(7).astype(np.float32)}
+    heads = ("--heads", HEADS)
+    x = tokens_of(images, base, HEADS)
+
+    tuned = {**base, **files.norm("fc_norm", WIDTH, 6), **head}
+    files.save(folder / "head.pth", files.checkpoint(tuned))
+    w = {name: array.astype(np.float64) for name, array in tuned.items()}
+    wanted = linear(layer_norm(x[:, 1:].mean(1), w, "fc_norm"), w, "head")
+    compare("head of a fine-tuned file", folder, folder / "head.pth", wanted, images, *heads,
+            "--classes", "file")
+
+    timm = {**base, **files.norm("norm", WIDTH, 4), **head}
+    files.save_safetensors(folder / "head.safetensors", timm)
+    w = {name: array.astype(np.float64) for name, array in timm.items()}
+    normed = layer_norm(x, w, "norm")
+    compare("head of timm", folder, folder / "head.safetensors", linear(normed[:, 0], w, "head"),
+            images, *heads, "--classes", "file")
+    compare("head of timm, mean", folder, folder / "head.safetensors",
+            linear(normed[:, 1:].mean(1), w, "head"), images, *heads, "--classes", "file",
+            "--features", "mean")
+
+    files.save(folder / "base.pth", files.checkpoint(base))
+    model = folder / "new.onnx"
+    result = export(folder / "base.pth", model, *heads, "--classes", 5, "--batch", 2)
+    check("a new head", result.returncode == 0, result.stderr)
+    got = {i.name: numpy_helper.to_array(i) for i in onnx.load(model).graph.initializer}
+    kernel = got["head.weight"]
+    check("a new head is small", kernel.shape == (5, WIDTH) and 1e-5 < kernel.std() < 3e-5 and
+          not got["head.bias"].any() and (got["fc_norm.weight"] == 1).all())
+    check("the rest is the file's", np.array_equal(got["cls_token"], base["cls_token"]) and
+          np.array_equal(got["blocks.1.mlp.fc2.weight"], base["blocks.1.mlp.fc2.weight"].T))
+    w = {name: array.astype(np.float64) for name, array in got.items()}
+    w["head.weight"], w["head.bias"] = kernel.astype(np.float64), 0
+    wanted = linear(layer_norm(x[:, 1:].mean(1), w, "fc_norm"), w, "head")
+    check("a new head, logits", deviation(run_gemel(folder, model, images), wanted) < LIMIT)
+    for name, status, says, options in [
+            ("of a file without", 3, "no head.weight", ("--classes", "file")),
+            ("of none", 2, "no count", ("--classes", 0)),
+            ("and tokens", 2, "not tokens", ("--classes", 5, "--features", "tokens")),
+            ("and no head", 2, "--classes", ("--classes", 5, "--no-head"))]:
+        result = export(folder / "base.pth", folder / "x.onnx", *heads, *options)
+        check(f"a head {name}", result.returncode == status and says in result.stderr,
+              result.stderr.strip())
+    files.save(folder / "odd.pth", files.checkpoint({**base, "norm_pre.weight": head["head.bias"]}))
+    result = export(folder / "odd.pth", folder / "x.onnx", *heads, "--classes", 5)
+    check("a new head does not hide tensors without a place",
+          result.returncode == 3 and "norm_pre" in result.stderr, result.stderr.strip())
+
+
 def check_moco(folder: Path):
     """Two encoders in one file; the small one has 12 heads, which shapes do not tell."""
     images = make_images(32)
@@ -493,7 +548,7 @@ def check_zips(folder: Path):
 
 
 with tempfile.TemporaryDirectory() as name:
-    for part in (check_list, check_convert, check_siameseim, check_others, check_moco,
+    for part in (check_list, check_convert, check_siameseim, check_others, check_heads, check_moco,
                  check_positions, check_round, check_faults, check_pickles, check_zips):
         part(Path(name))
 print(f"{failures} failures")
