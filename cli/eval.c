@@ -92,7 +92,7 @@ static bool read_colors(const char *value, float out[3], bool is_divisor)
     char text[96];
     if (strlen(value) >= sizeof text)
         return false;
-    strcpy(text, value);
+    memcpy(text, value, strlen(value) + 1);
     char *at = text;
     for (int c = 0; c < 3; c++) {
         double number = 0;

@@ -121,7 +121,8 @@ void gml_digit_draw(const gml_digit *digit, int64_t size, uint8_t *out)
         double s = 0;
         double t = 0;
         int column = place(p % size, size, &s);
-        const uint8_t *row = digit->pixels + place(p / size, size, &t) * GML_DIGITS_SIDE;
+        ptrdiff_t first = place(p / size, size, &t);
+        const uint8_t *row = digit->pixels + first * GML_DIGITS_SIDE;
         const uint8_t *next = row + GML_DIGITS_SIDE;
         double above = row[column] + s * (row[column + 1] - row[column]);
         double below = next[column] + s * (next[column + 1] - next[column]);

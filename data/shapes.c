@@ -240,8 +240,8 @@ static void paint_pixel(const scene *s, double left, double top, double size, do
     for (int c = 0; c < 3; c++)
         out[c] = 0;
     for (int k = 0; k < 4; k++) {
-        double x = left + 0.25 + 0.5 * (k % 2);
-        double y = top + 0.25 + 0.5 * (k / 2);
+        double x = left + (k % 2 == 0 ? 0.25 : 0.75);
+        double y = top + (k < 2 ? 0.25 : 0.75);
         double grey = grey_at(s, x, y, size);
         double ramp = ramp_at(s, x, y, size);
         for (int c = 0; c < 3; c++)
@@ -268,8 +268,9 @@ void gml_shapes_draw(const gml_shapes *shapes, uint32_t i, uint8_t *out)
     scene s = draw_scene(shapes, &rng);
     int64_t size = shapes->size;
     for (int64_t p = 0; p < size * size; p++) {
+        int64_t row = p / size;
         double color[3];
-        paint_pixel(&s, (double)(p % size), (double)(p / size), (double)size, color);
+        paint_pixel(&s, (double)(p % size), (double)row, (double)size, color);
         for (int c = 0; c < 3; c++) {
             double value = color[c] + 0.02 * draw_normal(&rng);
             out[3 * p + c] = (uint8_t)lrint(255 * fmin(fmax(value, 0), 1));

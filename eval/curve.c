@@ -71,8 +71,9 @@ static void thin(points *list)
 
 static void find_bounds(const points *list, point *out_low, point *out_high)
 {
-    *out_low = *out_high = list->items[0];
-    for (size_t i = 1; i < list->count; i++) {
+    *out_low = (point){INFINITY, INFINITY};
+    *out_high = (point){-INFINITY, -INFINITY};
+    for (size_t i = 0; i < list->count; i++) {
         out_low->step = fmin(out_low->step, list->items[i].step);
         out_low->loss = fmin(out_low->loss, list->items[i].loss);
         out_high->step = fmax(out_high->step, list->items[i].step);

@@ -1,5 +1,3 @@
-#define _POSIX_C_SOURCE 200809L
-
 #include "eval/eval.h"
 
 #include "base/file.h"
@@ -93,9 +91,12 @@ static gml_status make_augmented(void *context, uint32_t epoch, const uint32_t *
     const augmented *a = context;
     gml_eval *e = a->eval;
     gml_features features[GML_MAX_FEATURES];
-    gml_eval_draw draw = {.crop = GML_CROP_ONCE, .epoch = epoch};
-    gml_status status = gml_features_make(&e->backbone, &e->train, &e->recipe, draw, rows, n,
-                                          NULL, features, &e->context);
+    gml_eval_pick pick = {.set = &e->train,
+                          .recipe = &e->recipe,
+                          .draw = {.crop = GML_CROP_ONCE, .epoch = epoch},
+                          .indices = rows,
+                          .n = n};
+    gml_status status = gml_features_make(&e->backbone, &pick, NULL, features, &e->context);
     if (status == GML_OK)
         memcpy(out, features[a->kind].data, n * (size_t)features[a->kind].dim * sizeof *out);
     for (int k = 0; k < GML_MAX_FEATURES; k++)
@@ -140,9 +141,9 @@ static gml_status run_fewshot(gml_eval *e, int kind, const uint32_t *rows, size_
     return GML_OK;
 }
 
-/* ---- few pictures ------------------------------------------------------------------------ */
+#define GML_AMBIGUOUS UINT32_MAX /* a name of several pictures */
 
-#define GML_AMBIGUOUS ((void *)UINTPTR_MAX)
+/* ---- few pictures ------------------------------------------------------------------------ */
 
 /* What a list may call picture `i`: its file's name without folders. */
 static const char *short_name(const gml_eval *e, uint32_t i)
@@ -163,13 +164,13 @@ static gml_status find_listed(gml_eval *e, const char *line, size_t len, gml_map
     const char *slash = line + len;
     while (slash > line && slash[-1] != '/')
         slash--;
-    void *found = gml_map_find_len(by_name, slash, (size_t)(line + len - slash));
-    if (found == NULL || found == GML_AMBIGUOUS)
+    const uint32_t *found = gml_map_find_len(by_name, slash, (size_t)(line + len - slash));
+    if (found == NULL || *found == GML_AMBIGUOUS)
         return gml_fail(e->context.diags, GML_E_INVALID, (gml_loc){.file = e->options->subset},
                         "names %.*s, which %s", (int)len, line,
                         found == NULL ? "is no training picture"
                                       : "several training pictures are called");
-    *out_row = (uint32_t)((uintptr_t)found - 1);
+    *out_row = *found;
     return GML_OK;
 }
 
@@ -181,10 +182,11 @@ static gml_status read_subset(gml_eval *e, const uint32_t **out_rows, size_t *ou
     gml_vec(uint32_t) rows = {NULL};
     GML_TRY(gml_file_map(e->options->subset, &file, e->context.diags));
     gml_map_init(&by_name, e->context.arena);
+    uint32_t *numbers = gml_new_array(e->context.arena, uint32_t, e->train.count);
     for (uint32_t i = 0; i < e->train.count; i++) {
         const char *name = short_name(e, i);
-        void *number = (void *)((uintptr_t)i + 1);
-        gml_map_set(&by_name, name, gml_map_has(&by_name, name) ? GML_AMBIGUOUS : number);
+        numbers[i] = gml_map_has(&by_name, name) ? GML_AMBIGUOUS : i;
+        gml_map_set(&by_name, name, &numbers[i]);
     }
     const char *text = file.data;
     gml_status status = GML_OK;
@@ -244,16 +246,25 @@ static gml_status run_methods(gml_eval *e)
     return GML_OK;
 }
 
+/* All pictures of a set. */
+static gml_status make_part(gml_eval *e, const gml_eval_set *set, const gml_eval_watch *watch,
+                            gml_features *out)
+{
+    uint32_t *all = gml_new_array(e->context.arena, uint32_t, set->count);
+    for (uint32_t i = 0; i < set->count; i++)
+        all[i] = i;
+    gml_eval_pick pick = {.set = set, .recipe = &e->recipe, .indices = all, .n = set->count};
+    return gml_features_make(&e->backbone, &pick, watch, out, &e->context);
+}
+
 static gml_status make_features(gml_eval *e)
 {
-    gml_eval_draw whole = {.crop = GML_CROP_NONE};
     gml_eval_watch watch = e->options->watch;
     gml_eval_set *const sets[] = {&e->train, &e->test};
     static const char *const stages[] = {"training features", "test features"};
     for (int part = 0; part < 2; part++) {
         watch.stage = stages[part];
-        GML_TRY(gml_features_make(&e->backbone, sets[part], &e->recipe, whole, NULL,
-                                  sets[part]->count, &watch, e->features[part], &e->context));
+        GML_TRY(make_part(e, sets[part], &watch, e->features[part]));
     }
     e->n_kinds = e->backbone.n_kinds;
     int n_of_model = e->n_kinds - (e->backbone.pixels ? 2 : 0);

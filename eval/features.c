@@ -117,7 +117,7 @@ static gml_status open_rest(const gml_backbone_options *options, gml_backbone *x
         x->kinds[x->n_kinds] = "pixels";
         x->dims[x->n_kinds++] = 3 * x->size * x->size;
         x->kinds[x->n_kinds] = "grey16";
-        x->dims[x->n_kinds++] = GML_GREY_SIDE * GML_GREY_SIDE;
+        x->dims[x->n_kinds++] = (int64_t)GML_GREY_SIDE * GML_GREY_SIDE;
     }
     size_t bytes = 0;
     gml_tensor shape = {.dtype = GML_F32, .rank = 4, .dims = {x->batch, 3, x->size, x->size}};
@@ -187,7 +187,7 @@ static void shrink_grey(const float *picture, const gml_eval_recipe *recipe, flo
 {
     static const double luma[3] = {0.299, 0.587, 0.114};
     int64_t size = recipe->crop;
-    for (int64_t cell = 0; cell < GML_GREY_SIDE * GML_GREY_SIDE; cell++) {
+    for (int64_t cell = 0; cell < (int64_t)GML_GREY_SIDE * GML_GREY_SIDE; cell++) {
         int64_t top = cell / GML_GREY_SIDE * size / GML_GREY_SIDE;
         int64_t left = cell % GML_GREY_SIDE * size / GML_GREY_SIDE;
         int64_t bottom = (cell / GML_GREY_SIDE + 1) * size / GML_GREY_SIDE;
@@ -285,29 +285,33 @@ static gml_status check_finite(const gml_features *features, gml_diags *diags)
     return GML_OK;
 }
 
-gml_status gml_features_make(gml_backbone *backbone, const gml_eval_set *set,
-                             const gml_eval_recipe *recipe, gml_eval_draw draw,
-                             const uint32_t *indices, size_t n, const gml_eval_watch *watch,
-                             gml_features *out_features, const gml_eval_context *context)
+/* The pictures of one run; what is behind the last ones are those of an earlier run. */
+static gml_status run_batch(gml_backbone *x, const gml_eval_pick *pick, size_t first,
+                            gml_features *out, const gml_eval_context *context)
+{
+    gml_eval_pick these = *pick;
+    const gml_tensor *y = NULL;
+    these.indices += first;
+    these.n = pick->n - first < (size_t)x->batch ? pick->n - first : (size_t)x->batch;
+    GML_TRY(gml_eval_pictures(&these, gml_buffer_data(x->pictures), context));
+    GML_TRY(run_model(x, &y, context->diags));
+    GML_TRY(alloc_all(x, pick->n, out, context->diags));
+    store_rows(x, y, pick->recipe, first, these.n, out);
+    return GML_OK;
+}
+
+gml_status gml_features_make(gml_backbone *backbone, const gml_eval_pick *pick,
+                             const gml_eval_watch *watch, gml_features *out_features,
+                             const gml_eval_context *context)
 {
     size_t batch = (size_t)backbone->batch;
-    uint32_t *numbers = gml_new_array(context->arena, uint32_t, indices == NULL ? n : 0);
-    for (size_t i = 0; indices == NULL && i < n; i++)
-        numbers[i] = (uint32_t)i;
     for (int k = 0; k < GML_MAX_FEATURES; k++)
         out_features[k] = (gml_features){NULL};
-    for (size_t first = 0; first < n; first += batch) {
-        size_t count = n - first < batch ? n - first : batch;
-        const uint32_t *these = (indices == NULL ? numbers : indices) + first;
-        const gml_tensor *y = NULL;
-        /* what is behind the last batch's pictures are those of an earlier one */
-        GML_TRY(gml_eval_pictures(set, recipe, draw, these, count,
-                                  gml_buffer_data(backbone->pictures), context));
-        GML_TRY(run_model(backbone, &y, context->diags));
-        GML_TRY(alloc_all(backbone, n, out_features, context->diags));
-        store_rows(backbone, y, recipe, first, count, out_features);
+    for (size_t first = 0; first < pick->n; first += batch) {
+        GML_TRY(run_batch(backbone, pick, first, out_features, context));
+        uint64_t done = pick->n - first < batch ? pick->n : first + batch;
         if (watch != NULL && watch->report != NULL)
-            watch->report(watch->context, watch->stage, first + count, n);
+            watch->report(watch->context, watch->stage, done, pick->n);
     }
     for (int k = 0; k < backbone->n_kinds; k++)
         GML_TRY(check_finite(&out_features[k], context->diags));

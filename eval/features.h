@@ -62,12 +62,9 @@ typedef struct gml_eval_watch {
     const char *stage;
 } gml_eval_watch;
 
-/* Pictures `indices` of the set (NULL: all of them; `n` says how many). `out_features` has room
- * for backbone->n_kinds; they are the caller's, also after a failure. GML_E_RANGE when a
- * feature is no finite number. */
-GML_MUST_CHECK gml_status gml_features_make(gml_backbone *backbone, const gml_eval_set *set,
-                                            const gml_eval_recipe *recipe, gml_eval_draw draw,
-                                            const uint32_t *indices, size_t n,
+/* `out_features` has room for backbone->n_kinds; they are the caller's, also after a failure.
+ * GML_E_RANGE when a feature is no finite number. `watch` may be NULL. */
+GML_MUST_CHECK gml_status gml_features_make(gml_backbone *backbone, const gml_eval_pick *pick,
                                             const gml_eval_watch *watch,
                                             gml_features *out_features,
                                             const gml_eval_context *context);

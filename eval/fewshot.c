@@ -106,37 +106,38 @@ static gml_status evaluate(search *s, const double *point)
 
 /* ---- L-BFGS ------------------------------------------------------------------------------ */
 
+/* x += factor y */
+static void add(double *x, double factor, const double *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] += factor * y[i];
+}
+
 /* The pairs' estimate of the inverse second derivative, times the gradient, negated. */
 static void find_direction(const search *s, double *out)
 {
     double shares[GML_MEMORY] = {0};
     int64_t oldest = s->n_pairs > GML_MEMORY ? s->n_pairs - GML_MEMORY : 0;
-    memcpy(out, s->gradient, s->n * sizeof *out);
+    double scale = 1 / (1 + sqrt(dot(s->gradient, s->gradient, s->n)));
+    for (size_t i = 0; i < s->n; i++)
+        out[i] = -s->gradient[i];
     for (int64_t j = s->n_pairs; j-- > oldest;) {
         const double *step = s->steps[j % GML_MEMORY];
         const double *change = s->changes[j % GML_MEMORY];
-        double share = dot(step, out, s->n) / dot(step, change, s->n);
-        shares[j % GML_MEMORY] = share;
-        for (size_t i = 0; i < s->n; i++)
-            out[i] -= share * change[i];
-    }
-    double scale = 1 / (1 + sqrt(dot(s->gradient, s->gradient, s->n)));
-    if (s->n_pairs > 0) {
-        const double *step = s->steps[(s->n_pairs - 1) % GML_MEMORY];
-        const double *change = s->changes[(s->n_pairs - 1) % GML_MEMORY];
-        scale = dot(step, change, s->n) / dot(change, change, s->n);
+        double along = dot(step, change, s->n);
+        shares[j % GML_MEMORY] = dot(step, out, s->n) / along;
+        add(out, -shares[j % GML_MEMORY], change, s->n);
+        if (j == s->n_pairs - 1)
+            scale = along / dot(change, change, s->n);
     }
     for (size_t i = 0; i < s->n; i++)
         out[i] *= scale;
     for (int64_t j = oldest; j < s->n_pairs; j++) {
         const double *step = s->steps[j % GML_MEMORY];
-        double share = dot(s->changes[j % GML_MEMORY], out, s->n) /
-                       dot(step, s->changes[j % GML_MEMORY], s->n);
-        for (size_t i = 0; i < s->n; i++)
-            out[i] += (shares[j % GML_MEMORY] - share) * step[i];
+        const double *change = s->changes[j % GML_MEMORY];
+        double share = dot(change, out, s->n) / dot(step, change, s->n);
+        add(out, shares[j % GML_MEMORY] - share, step, s->n);
     }
-    for (size_t i = 0; i < s->n; i++)
-        out[i] = -out[i];
 }
 
 /* Goes as far along `direction` as P falls by its share; false when it does not fall. */

@@ -91,11 +91,7 @@ typedef struct reader {
 } reader;
 
 typedef struct reading {
-    const gml_eval_set *set;
-    const gml_eval_recipe *recipe;
-    gml_eval_draw draw;
-    const uint32_t *indices;
-    size_t n;
+    const gml_eval_pick *pick;
     float *out;
     uint64_t seed;
     int n_readers;
@@ -176,17 +172,17 @@ static gml_status draw_view(reader *r, const gml_image *image, uint32_t index, f
 {
     const reading *job = r->job;
     gml_pixels pixels = {image->pixels, image->height, image->width, 3};
-    gml_recipe recipe = {.size = job->recipe->crop,
+    gml_recipe recipe = {.size = job->pick->recipe->crop,
                          .crop_min = 0.08,
                          .crop_max = 1,
                          .aspect_max = 4.0 / 3,
                          .flip = 0.5};
     gml_rng rng;
-    memcpy(recipe.mean, job->recipe->mean, sizeof recipe.mean);
-    memcpy(recipe.std, job->recipe->std, sizeof recipe.std);
-    gml_rng_init(&rng, job->seed, job->draw.epoch, index, GML_DRAW_EVAL);
+    memcpy(recipe.mean, job->pick->recipe->mean, sizeof recipe.mean);
+    memcpy(recipe.std, job->pick->recipe->std, sizeof recipe.std);
+    gml_rng_init(&rng, job->seed, job->pick->draw.epoch, index, GML_DRAW_EVAL);
     gml_view view = {.flip = gml_rng_unit(&rng) < recipe.flip};
-    view.crop = job->draw.crop == GML_CROP_ONCE
+    view.crop = job->pick->draw.crop == GML_CROP_ONCE
                     ? draw_once(&rng, &recipe, image->height, image->width)
                     : gml_crop_draw(&recipe, &rng, image->height, image->width);
     return gml_view_apply(&recipe, &view, &pixels, &r->work, out);
@@ -195,13 +191,13 @@ static gml_status draw_view(reader *r, const gml_image *image, uint32_t index, f
 static gml_status read_one(reader *r, size_t at)
 {
     const reading *job = r->job;
-    const gml_eval_recipe *recipe = job->recipe;
+    const gml_eval_recipe *recipe = job->pick->recipe;
     float *out = job->out + (int64_t)at * 3 * recipe->crop * recipe->crop;
     gml_image image;
     gml_planes planes;
-    GML_TRY(decode(r, job->set, job->indices[at], &image));
-    if (job->draw.crop != GML_CROP_NONE)
-        return draw_view(r, &image, job->indices[at], out);
+    GML_TRY(decode(r, job->pick->set, job->pick->indices[at], &image));
+    if (job->pick->draw.crop != GML_CROP_NONE)
+        return draw_view(r, &image, job->pick->indices[at], out);
     GML_TRY(shrink(r, recipe, &image, &planes));
     gml_color_normalise(&planes, recipe->mean, recipe->std, out);
     return GML_OK;
@@ -212,7 +208,7 @@ static gml_status read_one(reader *r, size_t at)
 static void *read_share(void *context)
 {
     reader *r = context;
-    for (size_t i = (size_t)r->number; i < r->job->n && r->status == GML_OK;
+    for (size_t i = (size_t)r->number; i < r->job->pick->n && r->status == GML_OK;
          i += (size_t)r->job->n_readers) {
         r->status = read_one(r, i);
         r->at = i;
@@ -269,19 +265,14 @@ static gml_status blame(const gml_eval_set *set, uint32_t index, const reader *r
     return status;
 }
 
-gml_status gml_eval_pictures(const gml_eval_set *set, const gml_eval_recipe *recipe,
-                             gml_eval_draw draw, const uint32_t *indices, size_t n, float *out,
+gml_status gml_eval_pictures(const gml_eval_pick *pick, float *out,
                              const gml_eval_context *context)
 {
     reader readers[GML_MAX_READERS];
-    reading job = {.set = set,
-                   .recipe = recipe,
-                   .draw = draw,
-                   .indices = indices,
-                   .n = n,
+    reading job = {.pick = pick,
                    .out = out,
                    .seed = context->seed,
-                   .n_readers = count_readers(context, n)};
+                   .n_readers = count_readers(context, pick->n)};
     const reader *first = NULL;
     for (int i = 0; i < job.n_readers; i++)
         readers[i] = (reader){.job = &job, .number = i};
@@ -289,7 +280,8 @@ gml_status gml_eval_pictures(const gml_eval_set *set, const gml_eval_recipe *rec
     for (int i = 0; i < job.n_readers; i++)
         if (readers[i].status != GML_OK && (first == NULL || readers[i].at < first->at))
             first = &readers[i];
-    return first != NULL ? blame(set, indices[first->at], first, context->diags) : GML_OK;
+    return first != NULL ? blame(pick->set, pick->indices[first->at], first, context->diags)
+                         : GML_OK;
 }
 
 /* ---- for reports ------------------------------------------------------------------------- */

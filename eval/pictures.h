@@ -47,11 +47,18 @@ typedef struct gml_eval_draw {
     uint32_t epoch; /* of what is drawn */
 } gml_eval_draw;
 
-/* Pictures `indices` (n of them) of the set: `out` is (n, 3, crop, crop). A picture that cannot
- * be used is GML_E_INVALID or what reading says; the first one of `indices` is named. */
-GML_MUST_CHECK gml_status gml_eval_pictures(const gml_eval_set *set,
-                                            const gml_eval_recipe *recipe, gml_eval_draw draw,
-                                            const uint32_t *indices, size_t n, float *out,
+/* Which pictures, and how they are taken. */
+typedef struct gml_eval_pick {
+    const gml_eval_set *set;
+    const gml_eval_recipe *recipe;
+    gml_eval_draw draw;
+    const uint32_t *indices; /* of the set */
+    size_t n;
+} gml_eval_pick;
+
+/* `out` is (n, 3, crop, crop). A picture that cannot be used is GML_E_INVALID or what reading
+ * says; the first one of the pick is named. */
+GML_MUST_CHECK gml_status gml_eval_pictures(const gml_eval_pick *pick, float *out,
                                             const gml_eval_context *context);
 
 /* The middle of picture `i` as a JPEG file of size by size pixels, appended to `out`. */

@@ -310,7 +310,12 @@ def test_report(folder: Path, sets: list, model: Path):
 
 
 def test_refusals(folder: Path, sets: list, model: Path):
-    vit, odd = folder / "b1.onnx", folder / "odd"
+    odd, double = folder / "odd", folder / "double"
+    for name in "ab":
+        (double / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(double / name / "same.ppm")
+    twice = folder / "twice.txt"
+    twice.write_text("same.ppm\n")
     bad = folder / "bad/a"
     bad.mkdir(parents=True)
     (bad / "x.jpg").write_bytes(b"\xff\xd8\xff nothing")
@@ -318,16 +323,24 @@ def test_refusals(folder: Path, sets: list, model: Path):
     listed.write_text("nothing.jpg\n")
     empty = folder / "empty.jsonl"
     empty.write_text("{}\n")
+    plain = ["--pixels", "--image-size", 32]
     for name, status, says, options in [
-            ("classes", 3, "lacks? ?|lack", [model, "--train", odd, "--test", sets[3]]),
-            ("picture", 3, "x.jpg", [model, "--train", bad.parent, "--test", bad.parent,
-                                          "--k", 1]),
-            ("output", 2, "no output|tokens", [model, *sets, "--output", "nothing"]),
-            ("neighbours", 2, "neighbours", [model, *sets, "--k", 100000]),
+            ("classes", 3, "lack", [*plain, "--train", odd, "--test", sets[3]]),
+            ("picture", 3, "x.jpg", [*plain, "--train", bad.parent, "--test", bad.parent,
+                                     "--k", 1]),
+            ("output", 2, "tokens", [model, *sets, "--output", "nothing"]),
+            ("neighbours", 2, "neighbours", [*plain, *sets, "--k", 100000]),
             ("size", 2, "another size", [model, *sets, "--image-size", 64]),
-            ("resize", 2, "no middle", [model, *sets, "--resize", 16]),
-            ("subset", 3, "nothing.jpg", [model, *sets, "--method", "fewshot", "--subset", listed]),
-            ("log", 3, "no line", [model, *sets, "--report", folder / "x.html", "--log", empty]),
+            ("no size", 2, "--image-size", ["--pixels", *sets]),
+            ("resize", 2, "no middle", [*plain, *sets, "--resize", 16]),
+            ("subset", 3, "nothing.jpg", [*plain, *sets, "--method", "fewshot", "--subset",
+                                          listed]),
+            ("names of two", 3, "several", [*plain, "--train", double, "--test", double,
+                                            "--method", "fewshot", "--subset", twice]),
+            ("log", 3, "no line", [*plain, *sets, "--method", "knn", "--report",
+                                   folder / "x.html", "--log", empty]),
+            ("a bound", 3, "of its loss away", [*plain, *sets, "--method", "fewshot",
+                                                "--lambda", 1e-12, "--tolerance", 1e-12]),
             ("folders", 2, "--train", [model]),
             ("pixels", 2, "--pixels", [*sets]),
             ("method", 2, "will not do", [model, *sets, "--method", "knn,guess"]),

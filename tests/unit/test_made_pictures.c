@@ -101,16 +101,16 @@ static void test_enlarged_digit(void **state)
 static void test_shapes(void **state)
 {
     (void)state;
-    enum { SIZE = 48, N = 200 };
-    gml_shapes shapes = {.size = SIZE, .seed = 1};
+    enum { GML_SIZE = 48, GML_N = 200 };
+    gml_shapes shapes = {.size = GML_SIZE, .seed = 1};
     unsigned seen[GML_SHAPES] = {0};
     int n_dark = 0;
-    uint8_t a[SIZE * SIZE * 3];
-    uint8_t b[SIZE * SIZE * 3];
-    for (uint32_t i = 0; i < N; i++)
+    uint8_t a[GML_SIZE * GML_SIZE * 3];
+    uint8_t b[GML_SIZE * GML_SIZE * 3];
+    for (uint32_t i = 0; i < GML_N; i++)
         seen[gml_shapes_class(&shapes, i)]++;
     for (unsigned k = 0; k < GML_SHAPES; k++)
-        assert_in_range(seen[k], N / 40, N / 4);
+        assert_in_range(seen[k], GML_N / 40, GML_N / 4);
     gml_shapes_draw(&shapes, 7, a);
     gml_shapes_draw(&shapes, 7, b);
     assert_memory_equal(a, b, sizeof a);

@@ -17,8 +17,8 @@
 
 #define GML_SIZE 32 /* of pictures */
 
-enum { MODEL, CHECKPOINT, AGAIN, PATHS };
-static char paths[PATHS][128];
+enum { GML_MODEL, GML_CHECKPOINT, GML_AGAIN, GML_PATHS };
+static char paths[GML_PATHS][128];
 
 /* A vision transformer; with weights its size is theirs. */
 static void make_model(gml_weights *weights, const char *path)
@@ -49,11 +49,12 @@ static void save_checkpoint(gml_diags *diags)
     gml_open_options open = {.entry = GML_ONNX_FIXED, .form = &form, .device = GML_DEVICE_REF};
     gml_model *model = NULL;
     gml_session *session = NULL;
-    gml_status status = gml_model_open(paths[MODEL], &open, &model, diags);
+    gml_status status = gml_model_open(paths[GML_MODEL], &open, &model, diags);
     if (status == GML_OK)
         status = gml_session_open(model, NULL, &session, diags);
     if (status == GML_OK)
-        status = gml_states_save(model, gml_session_states(session), paths[CHECKPOINT], diags);
+        status =
+            gml_states_save(model, gml_session_states(session), paths[GML_CHECKPOINT], diags);
     if (status != GML_OK)
         fail_msg("%s", gml_diags_print(diags));
     gml_session_destroy(session);
@@ -88,14 +89,14 @@ static void test_checkpoint(void **state)
     gml_arena arena;
     gml_diags diags;
     gml_safetensors file;
-    for (int i = 0; i < PATHS; i++)
+    for (int i = 0; i < GML_PATHS; i++)
         snprintf(paths[i], sizeof paths[i], "%s/%s", root, names[i]);
     gml_arena_init(&arena);
     gml_diags_init(&diags, &arena);
-    make_model(NULL, paths[MODEL]);
+    make_model(NULL, paths[GML_MODEL]);
     save_checkpoint(&diags);
 
-    assert_int_equal(gml_safetensors_open(paths[CHECKPOINT], &file, &diags), GML_OK);
+    assert_int_equal(gml_safetensors_open(paths[GML_CHECKPOINT], &file, &diags), GML_OK);
     assert_non_null(gml_safetensors_find(&file, "pos_embed"));               /* frozen */
     assert_non_null(gml_safetensors_find(&file, "blocks.1.mlp.fc1.weight")); /* a state */
     assert_non_null(gml_safetensors_find(&file, "step"));
@@ -107,14 +108,14 @@ static void test_checkpoint(void **state)
             assert_string_not_equal(file.tensors[i].name, file.tensors[k].name);
     gml_safetensors_close(&file);
 
-    gml_weights *weights = gml_weights_open(paths[CHECKPOINT]);
+    gml_weights *weights = gml_weights_open(paths[GML_CHECKPOINT]);
     gml_weights_map(weights, &(gml_weights_mapping){.map = NULL});
     const gml_weight *square = gml_weights_find(weights, "blocks.0.attn.proj.weight");
     assert_non_null(square);
     assert_true(square->is_turned); /* which its bias does not tell */
-    make_model(weights, paths[AGAIN]);
+    make_model(weights, paths[GML_AGAIN]);
     gml_weights_close(weights);
-    expect_same_bytes(paths[MODEL], paths[AGAIN], &diags);
+    expect_same_bytes(paths[GML_MODEL], paths[GML_AGAIN], &diags);
     gml_arena_reset(&arena);
     data_files_remove(root);
 }
