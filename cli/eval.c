@@ -15,12 +15,14 @@ typedef struct request {
     gml_eval_context context;
     gml_cli_progress progress;
     gml_cli_eval_output output;
+    int64_t epochs, warmup; /* of what is trained; -1: not given */
+    double lr;              /* 0: not given */
 } request;
 
 static const gml_cli_option options[] = {
     {"train", "DIR", "labelled pictures: a folder a class, or tar files"},
     {"test", "DIR", "the pictures that are predicted"},
-    {"method", "LIST", "of knn, ridge, linear, fewshot, with commas (knn,ridge)"},
+    {"method", "LIST", "of knn, ridge, linear, fewshot, finetune, with commas (knn,ridge)"},
     {"output", "NAME", "the model's output that holds features (the first)"},
     {"no-class-token", NULL, "tokens are all of patches"},
     {"pixels", NULL, "evaluate the pictures themselves, too; the model may be left out"},
@@ -33,15 +35,21 @@ static const gml_cli_option options[] = {
     {"k", "N", "knn: neighbours (20)"},
     {"temperature", "X", "knn: of votes by similarity (each counts 1)"},
     {"strength", "X", "ridge: of the penalty (chosen on a fifth of the training pictures)"},
-    {"epochs", "N", "linear: how many (90)"},
-    {"warmup", "N", "linear: of them the rate rises over (10)"},
-    {"lr", "X", "linear: the rate for a batch of 256 (0.1)"},
+    {"epochs", "N", "linear, finetune: how many (90, 100)"},
+    {"warmup", "N", "linear, finetune: of them the rate rises over (10, 5)"},
+    {"lr", "X", "linear, finetune: the rate for a batch of 256 (0.1, 2.5e-4)"},
     {"probe-batch", "N", "linear: its batch (512)"},
     {"augment", NULL, "linear: random crops, in each epoch others"},
     {"shots", "N", "fewshot: pictures of each class (all)"},
     {"subset", "FILE", "fewshot: the training pictures that count, a name a line"},
     {"lambda", "X", "fewshot: the penalty (0.1)"},
     {"tolerance", "X", "fewshot: the duality gap that ends it, of the loss (0.001)"},
+    {"layer-decay", "X", "finetune: what each block multiplies the rate with (0.65)"},
+    {"weight-decay", "X", "finetune: of AdamW (0.05)"},
+    {"smoothing", "X", "finetune: of classes (0.1)"},
+    {"mixup", "X", "finetune: the parameter of its Beta distribution, up to 1; 0: none (0.8)"},
+    {"cutmix", "X", "finetune: the same of cutmix (1)"},
+    {"erase", "X", "finetune: probability of a box of noise (0.25)"},
     {"report", "FILE.html", "write everything as a page, with pictures"},
     {"log", "FILE", "for the report: what 'gemel train --json' printed, whose loss is drawn"},
     {"numbers", "FILE.npz", "write features and predictions"},
@@ -63,7 +71,8 @@ static const gml_cli cli = {
     "  knn      the most frequent class among the nearest training pictures, by cosine\n"
     "  ridge    a linear probe in closed form\n"
     "  linear   a linear probe trained by LARS\n"
-    "  fewshot  logistic regression",
+    "  fewshot  logistic regression\n"
+    "  finetune the whole model is trained, with a classifier; by batches of --batch",
 };
 
 /* ---- options ----------------------------------------------------------------------------- */
@@ -157,8 +166,8 @@ static bool handle_count(request *r, const char *name, const char *value, bool *
         {"resize", &o->recipe.resize, 1, 8192},
         {"batch", &o->backbone.batch, 1, 65536},
         {"k", &o->knn.k, 1, 1 << 20},
-        {"epochs", &o->probe.epochs, 1, 1 << 20},
-        {"warmup", &o->probe.warmup, 0, 1 << 20},
+        {"epochs", &r->epochs, 1, 1 << 20},
+        {"warmup", &r->warmup, 0, 1 << 20},
         {"probe-batch", &o->probe.batch, 2, 65536},
         {"shots", &o->shots, 1, 1 << 30},
         {"threads", &n_threads, 1, 256},
@@ -177,6 +186,25 @@ static bool handle_count(request *r, const char *name, const char *value, bool *
     return false;
 }
 
+/* Numbers of fine-tuning that may be 0. */
+static bool handle_share(gml_eval_options *o, const char *name, const char *value)
+{
+    gml_finetune *f = &o->finetune;
+    const struct {
+        const char *name;
+        double *place, high;
+    } rows[] = {
+        {"layer-decay", &f->layer_decay, 1},    {"weight-decay", &f->decay, 1e6},
+        {"smoothing", &f->mixing.smoothing, 1}, {"mixup", &f->mixing.mixup, 1},
+        {"cutmix", &f->mixing.cutmix, 1},       {"erase", &f->mixing.erase, 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(name, rows[i].name) == 0)
+            return gml_cli_double(value, rows[i].place) && *rows[i].place >= 0 &&
+                   *rows[i].place <= rows[i].high;
+    return false;
+}
+
 static bool handle_number(request *r, const char *name, const char *value)
 {
     gml_eval_options *o = &r->options;
@@ -186,7 +214,7 @@ static bool handle_number(request *r, const char *name, const char *value)
     } rows[] = {
         {"temperature", &o->knn.temperature},
         {"strength", &o->ridge.strength},
-        {"lr", &o->probe.lr},
+        {"lr", &r->lr},
         {"lambda", &o->fewshot.lambda},
         {"tolerance", &o->fewshot.tolerance},
     };
@@ -194,7 +222,7 @@ static bool handle_number(request *r, const char *name, const char *value)
         if (strcmp(name, rows[i].name) == 0)
             return gml_cli_double(value, rows[i].place) && *rows[i].place > 0 &&
                    isfinite(*rows[i].place);
-    return false;
+    return handle_share(o, name, value);
 }
 
 static bool handle(void *context, const char *name, const char *value)
@@ -233,7 +261,28 @@ static void set_defaults(request *r)
     o->wants[GML_EVAL_KNN] = o->wants[GML_EVAL_RIDGE] = true;
     o->knn.k = 20;
     o->probe = (gml_probe){.epochs = 90, .warmup = 10, .batch = 512, .lr = 0.1};
+    o->finetune = (gml_finetune){.epochs = 100,
+                                 .warmup = 5,
+                                 .lr = 2.5e-4,
+                                 .min_lr = 1e-6,
+                                 .decay = 0.05,
+                                 .layer_decay = 0.65,
+                                 .mixing = {0.1, 0.8, 1, 0.25}};
+    r->epochs = r->warmup = -1;
     o->fewshot = (gml_fewshot){.lambda = 0.1, .tolerance = 1e-3, .max_steps = 300};
+}
+
+/* What both trainings take from the command line. */
+static void share_options(request *r)
+{
+    gml_probe *probe = &r->options.probe;
+    gml_finetune *finetune = &r->options.finetune;
+    if (r->epochs >= 0)
+        probe->epochs = finetune->epochs = r->epochs;
+    if (r->warmup >= 0)
+        probe->warmup = finetune->warmup = r->warmup;
+    if (r->lr > 0)
+        probe->lr = finetune->lr = r->lr;
 }
 
 /* What contradicts itself, or NULL. */
@@ -246,7 +295,11 @@ static const char *find_fault(const request *r)
         return "without a model --pixels says that pictures themselves are meant";
     if (o->shots > 0 && o->subset != NULL)
         return "either --shots or --subset";
-    if (o->probe.warmup > o->probe.epochs)
+    if (o->wants[GML_EVAL_LINEAR] && o->wants[GML_EVAL_FINETUNE] &&
+        (r->epochs >= 0 || r->warmup >= 0 || r->lr > 0))
+        return "--epochs, --warmup and --lr are of linear or of finetune: one at a time";
+    if ((o->wants[GML_EVAL_LINEAR] && o->probe.warmup > o->probe.epochs) ||
+        (o->wants[GML_EVAL_FINETUNE] && o->finetune.warmup > o->finetune.epochs))
         return "--warmup is longer than --epochs";
     if (r->output.log != NULL && r->output.report == NULL)
         return "--log goes with --report";
@@ -271,6 +324,7 @@ static int run_request(request *r, const char *path)
     r->options.backbone.path = path;
     r->context.arena = &r->arena;
     r->context.diags = &r->diags;
+    share_options(r);
     const char *fault = find_fault(r);
     if (fault != NULL) {
         fprintf(stderr, "gemel: eval: %s\n", fault);

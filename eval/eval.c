@@ -143,6 +143,28 @@ static gml_status run_fewshot(gml_eval *e, int kind, const uint32_t *rows, size_
 
 #define GML_AMBIGUOUS UINT32_MAX /* a name of several pictures */
 
+/* Features play no part: those of the test pictures change. */
+static gml_status run_finetune(gml_eval *e)
+{
+    gml_finetune finetune = e->options->finetune;
+    gml_finetune_data data = {.options = &e->options->backbone,
+                              .backbone = &e->backbone,
+                              .recipe = &e->recipe,
+                              .train = &e->train,
+                              .test = &e->test};
+    gml_eval_watch watch = e->options->watch;
+    watch.stage = "fine-tuning";
+    finetune.watch = &watch;
+    if (e->backbone.model == NULL)
+        return gml_fail(e->context.diags, GML_E_USAGE, (gml_loc){0},
+                        "fine-tuning needs a model");
+    GML_TRY(gml_finetune_run(&finetune, &data, &e->context));
+    const gml_eval_detail details[] = {{"epochs", (double)finetune.epochs},
+                                       {"loss", finetune.loss}};
+    add_result(e, GML_EVAL_FINETUNE, 0, &finetune.scores, details, 2);
+    return GML_OK;
+}
+
 /* ---- few pictures ------------------------------------------------------------------------ */
 
 /* What a list may call picture `i`: its file's name without folders. */
@@ -243,7 +265,7 @@ static gml_status run_methods(gml_eval *e)
         if (wants[GML_EVAL_FEWSHOT] && !is->is_pixels)
             GML_TRY(run_fewshot(e, kind, shots, n_shots));
     }
-    return GML_OK;
+    return wants[GML_EVAL_FINETUNE] ? run_finetune(e) : GML_OK;
 }
 
 /* All pictures of a set. */

@@ -14,7 +14,8 @@
     X(KNN, "knn")                                                                              \
     X(RIDGE, "ridge")                                                                          \
     X(LINEAR, "linear")                                                                        \
-    X(FEWSHOT, "fewshot")
+    X(FEWSHOT, "fewshot")                                                                      \
+    X(FINETUNE, "finetune")
 
 typedef enum gml_eval_method {
 #define X(code, name) GML_EVAL_##code,
@@ -35,6 +36,7 @@ typedef struct gml_eval_options {
     gml_probe probe;
     bool augment; /* the probe sees random crops, each epoch others */
     gml_fewshot fewshot;
+    gml_finetune finetune;
     int64_t shots;       /* pictures a class for it; 0: all */
     const char *subset;  /* a file that names them, a line each; NULL: none */
     const char *numbers; /* .npz for features and predictions; NULL: nowhere */

@@ -36,18 +36,36 @@ static gml_status open_parts(gml_eval_graph *graph, bool has_step,
 gml_status gml_eval_graph_open(gml_eval_graph *graph, gml_builder *builder, bool has_step,
                                const gml_eval_context *context)
 {
-    *graph = (gml_eval_graph){.models = {NULL}};
-    gml_str_init(&graph->bytes);
-    gml_status status = gml_builder_write(builder, &graph->bytes);
+    gml_str bytes;
+    gml_str_init(&bytes);
+    gml_status status = gml_builder_write(builder, &bytes);
     if (status != GML_OK)
         (void)gml_fail(context->diags, status, (gml_loc){0}, "a graph cannot be built: %s",
                        gml_builder_message(builder));
     gml_builder_destroy(builder);
     if (status == GML_OK)
-        status = open_parts(graph, has_step, context);
+        return gml_eval_graph_wrap(graph, bytes, has_step, context);
+    gml_str_reset(&bytes);
+    return status;
+}
+
+gml_status gml_eval_graph_wrap(gml_eval_graph *graph, gml_str bytes, bool has_step,
+                               const gml_eval_context *context)
+{
+    *graph = (gml_eval_graph){.bytes = bytes};
+    gml_status status = open_parts(graph, has_step, context);
     if (status != GML_OK)
         gml_eval_graph_close(graph);
     return status;
+}
+
+size_t gml_eval_graph_output(const gml_eval_graph *graph, gml_eval_part part, const char *name)
+{
+    const gml_model *model = graph->models[part];
+    for (size_t i = 0; i < gml_model_n_outputs(model); i++)
+        if (strcmp(gml_model_outputs(model)[i].name, name) == 0)
+            return i;
+    gml_bug(__FILE__, __LINE__, name);
 }
 
 gml_status gml_eval_graph_run(gml_eval_graph *graph, gml_eval_part part,

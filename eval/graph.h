@@ -39,6 +39,11 @@ typedef struct gml_eval_graph {
 /* Destroys the builder, whose failure is reported. After a failure nothing is to be closed. */
 GML_MUST_CHECK gml_status gml_eval_graph_open(gml_eval_graph *graph, gml_builder *builder,
                                               bool has_step, const gml_eval_context *context);
+/* The same for the bytes of a model, which the graph takes: a text made by gml_str_init. */
+GML_MUST_CHECK gml_status gml_eval_graph_wrap(gml_eval_graph *graph, gml_str bytes,
+                                              bool has_step, const gml_eval_context *context);
+/* The number of the part's output called `name`, which exists. */
+size_t gml_eval_graph_output(const gml_eval_graph *graph, gml_eval_part part, const char *name);
 /* `inputs` are the part's, all of them, in order; they are read where they lie. */
 GML_MUST_CHECK gml_status gml_eval_graph_run(gml_eval_graph *graph, gml_eval_part part,
                                              const gml_tensor *inputs, gml_diags *diags);

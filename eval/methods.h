@@ -7,6 +7,7 @@
 #define GML_EVAL_METHODS_H
 
 #include "eval/linear.h"
+#include "eval/mixing.h"
 #include "eval/scores.h"
 
 /* Features of both sets, with their classes. */
@@ -95,5 +96,30 @@ GML_MUST_CHECK gml_status gml_fewshot_run(gml_fewshot *fewshot, const gml_eval_d
 /* `shots` rows of each class, drawn; or all of a class that has less. In the arena. */
 uint32_t *gml_fewshot_draw(const gml_eval_data *data, int64_t shots, size_t *out_n,
                            const gml_eval_context *context);
+
+/* ---- finetune.c: all weights, and a classifier ----------------------------------------------
+ */
+
+typedef struct gml_finetune {
+    int64_t epochs, warmup; /* the rate rises over `warmup` of them */
+    double lr, min_lr;      /* `lr` of a batch of 256: times batch / 256 */
+    double decay, layer_decay;
+    gml_mixing mixing;
+    const gml_eval_watch *watch;
+    gml_scores scores;
+    double loss; /* of the last epoch, its mean */
+} gml_finetune;
+
+/* The backbone as it is opened, and the pictures. */
+typedef struct gml_finetune_data {
+    const gml_backbone_options *options;
+    const gml_backbone *backbone;
+    const gml_eval_recipe *recipe;
+    const gml_eval_set *train, *test;
+} gml_finetune_data;
+
+GML_MUST_CHECK gml_status gml_finetune_run(gml_finetune *finetune,
+                                           const gml_finetune_data *data,
+                                           const gml_eval_context *context);
 
 #endif
