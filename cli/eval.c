@@ -298,9 +298,9 @@ static const char *find_fault(const request *r)
     if (o->wants[GML_EVAL_LINEAR] && o->wants[GML_EVAL_FINETUNE] &&
         (r->epochs >= 0 || r->warmup >= 0 || r->lr > 0))
         return "--epochs, --warmup and --lr are of linear or of finetune: one at a time";
-    if ((o->wants[GML_EVAL_LINEAR] && o->probe.warmup > o->probe.epochs) ||
-        (o->wants[GML_EVAL_FINETUNE] && o->finetune.warmup > o->finetune.epochs))
-        return "--warmup is longer than --epochs";
+    if ((o->wants[GML_EVAL_LINEAR] && o->probe.warmup >= o->probe.epochs) ||
+        (o->wants[GML_EVAL_FINETUNE] && o->finetune.warmup >= o->finetune.epochs))
+        return "--warmup is not shorter than --epochs";
     if (r->output.log != NULL && r->output.report == NULL)
         return "--log goes with --report";
     return NULL;

@@ -5,6 +5,7 @@ Exits 77 without onnxruntime or Pillow. The formulas are those of docs/eval.md, 
 """
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,9 @@ from pathlib import Path
 
 try:
     import numpy as np
+    import onnx
     import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
     from PIL import Image
 except ImportError as error:
     print(f"skipped: {error}")
@@ -288,6 +291,44 @@ def test_augmented(folder: Path, sets: list, model: Path):
     check("augmented by seed", not np.array_equal(first, other))
 
 
+def save_perceptron(path: Path, batch: int):
+    """Pictures of 16 pixels to 48 features, by a random matrix."""
+    weight = np.random.default_rng(1).standard_normal((768, 48)).astype(np.float32) / 28
+    nodes = [helper.make_node("Flatten", ["x"], ["a"]),
+             helper.make_node("MatMul", ["a", "w"], ["b"]),
+             helper.make_node("Relu", ["b"], ["features"])]
+    sizes = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 3, 16, 16]),
+             helper.make_tensor_value_info("features", TensorProto.FLOAT, [batch, 48])]
+    graph = helper.make_graph(nodes, "net", sizes[:1], sizes[1:],
+                              [numpy_helper.from_array(weight, "w")])
+    opset = [helper.make_opsetid("", 20)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
+
+
+def test_finetune(folder: Path):
+    """All weights are trained: bars and rings are told apart soon, with any number of threads."""
+    pictures, model = folder / "two", folder / "perceptron.onnx"
+    gemel("pictures", "shapes1", pictures, "--train", 600, "--test", 200, "--size", 20)
+    for part in "train", "test":
+        for kind in (pictures / part).iterdir():
+            if kind.name not in ("bar", "ring"):
+                shutil.rmtree(kind)
+    save_perceptron(model, 20)
+    options = [model, "--train", pictures / "train", "--test", pictures / "test", "--method",
+               "finetune", "--epochs", 12, "--warmup", 1, "--lr", 0.03, "--batch", 7]
+    plain = ["--mixup", 0, "--cutmix", 0, "--erase", 0]
+    results = [evaluate(folder, *options, *more)[0]["results"][0]
+               for more in (["--threads", 1], ["--threads", 2], ["--seed", 9], plain,
+                            [*plain, "--epochs", 2])]
+    check("fine-tuning learns", results[0]["accuracy"] > 0.85, f"{results[0]['accuracy']:.3f}")
+    check("fine-tuning's loss falls", results[3]["loss"] < results[4]["loss"] - 0.05,
+          f"{results[4]['loss']:.3f} to {results[3]['loss']:.3f}")
+    check("fine-tuning mixes", results[0]["loss"] > results[3]["loss"] + 0.05)
+    check("fine-tuning by threads", results[0] == results[1])
+    check("fine-tuning by seed", results[0] != results[2])
+    check("fine-tuning's features", results[0]["features"] == "features")
+
+
 def test_report(folder: Path, sets: list, model: Path):
     page, log = folder / "report.html", folder / "log.jsonl"
     log.write_text('{"trained":3}\nno JSON\n' + "".join(
@@ -341,6 +382,10 @@ def test_refusals(folder: Path, sets: list, model: Path):
                                    folder / "x.html", "--log", empty]),
             ("a bound", 3, "of its loss away", [*plain, *sets, "--method", "fewshot",
                                                 "--lambda", 1e-12, "--tolerance", 1e-12]),
+            ("warm-up", 2, "--warmup", [*plain, *sets, "--method", "linear", "--epochs", 10]),
+            ("tuned pixels", 2, "needs a model", [*plain, *sets, "--method", "finetune"]),
+            ("two trainings", 2, "one at a time", [model, *sets, "--method", "linear,finetune",
+                                                   "--lr", 1]),
             ("folders", 2, "--train", [model]),
             ("pixels", 2, "--pixels", [*sets]),
             ("method", 2, "will not do", [model, *sets, "--method", "knn,guess"]),
@@ -362,6 +407,7 @@ def main():
         test_features(folder, model)
         test_methods(folder, model, sets)
         test_augmented(folder, sets, model)
+        test_finetune(folder)
         test_report(folder, sets, model)
         test_refusals(folder, sets, model)
     print(f"{failures} failures")
