@@ -307,6 +307,20 @@ def check_positions(folder: Path):
 
 # ---- the object in a file -------------------------------------------------------------------
 
+class Turncoat(files.Storage):
+    """Of another type each time somebody asks."""
+    last = None
+
+    def __init__(self, array: np.ndarray):
+        self.data, self.count = array.tobytes(), array.size
+        self.kinds = iter(["float32", "int32"])
+        Turncoat.last = self
+
+    @property
+    def kind(self) -> str:
+        return next(self.kinds)
+
+
 def check_list(folder: Path):
     base = np.arange(24, dtype=np.float32)
     storage = files.Storage(base.tobytes(), "float32", 24)
@@ -339,6 +353,13 @@ def check_list(folder: Path):
     files.save(folder / "repeated.pth", {"a": repeated})
     check_refused("a tensor that repeats itself", folder / "repeated.pth",
                   "repeats its elements")
+    many = files.Storage(np.zeros(4096, np.float32).tobytes(), "float32", 4096)
+    files.save(folder / "many.pth",
+               {str(i): files.Tensor(many, 0, (64, 64), (1, 64)) for i in range(8)})
+    check_refused("copies of a storage", folder / "many.pth", "too many views")
+    files.save(folder / "two.pth", {"a": files.tensor(base), "b": files.Tensor(
+        Turncoat(base), 0, (3,), (1,)), "c": files.Tensor(Turncoat.last, 0, (3,), (1,))})
+    check_refused("a storage of two types", folder / "two.pth", "two types")
     for name, sizes, strides in (("outside", (5, 6), (6, 1)), ("far", (2,), (1 << 62,)),
                                  ("many", (1 << 40, 1 << 40), (1, 1)),
                                  ("negative", (-1,), (1,)), ("uneven", (2, 2), (1,))):
@@ -385,6 +406,13 @@ def check_round(folder: Path):
     export(folder / "a.safetensors", folder / "c.onnx")
     same = (folder / "a.onnx").read_bytes() == (folder / "c.onnx").read_bytes()
     check("through safetensors: the same bytes", same)
+    # a square head, which stands as frameworks have it: what the model says counts
+    head = ("--features", "mean", "--classes")
+    call("export", "vit", "--variant", "ti16", "--image-size", 32, "--heads", 4, *head, 192, "-o",
+         folder / "square.onnx")
+    export(folder / "square.onnx", folder / "square2.onnx", *head, "file")
+    same = (folder / "square.onnx").read_bytes() == (folder / "square2.onnx").read_bytes()
+    check("a square head, other heads: the same bytes", same)
     initialisers = {i.name: numpy_helper.to_array(i) for i in
                     onnx.load(folder / "a.onnx").graph.initializer}
     files.save_safetensors(folder / "states.safetensors",
@@ -484,13 +512,16 @@ def check_pickles(folder: Path):
                                                 for i in range(26)) + b".",
         "a memo far out": b"\x80\x02Nr\xff\xff\xff\xff.", "an empty stack": b"\x80\x02R.",
         "no marker": b"\x80\x02Nt.", "half a key": b"\x80\x02}(Nu.", "no end": b"\x80\x02}",
-        "a long text": b"\x80\x02X\xff\xff\xff\x7fa.", "nothing": b".", "a call of text":
+        "a long text": b"\x80\x02X\xff\xff\xff\x7fa.",
+        "nothing": b".", "a call of text":
         b"\x80\x02" + text("a") + b")R.", "state of text": b"\x80\x02" + text("a") + b"}b.",
         "a storage of text": b"\x80\x02" + text("a") + b"Q.",
         "a frame": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff.",
         "protocol 9": b"\x80\x09N.",
         "a marker at the end": b"\x80\x02N(.", "a marker in a tuple": b"\x80\x02N(\x85.",
     }
+    files.save(folder / "harm.pth", None, b"\x80\x02X\x05\x00\x00\x00abcd")
+    check_refused("a text a little too long", folder / "harm.pth", "ends too early")
     for name, code in broken.items():
         files.save(folder / "harm.pth", None, code)
         check_refused(f"a pickle that is broken: {name}", folder / "harm.pth", "harm.pth")
