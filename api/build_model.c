@@ -553,18 +553,32 @@ gml_status gml_builder_module(gml_builder *builder, const gml_save_options *opti
     return GML_OK;
 }
 
+static gml_export_options export_options(const gml_builder *b, gml_export_training *training)
+{
+    return (gml_export_options){
+        .training = gml_builder_training(b, training),
+        .opset = b->opset,
+        .metadata = b->metadata.items,
+        .n_metadata = b->metadata.count,
+    };
+}
+
+gml_status gml_builder_write(gml_builder *builder, gml_str *out)
+{
+    gml_module *module = NULL;
+    gml_export_training training;
+    GML_TRY(gml_builder_module(builder, NULL, &module));
+    gml_export_options export = export_options(builder, &training);
+    return gml_onnx_write(module, &export, out, builder->diags);
+}
+
 gml_status gml_builder_save(gml_builder *builder, const char *path,
                             const gml_save_options *options)
 {
     gml_module *module = NULL;
-    GML_TRY(gml_builder_module(builder, options, &module));
     gml_export_training training;
-    gml_export_options export = {
-        .training = gml_builder_training(builder, &training),
-        .opset = builder->opset,
-        .metadata = builder->metadata.items,
-        .n_metadata = builder->metadata.count,
-    };
+    GML_TRY(gml_builder_module(builder, options, &module));
+    gml_export_options export = export_options(builder, &training);
     if (options != NULL) {
         export.external_data = options->external_data;
         export.progress = options->progress;

@@ -2,7 +2,6 @@
 #include "api/checkpoint.h"
 
 #include "api/checkpoint_files.h"
-#include "api/state_file.h"
 #include "base/map.h"
 
 #include <inttypes.h>
@@ -88,25 +87,19 @@ static gml_status check_names(const gml_safetensor *items, size_t n, gml_diags *
     return GML_OK;
 }
 
-gml_status gml_checkpoint_save(const char *folder, const gml_states *states,
+gml_status gml_checkpoint_save(const char *folder, const gml_state_file *states,
                                const gml_checkpoint *checkpoint, int64_t keep,
                                const char **out_path, gml_diags *diags)
 {
-    gml_arena arena;
-    gml_arena_init(&arena);
     int64_t step = checkpoint->step;
-    size_t n = gml_states_count(states);
-    gml_safetensor *items = gml_states_items(states, &arena);
+    gml_safetensor *items = states->items.items;
+    size_t n = states->items.count;
     const char *path = gml_checkpoint_path(folder, step, ".safetensors", diags->arena);
     const char *manifest = gml_checkpoint_path(folder, step, ".json", diags->arena);
-    gml_status status = check_names(items, n, diags);
-    if (status == GML_OK)
-        status = gml_safetensors_write(path, items, n, NULL, 0, diags);
-    if (status == GML_OK)
-        status = write_manifest(manifest, checkpoint, checksum(items, n), diags);
-    gml_arena_reset(&arena);
-    if (status != GML_OK)
-        return status;
+    GML_TRY(check_names(items, n, diags));
+    GML_TRY(
+        gml_safetensors_write(path, items, n, states->texts.items, states->texts.count, diags));
+    GML_TRY(write_manifest(manifest, checkpoint, checksum(items, n), diags));
     gml_checkpoint_prune(folder, step, keep);
     *out_path = path;
     return GML_OK;

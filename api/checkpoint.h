@@ -2,7 +2,7 @@
  *
  * A run's folder holds checkpoints. One is two files:
  *
- *     checkpoint-000000120.safetensors   all states after step 120
+ *     checkpoint-000000120.safetensors   all states after step 120 (api/state_file.h)
  *     checkpoint-000000120.json          the manifest: what to go on with, and a checksum
  *
  * Both are written beside, flushed to the disk and renamed, the manifest last: it is what makes
@@ -15,7 +15,7 @@
 #ifndef GML_API_CHECKPOINT_H
 #define GML_API_CHECKPOINT_H
 
-#include "api/states.h"
+#include "api/state_file.h"
 
 /* What a manifest says. */
 typedef struct gml_checkpoint {
@@ -37,7 +37,7 @@ void gml_run_unlock(int lock); /* accepts -1 */
 
 /* Writes a checkpoint, then removes all before it but the newest `keep` - 1. Nothing is removed
  * after a failure. `*out_path` is the states' file, in the diags' arena. */
-GML_MUST_CHECK gml_status gml_checkpoint_save(const char *folder, const gml_states *states,
+GML_MUST_CHECK gml_status gml_checkpoint_save(const char *folder, const gml_state_file *states,
                                               const gml_checkpoint *checkpoint, int64_t keep,
                                               const char **out_path, gml_diags *diags);
 

@@ -68,6 +68,19 @@ static const char *find_name(gml_arena *arena, const json_t *header, const char 
     return unique;
 }
 
+/* Bytes that are no UTF-8, which texts of models may have, become '?'. */
+static json_t *make_text(const char *text, gml_arena *arena)
+{
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    char *copy = gml_arena_text(arena, text, strlen(text));
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at >= 0x80)
+            *at = '?';
+    return json_string(copy);
+}
+
 static json_t *make_header(const gml_safetensor *tensors, size_t n_tensors,
                            const gml_safetensors_text *texts, size_t n_texts, gml_arena *arena)
 {
@@ -75,7 +88,8 @@ static json_t *make_header(const gml_safetensor *tensors, size_t n_tensors,
     json_t *metadata = json_object();
     bool ok = header && metadata;
     for (size_t i = 0; i < n_texts && ok; i++)
-        ok = json_object_set_new(metadata, texts[i].key, json_string(texts[i].value)) == 0;
+        ok = json_object_set_new(metadata, find_name(arena, metadata, texts[i].key),
+                                 make_text(texts[i].value, arena)) == 0;
     ok = ok && json_object_set(header, "__metadata__", metadata) == 0;
     for (size_t i = 0; i < n_tensors && ok; i++) {
         const char *name = find_name(arena, header, tensors[i].name);

@@ -65,6 +65,11 @@ static bool is_text(const gml_source *source)
            (text[i + 5] == ' ' || text[i + 5] == '@');
 }
 
+bool gml_source_is_onnx(const gml_source *source)
+{
+    return source->artifact.program == NULL && !is_text(source);
+}
+
 /* Gives the open dimensions of parameters their sizes, where the importer did not. */
 static void bind_dims(const gml_source *source, gml_module *module)
 {

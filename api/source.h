@@ -49,6 +49,9 @@ GML_MUST_CHECK gml_status gml_source_wrap(gml_source *source, const void *bytes,
                                           const gml_train_form *form, gml_diags *diags);
 void gml_source_close(gml_source *source);
 
+/* Whether the bytes are an ONNX model: no textual IR, and not compiled. */
+bool gml_source_is_onnx(const gml_source *source);
+
 /* The file's elements will not be read soon: its pages need not stay in memory. */
 void gml_source_forget(const gml_source *source);
 

@@ -2,8 +2,85 @@
 #include "api/state_file.h"
 
 #include "api/source.h"
+#include "api/weights.h"
+#include "weights/elements.h"
 
 #include <string.h>
+
+/* ---- writing ------------------------------------------------------------------------------
+ */
+
+static void add_tensor(gml_state_file *file, gml_map *names, const char *name,
+                       const gml_tensor *tensor)
+{
+    gml_safetensor item = {.name = name, .tensor = *tensor};
+    gml_push(&file->arena, &file->items, item);
+    gml_map_set(names, name, file);
+}
+
+static bool is_weight(const gml_initialiser *item)
+{
+    return *item->name != '\0' && gml_elements_allow(item->tensor.dtype) &&
+           gml_tensor_numel(&item->tensor) > 1;
+}
+
+/* What is in the model's file and does not change. */
+static void add_rest(gml_state_file *file, gml_map *names)
+{
+    for (size_t i = 0; i < file->rest.list.count; i++) {
+        const gml_initialiser *item = &file->rest.list.items[i];
+        if (is_weight(item) && !gml_map_has(names, item->name))
+            add_tensor(file, names, item->name, &item->tensor);
+    }
+    for (size_t i = 0; i < file->rest.module->metadata.count; i++) {
+        const gml_metadata *entry = &file->rest.module->metadata.items[i];
+        gml_safetensors_text text = {entry->key, entry->value};
+        if (strncmp(entry->key, GML_OWN_KEYS, strlen(GML_OWN_KEYS)) == 0)
+            gml_push(&file->arena, &file->texts, text);
+    }
+}
+
+gml_status gml_state_file_make(gml_state_file *file, const gml_model *model,
+                               const gml_states *states, gml_diags *diags)
+{
+    const gml_source *source = gml_model_source(model);
+    gml_map names;
+    *file = (gml_state_file){.rest = {.module = NULL}};
+    gml_arena_init(&file->arena);
+    gml_map_init(&names, &file->arena);
+    for (size_t i = 0; i < gml_states_count(states); i++) {
+        gml_tensor tensor = gml_states_tensor(states, i);
+        add_tensor(file, &names, gml_states_name(states, i), &tensor);
+    }
+    if (!gml_source_is_onnx(source))
+        return GML_OK;
+    GML_TRY(gml_onnx_initialisers_wrap(source->bytes, source->len, source->path, source->folder,
+                                       &file->rest, diags));
+    add_rest(file, &names);
+    return GML_OK;
+}
+
+void gml_state_file_reset(gml_state_file *file)
+{
+    if (file->rest.module != NULL)
+        gml_module_destroy(file->rest.module);
+    gml_arena_reset(&file->arena);
+}
+
+gml_status gml_states_save(const gml_model *model, const gml_states *states, const char *path,
+                           gml_diags *diags)
+{
+    gml_state_file file;
+    gml_status status = gml_state_file_make(&file, model, states, diags);
+    if (status == GML_OK)
+        status = gml_safetensors_write(path, file.items.items, file.items.count,
+                                       file.texts.items, file.texts.count, diags);
+    gml_state_file_reset(&file);
+    return status;
+}
+
+/* ---- reading ------------------------------------------------------------------------------
+ */
 
 static gml_status load_state(const gml_safetensor *item, const gml_tensor *place, gml_loc loc,
                              gml_diags *diags)
@@ -18,26 +95,6 @@ static gml_status load_state(const gml_safetensor *item, const gml_tensor *place
     if (item->size != 0)
         memcpy(place->data, tensor->data, (size_t)item->size);
     return GML_OK;
-}
-
-gml_safetensor *gml_states_items(const gml_states *states, gml_arena *arena)
-{
-    size_t n = gml_states_count(states);
-    gml_safetensor *items = gml_new_array(arena, gml_safetensor, n + 1);
-    for (size_t i = 0; i < n; i++)
-        items[i] = (gml_safetensor){.name = gml_states_name(states, i),
-                                    .tensor = gml_states_tensor(states, i)};
-    return items;
-}
-
-gml_status gml_states_save(const char *path, const gml_states *states, gml_diags *diags)
-{
-    gml_arena arena;
-    gml_arena_init(&arena);
-    gml_status status = gml_safetensors_write(path, gml_states_items(states, &arena),
-                                              gml_states_count(states), NULL, 0, diags);
-    gml_arena_reset(&arena);
-    return status;
 }
 
 gml_status gml_states_take(const gml_safetensors *file, gml_states *states, gml_diags *diags)

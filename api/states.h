@@ -2,6 +2,7 @@
 #ifndef GML_API_STATES_H
 #define GML_API_STATES_H
 
+#include "gemel/gemel.h"
 #include "ir/graph.h"
 #include "runtime/states.h"
 

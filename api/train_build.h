@@ -27,6 +27,9 @@ void gml_train_add_loss(gml_train_build *t);
 /* Sets `trained` and the report, from the loss back. */
 void gml_train_find_weights(gml_train_build *t);
 
+/* Whether any of `n` patterns, as the shell's, fits. */
+bool gml_train_matches(const char *const *patterns, size_t n, const char *name);
+
 /* ---- train_statistics.c ------------------------------------------------------------------ */
 
 /* Before the step begins: BatchNormalization takes the batch's statistics. */

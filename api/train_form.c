@@ -6,6 +6,11 @@
 #include "frontend/export.h"
 #include "ir/verify.h"
 
+#include <math.h>
+#include <stdlib.h>
+
+#define GML_MAX_BLOCKS 1000
+
 /* ---- building ---------------------------------------------------------------------------- */
 
 static gml_value *add_counter(gml_train_build *t)
@@ -13,6 +18,45 @@ static gml_value *add_counter(gml_train_build *t)
     int64_t zero = 0;
     gml_tensor tensor = {.dtype = GML_I64, .data = &zero};
     return gml_builder_tensor(t->b, gml_builder_free_name(t->b, "step"), &tensor, true);
+}
+
+/* The number behind "blocks." in a name; -1: there is none. */
+static int64_t block_of(const char *name)
+{
+    static const char before[] = "blocks.";
+    const char *at = strncmp(name, before, sizeof before - 1) == 0 ? name : NULL;
+    char *end = NULL;
+    if (at == NULL || at[sizeof before - 1] < '0' || at[sizeof before - 1] > '9')
+        return -1;
+    int64_t block = strtol(at + sizeof before - 1, &end, 10);
+    return *end == '.' && block < GML_MAX_BLOCKS ? block : -1;
+}
+
+static bool is_before_blocks(const char *name)
+{
+    return strcmp(name, "cls_token") == 0 || strcmp(name, "pos_embed") == 0 ||
+           strncmp(name, "patch_embed.", 12) == 0;
+}
+
+/* The share of the rate that the weight gets, of a network of `n_blocks`. */
+static double scale_of(const gml_train_build *t, const char *name, int64_t n_blocks)
+{
+    int64_t block = block_of(name);
+    int64_t layer = block >= 0 ? block + 1 : is_before_blocks(name) ? 0 : n_blocks + 1;
+    double decay = t->form->layer_decay;
+    return decay != 0 ? pow(decay, (double)(n_blocks + 1 - layer)) : 1;
+}
+
+static gml_trained describe(gml_train_build *t, gml_value *weight, gml_value *gradient,
+                            int64_t n_blocks)
+{
+    const gml_train_form *form = t->form;
+    bool is_decayed = gml_trainer_decays(t->b, weight) &&
+                      !gml_train_matches(form->no_decay, form->n_no_decay, weight->name);
+    return (gml_trained){.weight = weight,
+                         .gradient = gradient,
+                         .is_decayed = is_decayed,
+                         .scale = scale_of(t, weight->name, n_blocks)};
 }
 
 static void add_updates(gml_train_build *t)
@@ -23,10 +67,13 @@ static void add_updates(gml_train_build *t)
     gml_gradient_spec spec = {
         .name = "step.gradient", .y = t->loss, .xs = t->trained, .n_xs = t->n_trained};
     gml_builder_gradients(t->b, &spec, gradients);
+    int64_t n_blocks = 0;
+    for (size_t i = 0; i < t->n_trained; i++) {
+        int64_t block = block_of(t->trained[i]->name);
+        n_blocks = block >= n_blocks ? block + 1 : n_blocks;
+    }
     for (size_t i = 0; i < t->n_trained; i++)
-        trained[i] = (gml_trained){.weight = t->trained[i],
-                                   .gradient = gradients[i],
-                                   .is_decayed = gml_trainer_decays(t->b, t->trained[i])};
+        trained[i] = describe(t, t->trained[i], gradients[i], n_blocks);
     gml_trainer *trainer = gml_trainer_create(t->b, &t->form->trainer);
     gml_step_count count = gml_trainer_count(trainer, add_counter(t));
     gml_value *lr = gml_trainer_rate(trainer, count.now);
@@ -163,4 +210,15 @@ gml_status gml_train_form_write(const gml_train_form *form, gml_module *module,
     gml_export_options options = {.external_data = external,
                                   .training = gml_builder_training(t.b, &training)};
     return gml_onnx_save(module, path, &options, diags);
+}
+
+gml_status gml_train_form_bytes(const gml_train_form *form, gml_module *module, gml_str *out,
+                                gml_diags *diags)
+{
+    gml_train_build t;
+    gml_export_training training;
+    GML_TRY(build(&t, form, module, diags));
+    GML_TRY(gml_module_verify(module, diags));
+    gml_export_options options = {.training = gml_builder_training(t.b, &training)};
+    return gml_onnx_write(module, &options, out, diags);
 }

@@ -6,7 +6,7 @@
  * importing a file with such an algorithm gives (frontend/import.h, GML_ONNX_STEP): sessions
  * and programs do not know the difference.
  *
- *   inputs   the graph's, then "labels" (cross-entropy) or "target" (mse)
+ *   inputs   the graph's, then "labels" (cross-entropy) or "target" (mse, soft-cross-entropy)
  *   outputs  the graph's, then "loss", "lr", "grad_norm"
  *   states   the trained weights, the optimizer's, the counter "step"
  *
@@ -20,11 +20,13 @@
 #ifndef GML_API_TRAIN_FORM_H
 #define GML_API_TRAIN_FORM_H
 
+#include "base/str.h"
 #include "frontend/import.h"
 #include "gemel/trainer.h"
 
 typedef struct gml_train_form {
-    const char *loss;   /* "cross-entropy", "mse", or the output whose mean is the loss */
+    const char *loss; /* "cross-entropy", "soft-cross-entropy" (whose target is a share of each
+                         class), "mse", or the output whose mean is the loss */
     const char *output; /* logits, or what is compared with the target; NULL: the first */
     double smoothing;   /* of labels */
     int64_t class_axis; /* of logits that no softmax follows */
@@ -35,6 +37,12 @@ typedef struct gml_train_form {
     size_t n_only;
     bool batch_norm; /* inference-mode BatchNormalization gets training_mode: the batch's
                         statistics are used, the running ones are updated */
+    const char *const *no_decay; /* patterns of weights that do not decay, beside those that
+                                    gml_trainer_decays names; they need not match */
+    size_t n_no_decay;
+    double layer_decay; /* of a vision transformer of n blocks the rate of block k is
+                           layer_decay^(n - k) of that of the head, of what is before the
+                           blocks layer_decay^(n + 1); told by names. 0: the same for all */
 } gml_train_form;
 
 typedef enum gml_train_fate {
@@ -75,5 +83,8 @@ GML_MUST_CHECK gml_status gml_train_form_apply(const gml_train_form *form, gml_m
 GML_MUST_CHECK gml_status gml_train_form_write(const gml_train_form *form, gml_module *module,
                                                const char *path, bool external,
                                                gml_train_report *report, gml_diags *diags);
+/* The same in memory: appends the bytes of the file. */
+GML_MUST_CHECK gml_status gml_train_form_bytes(const gml_train_form *form, gml_module *module,
+                                               gml_str *out, gml_diags *diags);
 
 #endif

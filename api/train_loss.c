@@ -180,6 +180,28 @@ static gml_value *cross_entropy(gml_train_build *t, gml_value *y, const char *na
     return binary(t, "Sub", loss, all);
 }
 
+/* - mean over samples of the sum of target log p */
+static gml_value *soft_cross_entropy(gml_train_build *t, gml_value *y, const char *name)
+{
+    int64_t axis = 1;
+    gml_value *logits = find_logits(t, y, &axis);
+    const gml_type *type = &logits->type;
+    if (type->rank != 2 || axis != 1 || !gml_dim_is_const(type->dims[1])) {
+        gml_train_fail(
+            t, gml_fail(t->b->diags, GML_E_SHAPE,
+                        (gml_loc){.file = t->b->module->file, .node = name, .op = "output"},
+                        "shares of classes are for logits [N,C] of a known C"));
+        return y;
+    }
+    gml_value *target = gml_builder_param(t->b, gml_builder_free_name(t->b, "target"), *type);
+    gml_value *log_p = make_node(
+        t,
+        (gml_node_spec){.op = "LogSoftmax", .inputs = {logits}, .attrs = {GML_INT("axis", 1)}});
+    gml_value *loss = mean(t, binary(t, "Mul", target, log_p));
+    return binary(t, "Mul", loss,
+                  gml_build_scalar(&t->b->build, type->dtype, -(double)type->dims[1]));
+}
+
 /* ---- the whole --------------------------------------------------------------------------- */
 
 static gml_value *squared_error(gml_train_build *t, gml_value *y)
@@ -193,8 +215,10 @@ void gml_train_add_loss(gml_train_build *t)
 {
     const char *loss = t->form->loss;
     bool is_entropy = strcmp(loss, "cross-entropy") == 0;
+    bool is_soft = strcmp(loss, "soft-cross-entropy") == 0;
     bool is_mse = strcmp(loss, "mse") == 0;
-    const char *name = is_entropy || is_mse ? t->form->output : loss;
+    bool is_named = !is_entropy && !is_soft && !is_mse;
+    const char *name = is_named ? loss : t->form->output;
     if (gml_builder_has_failed(t->b))
         return;
     gml_value *y = find_output(t, name);
@@ -205,9 +229,11 @@ void gml_train_add_loss(gml_train_build *t)
         return;
     if (is_entropy)
         t->loss = cross_entropy(t, y, name);
+    else if (is_soft)
+        t->loss = soft_cross_entropy(t, y, name);
     else
         t->loss = is_mse ? squared_error(t, y) : mean(t, y);
-    t->is_loss_output = !is_entropy && !is_mse && strcmp(name, "loss") == 0;
+    t->is_loss_output = is_named && strcmp(name, "loss") == 0;
     if (!t->is_loss_output && !gml_builder_has_failed(t->b))
         gml_builder_output(t->b, t->loss, gml_builder_free_name(t->b, "loss"));
 }

@@ -45,7 +45,7 @@ const char *gml_train_fate_text(gml_train_fate fate)
 
 /* ---- names ------------------------------------------------------------------------------- */
 
-static bool matches(const char *const *patterns, size_t n, const char *name)
+bool gml_train_matches(const char *const *patterns, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
         if (fnmatch(patterns[i], name, 0) == 0)
@@ -56,14 +56,14 @@ static bool matches(const char *const *patterns, size_t n, const char *name)
 static bool is_named(const finder *f, const gml_value *value)
 {
     const gml_train_form *form = f->t->form;
-    return value->name != NULL && matches(form->only, form->n_only, value->name);
+    return value->name != NULL && gml_train_matches(form->only, form->n_only, value->name);
 }
 
 static bool is_asked_for(const finder *f, const char *name)
 {
     const gml_train_form *form = f->t->form;
-    return !matches(form->freeze, form->n_freeze, name) &&
-           (form->n_only == 0 || matches(form->only, form->n_only, name));
+    return !gml_train_matches(form->freeze, form->n_freeze, name) &&
+           (form->n_only == 0 || gml_train_matches(form->only, form->n_only, name));
 }
 
 /* A pattern that matches nothing is a slip. */
@@ -75,7 +75,7 @@ static void check_patterns(finder *f, const char *const *patterns, size_t n)
     for (size_t k = 0; k < n; k++) {
         bool any = false;
         for (size_t i = 0; i < f->candidates.count; i++)
-            any = any || matches(&patterns[k], 1, names[i]);
+            any = any || gml_train_matches(&patterns[k], 1, names[i]);
         if (!any)
             gml_train_fail(f->t, gml_name_fail(f->t->b->diags, gml_train_loc(f->t), "weight",
                                                patterns[k], names, f->candidates.count));

@@ -27,6 +27,27 @@ static gml_value *shared(const rule *r, gml_value *scalar)
     return gml_trainer_share(r->o, scalar, r->dtype);
 }
 
+/* A number of the step that is proportional to the rate, for this weight. */
+static gml_value *scaled(const rule *r, gml_value *scalar)
+{
+    double scale = r->trained->scale;
+    if (scale != 0 && scale != 1)
+        scalar = gml_trainer_binary(r->o, r->scope, "Mul", scalar,
+                                    gml_trainer_number(r->o, GML_F64, scale));
+    return scalar;
+}
+
+/* 1 - lr decay */
+static gml_value *kept(const rule *r)
+{
+    gml_trainer *o = r->o;
+    if (r->trained->scale == 0 || r->trained->scale == 1)
+        return r->u->kept;
+    gml_value *decay = gml_trainer_binary(o, r->scope, "Mul", scaled(r, r->u->lr),
+                                          gml_trainer_number(o, GML_F64, o->options.decay));
+    return gml_trainer_binary(o, r->scope, "Sub", gml_trainer_number(o, GML_F64, 1), decay);
+}
+
 /* `state` becomes `value` when the step ends an accumulation. */
 static void store(const rule *r, gml_value *state, gml_value *value)
 {
@@ -80,10 +101,10 @@ static void apply_adamw(const rule *r, gml_value *g)
     x = binary(r, "Div", x, shared(r, r->u->deviation));
     x = binary(r, "Add", x, number(r, options->epsilon));
     x = binary(r, "Div", m, x);
-    x = binary(r, "Mul", x, shared(r, r->u->rate));
+    x = binary(r, "Mul", x, shared(r, scaled(r, r->u->rate)));
     gml_value *p = r->p;
     if (r->trained->is_decayed && options->decay != 0)
-        p = binary(r, "Mul", p, shared(r, r->u->kept));
+        p = binary(r, "Mul", p, shared(r, kept(r)));
     store(r, r->trained->weight, binary(r, "Sub", p, x));
     store(r, first, m);
     store(r, second, v);
@@ -132,7 +153,7 @@ static void apply_sgd(const rule *r, gml_value *g)
         }
         store(r, old, moved);
     }
-    gml_value *x = binary(r, "Mul", direction, shared(r, r->u->lr));
+    gml_value *x = binary(r, "Mul", direction, shared(r, scaled(r, r->u->lr)));
     store(r, r->trained->weight, binary(r, "Sub", r->p, x));
 }
 

@@ -10,25 +10,51 @@
  *
  * Each fills a table of its own, so that names are checked within one file. */
 
-static gml_status read_safetensors(gml_weights_source *s, gml_weight_table *table)
+/* The names that the entry `key` lists, where it is the one of turned matrices. */
+static void read_turned(gml_weights *w, const char *key, const char *value, gml_map *turned)
 {
-    GML_TRY(gml_safetensors_open(s->path, &s->safetensors, table->diags));
-    for (size_t i = 0; i < s->safetensors.n_tensors; i++) {
-        const gml_safetensor *item = &s->safetensors.tensors[i];
-        GML_TRY(gml_weight_table_add(table, item->name, &item->tensor, false));
+    if (strcmp(key, GML_TURNED_KEY) != 0)
+        return;
+    w->knows_turned = true;
+    for (const char *line = value; *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+        gml_map_set(turned, gml_arena_text(&w->arena, line, len), w);
+        line += len + (line[len] == '\n');
     }
+}
+
+static gml_status read_safetensors(gml_weights *w, gml_weights_source *s,
+                                   gml_weight_table *table)
+{
+    gml_map turned;
+    gml_map_init(&turned, &w->arena);
+    GML_TRY(gml_safetensors_open(s->path, &s->safetensors, table->diags));
     for (size_t i = 0; i < s->safetensors.n_texts; i++) {
         const gml_safetensors_text *text = &s->safetensors.texts[i];
+        read_turned(w, text->key, text->value, &turned);
         GML_TRY(gml_weight_table_add_text(table, text->key, text->value, strlen(text->value)));
+    }
+    for (size_t i = 0; i < s->safetensors.n_tensors; i++) {
+        const gml_safetensor *item = &s->safetensors.tensors[i];
+        GML_TRY(gml_weight_table_add(table, item->name, &item->tensor,
+                                     gml_map_has(&turned, item->name)));
     }
     return GML_OK;
 }
 
-static gml_status read_onnx(gml_weights_source *s, gml_weight_table *table)
+static gml_status read_onnx(gml_weights *w, gml_weights_source *s, gml_weight_table *table)
 {
     gml_initialisers found;
+    gml_map turned;
+    gml_map_init(&turned, &w->arena);
     GML_TRY(gml_onnx_initialisers(s->path, &found, table->diags));
     s->module = found.module;
+    for (size_t i = 0; i < found.module->metadata.count; i++) {
+        const gml_metadata *entry = &found.module->metadata.items[i];
+        read_turned(w, entry->key, entry->value, &turned);
+        GML_TRY(
+            gml_weight_table_add_text(table, entry->key, entry->value, strlen(entry->value)));
+    }
     for (size_t i = 0; i < found.list.count; i++) {
         const gml_initialiser *item = &found.list.items[i];
         if (item->tensor.dtype == GML_NONE)
@@ -37,7 +63,7 @@ static gml_status read_onnx(gml_weights_source *s, gml_weight_table *table)
             GML_TRY(gml_weight_table_add_text(table, item->name, "texts", 5));
         else
             GML_TRY(gml_weight_table_add(table, item->name, &item->tensor,
-                                         gml_map_has(&found.turned, item->name)));
+                                         gml_map_has(&turned, item->name)));
     }
     return GML_OK;
 }
@@ -54,7 +80,7 @@ static bool is_safetensors(const gml_file *file)
     return len <= file->size - 8;
 }
 
-static gml_status read_source(gml_weights_source *s, gml_weight_table *table)
+static gml_status read_source(gml_weights *w, gml_weights_source *s, gml_weight_table *table)
 {
     GML_TRY(gml_file_map(s->path, &s->file, table->diags));
     gml_torch_form form = gml_torch_find_form(s->file.data, s->file.size);
@@ -66,8 +92,8 @@ static gml_status read_source(gml_weights_source *s, gml_weight_table *table)
     gml_file_unmap(&s->file);
     s->format = is_tensors ? "safetensors" : "onnx";
     if (is_tensors)
-        return read_safetensors(s, table);
-    gml_status status = read_onnx(s, table);
+        return read_safetensors(w, s, table);
+    gml_status status = read_onnx(w, s, table);
     if (status != GML_OK)
         gml_note(table->diags, "weights come from safetensors, PyTorch's .pth or ONNX models");
     return status;
@@ -82,7 +108,7 @@ static gml_status open_source(gml_weights *w, const char *path, gml_weight_table
                                    .safetensors = {.file = {.data = ""}}};
     gml_push(&w->arena, &w->sources, source);
     gml_weight_table_init(out_table, source->path, &w->arena, &w->diags);
-    return read_source(source, out_table);
+    return read_source(w, source, out_table);
 }
 
 /* ---- the object -------------------------------------------------------------------------- */

@@ -23,7 +23,14 @@ struct gml_weights {
     gml_vec(gml_weights_source *) sources;
     gml_weight_table table;
     gml_weight_mapping mapping;
+    bool knows_turned; /* a file says which matrices are turned: biases need not tell */
 };
+
+/* The metadata entry of gemel's models and checkpoints that names, a line each, the matrices
+ * that are stored (in, out). */
+#define GML_TURNED_KEY "gemel.transposed"
+/* Metadata with this beginning goes from a model into its checkpoints. */
+#define GML_OWN_KEYS "gemel."
 
 /* The tensor that a network's weight called `name` begins with, marked as used; NULL when there
  * is none. */

@@ -10,7 +10,7 @@
 /* ---- how matrices are stored ---------------------------------------------------------------
  *
  * A framework stores a linear layer's matrix (out, in), gemel's models store it (in, out) and
- * say so in their metadata; gemel's checkpoints do not say it. There the bias, of `out`
+ * say so in their metadata, as their checkpoints do. Where nothing is said the bias, of `out`
  * elements, tells the two apart where in is not out, and square matrices stand as the others
  * do. */
 
@@ -60,7 +60,7 @@ void gml_weights_map(gml_weights *weights, const gml_weights_mapping *mapping)
     if (weights->status != GML_OK)
         return;
     weights->status = gml_weight_table_map(&weights->table, mapping, &weights->mapping);
-    if (weights->status == GML_OK)
+    if (weights->status == GML_OK && !weights->knows_turned)
         find_turned(weights);
 }
 

@@ -57,8 +57,9 @@ void gml_arena_grow(gml_arena *arena, void **items, size_t count, size_t *capaci
         size_t capacity;                                                                       \
     }
 #define gml_push(arena, vec, item)                                                             \
-    (gml_arena_grow((arena), (void **)&(vec)->items, (vec)->count, &(vec)->capacity,           \
-                    sizeof(*(vec)->items)),                                                    \
+    (gml_arena_grow(                                                                           \
+         (arena), (void **)&(vec)->items, (vec)->count, &(vec)->capacity,                      \
+         sizeof(*(vec)->items)), /* NOLINT(bugprone-sizeof-expression): pointers, too */       \
      (vec)->items[(vec)->count++] = (item))
 
 #endif

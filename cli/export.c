@@ -39,9 +39,9 @@ static const gml_cli_option options[] = {
     {"sequence", "N", "tokens in a sequence, or a name"},
     {"image-size", "N", "width and height of the input"},
     {"no-head", NULL, "without the layers that serve one task"},
-    {"features", "NAME", "of vit without head: cls (default), mean (of patches) or tokens"},
+    {"features", "NAME", "of vit: cls (default), mean (of patches) or, without head, tokens"},
     {"weights", "FILE",
-     "begin with a file's weights, without head; again: what it lacks, or later"},
+     "begin with a file's weights, without head but for --classes; again: later ones"},
     {"map", "NAME",
      "how the file names its tensors ('gemel weights maps'; default: what fits)"},
     {"prefix", "TEXT",
@@ -216,6 +216,14 @@ static int list_networks(bool as_json)
 
 /* ---- one network ------------------------------------------------------------------------- */
 
+static bool has_setting(const request *r, const char *name)
+{
+    for (size_t i = 0; i < r->options.n_settings; i++)
+        if (strcmp(r->settings[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 /* What is wrong with the request for `network`, or NULL. */
 static const char *find_fault(const request *r, const gml_network *network)
 {
@@ -234,8 +242,11 @@ static const char *find_fault(const request *r, const gml_network *network)
         return "it has no features";
     if (unread & GML_NETWORK_WEIGHTS)
         return "it does not begin with weights of a file";
-    if ((r->given & GML_NETWORK_FEATURES) && !r->options.no_head)
-        return "--features goes with --no-head or --weights";
+    bool has_classes = has_setting(r, "classes");
+    if (has_classes && (r->given & GML_NETWORK_NO_HEAD))
+        return "--no-head has no --classes";
+    if ((r->given & GML_NETWORK_FEATURES) && !r->options.no_head && !has_classes)
+        return "--features goes with --no-head, --classes or --weights";
     if (r->n_files == 0 && (r->mapping.map || r->mapping.prefix || r->mapping.n_leave > 0))
         return "--map, --prefix and --leave go with --weights";
     return NULL;

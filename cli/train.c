@@ -281,7 +281,8 @@ static gml_status train(request *r, const char *path)
         status = run ? gml_data_run_steps(run, &r->diags) : run_steps(r);
     gml_data_run_close(run);
     GML_TRY(status);
-    return r->save ? gml_states_save(r->save, states, &r->diags) : GML_OK;
+    return r->save ? gml_states_save(gml_session_model(session), states, r->save, &r->diags)
+                   : GML_OK;
 }
 
 /* Options that exclude each other, and those that depend on others. */

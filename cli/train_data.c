@@ -49,8 +49,12 @@ gml_status gml_data_run_save(gml_data_run *run, gml_diags *diags)
     gml_arena_init(&arena);
     gml_checkpoint place = gml_data_run_place(run, &arena);
     const char *path = NULL;
-    gml_status status = gml_checkpoint_save(run->options.run, run->states, &place,
-                                            run->options.keep, &path, diags);
+    gml_state_file file;
+    gml_status status = gml_state_file_make(&file, run->model, run->states, diags);
+    if (status == GML_OK)
+        status = gml_checkpoint_save(run->options.run, &file, &place, run->options.keep, &path,
+                                     diags);
+    gml_state_file_reset(&file);
     if (status == GML_OK) {
         run->saved = run->step;
         run->saved_path = gml_arena_text(&run->arena, path, strlen(path));

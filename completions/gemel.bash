@@ -7,7 +7,7 @@
 _gemel_verbs() {
     local found
     found=$("$1" --help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\)  *.*/\1/p')
-    echo "${found:-bench check compare compile export info kernels run train weights}"
+    echo "${found:-bench check compare compile eval export info kernels pictures run train weights}"
 }
 
 _gemel_options() {
@@ -74,9 +74,21 @@ _gemel() {
         mapfile -t COMPREPLY < <(compgen -W 'cls mean tokens' -- "$current")
         return
         ;;
+    --method)
+        mapfile -t COMPREPLY < <(compgen -W 'knn ridge linear fewshot finetune' -- "$current")
+        return
+        ;;
     --map)
         mapfile -t COMPREPLY < <(compgen -W "$("$program" weights maps 2>/dev/null |
             sed 's/ .*//') auto" -- "$current")
+        return
+        ;;
+    --train | --test)
+        [[ $verb == eval ]] && mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        return
+        ;;
+    --filter)
+        [[ $verb == eval ]] && mapfile -t COMPREPLY < <(compgen -W 'bicubic bilinear' -- "$current")
         return
         ;;
     --output-dir | --data | --run)
@@ -89,7 +101,7 @@ _gemel() {
         ((${#COMPREPLY[@]})) || mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --filter | --type | --heads | --patch | --prefix | --leave) return ;;
+    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --type | --heads | --patch | --prefix | --leave) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_gemel_options "$program" "$verb")" -- "$current")
@@ -97,6 +109,10 @@ _gemel() {
     fi
     if [[ $verb == kernels && $COMP_CWORD == 2 ]]; then
         mapfile -t COMPREPLY < <(compgen -W 'list test grad' -- "$current")
+        return
+    fi
+    if [[ $verb == pictures && $COMP_CWORD == 2 ]]; then
+        mapfile -t COMPREPLY < <(compgen -W 'shapes1 shapes digits' -- "$current")
         return
     fi
     if [[ $verb == weights && $COMP_CWORD == 2 ]]; then

@@ -20,6 +20,8 @@ typedef enum gml_draw {
     GML_DRAW_VIEW1,
     GML_DRAW_VIEW2,
     GML_DRAW_MASK,
+    GML_DRAW_SHAPE, /* a picture of data/shapes.h; the epoch is its part */
+    GML_DRAW_EVAL,  /* what an evaluation draws */
 } gml_draw;
 
 typedef struct gml_rng {

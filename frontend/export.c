@@ -129,9 +129,13 @@ static void put_bytes(ProtobufCBuffer *buffer, size_t len, const uint8_t *bytes)
         gml_str_append(at.whole->text, bytes, len);
 }
 
-gml_status gml_onnx_write(const gml_module *module, gml_str *out, gml_diags *diags)
+gml_status gml_onnx_write(const gml_module *module, const gml_export_options *options,
+                          gml_str *out, gml_diags *diags)
 {
     gml_exporter x = {.data = NULL};
+    if (options != NULL)
+        x.options = *options;
+    x.options.external_data = false;
     Onnx__ModelProto model;
     gml_status status = export_model(&x, module, diags, &model);
     sink to = {.base = {.append = put_bytes}, .text = out};

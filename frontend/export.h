@@ -53,8 +53,10 @@ typedef struct gml_export_options {
 /* Writes `path` (and PATH.data); they appear whole or not at all. `options` may be NULL. */
 GML_MUST_CHECK gml_status gml_onnx_save(const gml_module *module, const char *path,
                                         const gml_export_options *options, gml_diags *diags);
-/* Appends the bytes of the model to `out`; nothing on failure. */
-GML_MUST_CHECK gml_status gml_onnx_write(const gml_module *module, gml_str *out,
+/* Appends the bytes of the model to `out`; nothing on failure. Of the options, which may be
+ * NULL, external data and progress do not count. */
+GML_MUST_CHECK gml_status gml_onnx_write(const gml_module *module,
+                                         const gml_export_options *options, gml_str *out,
                                          gml_diags *diags);
 
 #endif

@@ -18,20 +18,12 @@ static const char *keep(reading *r, const char *text)
     return text != NULL ? gml_arena_text(&r->out->module->arena, text, strlen(text)) : "";
 }
 
-static void read_turned(reading *r, const Onnx__ModelProto *model)
+static void read_metadata(reading *r, const Onnx__ModelProto *model)
 {
-    gml_map_init(&r->out->turned, &r->out->module->arena);
     for (size_t i = 0; i < model->n_metadata_props; i++) {
         const Onnx__StringStringEntryProto *entry = model->metadata_props[i];
-        if (entry->key == NULL || entry->value == NULL ||
-            strcmp(entry->key, "gemel.transposed") != 0)
-            continue;
-        for (const char *line = entry->value; *line != '\0';) {
-            size_t len = strcspn(line, "\n");
-            gml_map_set(&r->out->turned, gml_arena_text(&r->out->module->arena, line, len),
-                        r->out);
-            line += len + (line[len] == '\n');
-        }
+        gml_metadata item = {keep(r, entry->key), keep(r, entry->value)};
+        gml_push(&r->out->module->arena, &r->out->module->metadata, item);
     }
 }
 
@@ -52,18 +44,44 @@ static gml_status read_graph(reading *r, const Onnx__GraphProto *graph)
     return GML_OK;
 }
 
-static gml_status read_model(reading *r, const gml_file *file, gml_arena *scratch)
+static gml_status read_model(reading *r, const void *bytes, size_t len, gml_arena *scratch)
 {
     gml_loc loc = {.file = r->out->module->file};
-    const ProtobufCMessage *message = gml_wire_unpack(
-        &onnx__model_proto__descriptor, file->data, file->size, scratch, r->diags, loc);
+    const ProtobufCMessage *message =
+        gml_wire_unpack(&onnx__model_proto__descriptor, bytes, len, scratch, r->diags, loc);
     if (message == NULL)
         return GML_E_INVALID;
     const Onnx__ModelProto *model = (const Onnx__ModelProto *)message;
     if (model->graph == NULL)
         return gml_fail(r->diags, GML_E_INVALID, loc, "is no ONNX model: it has no graph");
-    read_turned(r, model);
+    read_metadata(r, model);
     return read_graph(r, model->graph);
+}
+
+/* Into `out->module`, which is destroyed after a failure. */
+static gml_status read_bytes(const void *bytes, size_t len, const char *folder,
+                             gml_initialisers *out, gml_diags *diags)
+{
+    gml_arena scratch;
+    gml_externals externals;
+    gml_arena_init(&scratch);
+    gml_externals_init(&externals, out->module, folder, diags);
+    reading r = {out, {&out->module->arena, &externals, diags}, diags};
+    gml_status status = read_model(&r, bytes, len, &scratch);
+    gml_arena_reset(&scratch);
+    if (status != GML_OK) {
+        gml_module_destroy(out->module);
+        *out = (gml_initialisers){.module = NULL};
+    }
+    return status;
+}
+
+gml_status gml_onnx_initialisers_wrap(const void *bytes, size_t len, const char *file,
+                                      const char *folder, gml_initialisers *out,
+                                      gml_diags *diags)
+{
+    *out = (gml_initialisers){.module = gml_module_create(file)};
+    return read_bytes(bytes, len, folder, out, diags);
 }
 
 gml_status gml_onnx_initialisers(const char *path, gml_initialisers *out, gml_diags *diags)
@@ -73,16 +91,6 @@ gml_status gml_onnx_initialisers(const char *path, gml_initialisers *out, gml_di
     GML_TRY(gml_file_map(path, &file, diags));
     out->module = gml_module_create(gml_arena_text(diags->arena, path, strlen(path)));
     (void)gml_module_own_file(out->module, &file);
-    gml_arena scratch;
-    gml_externals externals;
-    gml_arena_init(&scratch);
-    gml_externals_init(&externals, out->module, gml_path_folder(&scratch, path), diags);
-    reading r = {out, {&out->module->arena, &externals, diags}, diags};
-    gml_status status = read_model(&r, &file, &scratch);
-    gml_arena_reset(&scratch);
-    if (status != GML_OK) {
-        gml_module_destroy(out->module);
-        *out = (gml_initialisers){.module = NULL};
-    }
-    return status;
+    return read_bytes(file.data, file.size, gml_path_folder(&out->module->arena, path), out,
+                      diags);
 }

@@ -15,13 +15,17 @@ typedef struct gml_initialiser {
 } gml_initialiser;
 
 typedef struct gml_initialisers {
-    gml_module *module; /* owns everything, mappings included; destroy it when done */
+    gml_module *module; /* owns everything, mappings and metadata too; destroy it when done */
     gml_vec(gml_initialiser) list;
-    gml_map turned; /* names that the metadata entry "gemel.transposed" lists */
 } gml_initialisers;
 
 /* `*out` is empty after a failure. */
 GML_MUST_CHECK gml_status gml_onnx_initialisers(const char *path, gml_initialisers *out,
                                                 gml_diags *diags);
+/* The same for bytes in memory, which outlive `*out`. `file` is for messages, `folder` where
+ * external data lies; both may be NULL. */
+GML_MUST_CHECK gml_status gml_onnx_initialisers_wrap(const void *bytes, size_t len,
+                                                     const char *file, const char *folder,
+                                                     gml_initialisers *out, gml_diags *diags);
 
 #endif

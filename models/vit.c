@@ -16,12 +16,18 @@
 #define GML_EPSILON   1e-6F
 #define GML_N_CLASSES 1000
 #define GML_MLP_RATIO 4
+#define GML_NEW_HEAD  2e-5 /* standard deviation of its weights */
 #define GML_MAX_DEPTH 1000
+#define GML_MAX_COUNT 4096 /* of heads and patches; a head has up to a million classes */
+#define GML_HEADS_KEY "gemel.heads"
 
 const gml_network_setting gml_network_vit_settings[] = {
     {"patch", "", "width and height of a patch, where the variant's is not meant"},
     {"heads", "", "of attention, where the variant's are not meant"},
     {"norm", "", "on or off: the last norm (default on; with weights, when they have one)"},
+    {"classes", "",
+     "of the head (1000); with weights: N for a head that is not trained yet, or 'file' for "
+     "theirs"},
     {NULL},
 };
 
@@ -44,6 +50,8 @@ typedef struct vit {
     int64_t width, depth, heads, patch, hidden;
     int64_t side; /* patches along an edge of the image */
     bool has_norm;
+    int64_t n_classes; /* of the head; 0: there is none */
+    bool is_new_head;  /* the weights are for everything else */
 } vit;
 
 static const vit_variant *find_variant(const char *name)
@@ -73,7 +81,7 @@ static void read_count(vit *v, const char *name, int64_t *out)
     if (*text == '\0')
         return;
     long count = strtol(text, &end, 10);
-    if (*end != '\0' || count < 1 || count > 4096)
+    if (*end != '\0' || count < 1 || count > GML_MAX_COUNT)
         gml_builder_fail(v->layers.builder, GML_E_USAGE, "--%s %s is no count", name, text);
     else
         *out = count;
@@ -92,10 +100,17 @@ static bool has_weight(const vit *v, const char *name)
     return v->options->weights == NULL || gml_weights_find(v->options->weights, name) != NULL;
 }
 
-/* Shapes do not tell how many heads there are: the map may, else the variant of that size. */
+/* Shapes do not tell how many heads there are: gemel's own files do, the map may, else the
+ * variant of that size. */
 static int64_t find_heads(const vit *v)
 {
     char key[32];
+    for (size_t i = 0; i < gml_weights_text_count(v->options->weights); i++) {
+        const gml_weights_text *text = gml_weights_get_text(v->options->weights, i);
+        long heads = strcmp(text->name, GML_HEADS_KEY) == 0 ? strtol(text->value, NULL, 10) : 0;
+        if (heads > 0 && heads <= GML_MAX_COUNT)
+            return heads;
+    }
     snprintf(key, sizeof key, "heads.%" PRId64, v->width);
     const char *fact = gml_weights_fact(v->options->weights, key);
     if (fact != NULL)
@@ -162,6 +177,34 @@ static void read_side(vit *v)
         v->side = size / v->patch;
 }
 
+/* The rows of the file's head, which has (classes, width). */
+static int64_t count_file_classes(const vit *v)
+{
+    const gml_tensor *head = find_tensor(v, "head.weight", 2);
+    if (head == NULL || head->dims[0] < 1)
+        gml_builder_fail(v->layers.builder, GML_E_INVALID, "%s has no head.weight",
+                         v->options->weights != NULL ? gml_weights_file(v->options->weights)
+                                                     : "a network without weights");
+    return head != NULL ? head->dims[0] : 0;
+}
+
+static void read_classes(vit *v)
+{
+    const char *text = setting(v, "classes");
+    char *end = NULL;
+    if (strcmp(text, "file") == 0) {
+        v->n_classes = count_file_classes(v);
+        return;
+    }
+    v->n_classes = v->options->no_head ? 0 : GML_N_CLASSES;
+    if (*text == '\0')
+        return;
+    v->n_classes = strtol(text, &end, 10);
+    v->is_new_head = v->options->weights != NULL;
+    if (*end != '\0' || v->n_classes < 1 || v->n_classes > 1000000)
+        gml_builder_fail(v->layers.builder, GML_E_USAGE, "--classes %s is no count", text);
+}
+
 static void read_options(vit *v)
 {
     const vit_variant *named = find_variant(v->options->variant);
@@ -176,6 +219,7 @@ static void read_options(vit *v)
     read_count(v, "patch", &v->patch);
     read_count(v, "heads", &v->heads);
     read_norm(v);
+    read_classes(v);
     read_side(v);
     if (v->heads == 0)
         gml_builder_fail(b, GML_E_USAGE,
@@ -288,34 +332,59 @@ static gml_value *add_norm(const vit *v, const char *name, gml_value *x)
 }
 
 /* tokens (B, N, C) -> (B, C): the mean over the patches, which follow the class token.
- * Fine-tuned networks have a norm behind it. */
+ * Fine-tuned networks have a norm behind it, and so has a head that is to be trained. */
 static gml_value *take_mean(const vit *v, gml_value *x)
 {
     const int64_t range[2] = {1, v->side * v->side + 1};
     x = gml_layer_slice(&v->layers, "pool/Slice", x, 1, range);
     x = gml_layer_reduce(&v->layers, "pool/ReduceMean", "ReduceMean", x, 1, false);
     bool has_norm = v->options->weights != NULL && has_weight(v, "fc_norm.weight");
-    return has_norm ? add_norm(v, "fc_norm", x) : x;
+    return has_norm || v->is_new_head ? add_norm(v, "fc_norm", x) : x;
+}
+
+/* What is done to tokens: of a head that comes with a norm for the mean, the mean. */
+static const char *find_features(const vit *v)
+{
+    if (v->options->features != NULL)
+        return v->options->features;
+    bool is_tuned = v->options->weights != NULL && has_weight(v, "fc_norm.weight");
+    return v->n_classes > 0 && (is_tuned || v->is_new_head) ? "mean" : "cls";
+}
+
+/* x (B, C) -> logits (B, classes). A new head is nearly nothing, so that a network that was
+ * trained is not disturbed by it. */
+static void add_head(const vit *v, gml_value *x)
+{
+    gml_layers layers = v->layers;
+    if (v->is_new_head)
+        layers.deviation = GML_NEW_HEAD;
+    x = gml_layer_classifier(&layers, "head", x, v->width, v->n_classes);
+    gml_builder_output(v->layers.builder, x, "logits");
 }
 
 /* The tokens (B, N, C) become the network's output. */
 static void add_end(const vit *v, gml_value *x)
 {
     gml_builder *b = v->layers.builder;
-    const char *features =
-        v->options->no_head && v->options->features != NULL ? v->options->features : "cls";
-    if (strcmp(features, "tokens") == 0) {
+    const char *features = find_features(v);
+    bool is_tokens = strcmp(features, "tokens") == 0;
+    if (is_tokens && v->n_classes > 0)
+        gml_builder_fail(b, GML_E_USAGE, "a head classifies cls or mean, not tokens");
+    if (is_tokens) {
         gml_builder_output(b, x, "tokens");
         return;
     }
+    if (v->is_new_head)
+        gml_builder_weights(b, NULL); /* from here on random */
     x = strcmp(features, "mean") == 0
             ? take_mean(v, x)
             : gml_layer_pick(&v->layers, "pool/Gather", x, 1, 0); /* (B, C) */
-    if (v->options->no_head)
-        gml_builder_output(b, x, "features");
+    if (v->n_classes > 0)
+        add_head(v, x);
     else
-        gml_builder_output(
-            b, gml_layer_classifier(&v->layers, "head", x, v->width, GML_N_CLASSES), "logits");
+        gml_builder_output(b, x, "features");
+    if (v->is_new_head && gml_builder_status(b) == GML_OK)
+        gml_builder_weights(b, v->options->weights); /* whose tensors must all have been used */
 }
 
 static void add_network(const vit *v)
@@ -349,5 +418,8 @@ void gml_network_vit(gml_builder *builder, const gml_network_options *options)
         return;
     if (options->weights != NULL)
         gml_weights_fit_positions(options->weights, "pos_embed", 1, v.side, v.side);
+    char heads[24];
+    snprintf(heads, sizeof heads, "%" PRId64, v.heads);
+    gml_builder_metadata(builder, GML_HEADS_KEY, heads);
     add_network(&v);
 }

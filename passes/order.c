@@ -26,8 +26,6 @@
 /* A value is large that is more than one part in so many of all that is alive. */
 #define GML_LARGE     256
 
-typedef gml_vec(uint32_t) numbers;
-
 /* A result that may be computed over an operand, by their ids. */
 typedef struct cover {
     uint32_t result, operand;
@@ -36,7 +34,7 @@ typedef struct cover {
 /* A node of the graph, by its number in the order at hand. */
 typedef struct item {
     gml_node *node;
-    numbers uses; /* ids of values that other nodes make, and of parameters */
+    gml_vec(uint32_t) uses; /* ids of values that other nodes make, and of parameters */
     gml_vec(cover) covers;
 } item;
 

@@ -13,7 +13,8 @@ set(may_data     "data/|runtime/(image|scratch|value)\\.h$|base/|gemel/types\\.h
 set(may_weights  "weights/|base/|runtime/value\\.h$|gemel/(types|weights)\\.h$")
 set(may_api      "api/|data/|frontend/|weights/|passes/|codegen/|runtime/|ir/|base/|gemel/")
 set(may_models   "models/|gemel/")
-set(may_cli      "cli/|api/|data/|runtime/(host|value)\\.h$|models/|base/|gemel/")
+set(may_eval     "eval/|api/|data/|frontend/npy\\.h$|runtime/(image|scratch|states|value)\\.h$|base/|gemel/")
+set(may_cli      "cli/|eval/|api/|data/|runtime/(host|value)\\.h$|models/|base/|gemel/")
 set(may_include  "gemel/")
 
 # Headers between brackets that only some folders may see. Everything else there is libc or a library
@@ -21,7 +22,7 @@ set(may_include  "gemel/")
 set(guarded "llvm-c/|llvm/|protobuf-c/|onnx\\.pb-c\\.h$")
 
 set(n_bad 0)
-foreach(folder base ir frontend passes codegen runtime data weights api models cli include)
+foreach(folder base ir frontend passes codegen runtime data weights api models eval cli include)
     file(GLOB_RECURSE files RELATIVE ${ROOT} ${ROOT}/${folder}/*.[ch] ${ROOT}/${folder}/*.def)
     foreach(file IN LISTS files)
         set(may "${may_${folder}}")

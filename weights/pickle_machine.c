@@ -5,8 +5,9 @@
 
 gml_status gml_machine_fail(gml_machine *m, const char *what)
 {
-    return gml_fail(m->diags, GML_E_INVALID, (gml_loc){.file = m->options->file},
-                    "its pickle is broken at byte %zu: %s", m->start, what);
+    (void)gml_fail(m->diags, GML_E_INVALID, (gml_loc){.file = m->options->file},
+                   "its pickle is broken at byte %zu: %s", m->start, what);
+    return GML_E_INVALID;
 }
 
 /* ---- bytes ------------------------------------------------------------------------------- */

@@ -52,8 +52,9 @@ typedef struct walk {
 static gml_status fail(const walk *w, const char *what)
 {
     gml_arena *arena = w->table->diags->arena;
-    return gml_weight_table_fail(w->table, GML_E_INVALID,
-                                 gml_arena_text(arena, w->name.text, w->name.len), "%s", what);
+    (void)gml_weight_table_fail(w->table, GML_E_INVALID,
+                                gml_arena_text(arena, w->name.text, w->name.len), "%s", what);
+    return GML_E_INVALID;
 }
 
 /* ---- storages ---------------------------------------------------------------------------- */

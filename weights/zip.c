@@ -211,8 +211,8 @@ static gml_status check_overlap(const reader *r, const gml_zip *zip)
     if (count == 0)
         return GML_OK;
     gml_zip_member **sorted =
-        gml_arena_copy(r->arena, zip->members.items, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, by_header);
+        gml_arena_copy(r->arena, zip->members.items, count * sizeof(gml_zip_member *));
+    qsort(sorted, count, sizeof(gml_zip_member *), by_header);
     for (size_t i = 1; i < count; i++)
         if (sorted[i]->header < sorted[i - 1]->end)
             return fail(r, "two members share bytes");

@@ -78,6 +78,7 @@ typedef struct gml_trained {
     gml_value *weight;   /* an initialiser */
     gml_value *gradient; /* of its type */
     bool is_decayed;
+    double scale; /* of the learning rate for this weight; 0: 1 */
 } gml_trained;
 
 /* The usual choice: weights of rank 2 and more decay, but for those whose name ends in ".bias".

@@ -28,7 +28,7 @@ offers() {
 }
 
 cd "$here" || exit 1
-offers '' -- bench check compare compile export info kernels run weights
+offers '' -- bench check compare compile eval export info kernels pictures run weights
 offers r -- run
 offers run --o -- --output-dir
 offers run - -- --input --inputs --output-dir --dim --seed --device --threads --json --help
@@ -45,6 +45,10 @@ offers train --save -- --save-every
 offers kernels '' -- list test
 offers kernels test --fi -- --filter
 offers export vi -- vit
+offers pictures '' -- shapes1 shapes digits
+offers eval --method '' -- knn ridge finetune
+offers eval --filter '' -- bicubic bilinear
+offers eval --train te -- tests
 offers weights '' -- list map convert maps
 offers weights map --map '' -- siameseim timm auto
 offers export vit --features '' -- cls mean tokens

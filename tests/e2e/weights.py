@@ -214,6 +214,61 @@ def check_others(folder: Path):
             "--features", "tokens")
 
 
+def check_heads(folder: Path):
+    """A file's classifier, behind the mean and its norm or behind the class token, and new ones."""
+    images = make_images(SIDE * PATCH)
+    rng = np.random.default_rng(11)
+    base = files.backbone(3, WIDTH, DEPTH, PATCH, SIDE)
+    head = {"head.weight": rng.standard_normal((7, WIDTH)).astype(np.float32),
+            "head.bias": rng.standard_normal(7).astype(np.float32)}
+    heads = ("--heads", HEADS)
+    x = tokens_of(images, base, HEADS)
+
+    tuned = {**base, **files.norm("fc_norm", WIDTH, 6), **head}
+    files.save(folder / "head.pth", files.checkpoint(tuned))
+    w = {name: array.astype(np.float64) for name, array in tuned.items()}
+    wanted = linear(layer_norm(x[:, 1:].mean(1), w, "fc_norm"), w, "head")
+    compare("head of a fine-tuned file", folder, folder / "head.pth", wanted, images, *heads,
+            "--classes", "file")
+
+    timm = {**base, **files.norm("norm", WIDTH, 4), **head}
+    files.save_safetensors(folder / "head.safetensors", timm)
+    w = {name: array.astype(np.float64) for name, array in timm.items()}
+    normed = layer_norm(x, w, "norm")
+    compare("head of timm", folder, folder / "head.safetensors", linear(normed[:, 0], w, "head"),
+            images, *heads, "--classes", "file")
+    compare("head of timm, mean", folder, folder / "head.safetensors",
+            linear(normed[:, 1:].mean(1), w, "head"), images, *heads, "--classes", "file",
+            "--features", "mean")
+
+    files.save(folder / "base.pth", files.checkpoint(base))
+    model = folder / "new.onnx"
+    result = export(folder / "base.pth", model, *heads, "--classes", 5, "--batch", 2)
+    check("a new head", result.returncode == 0, result.stderr)
+    got = {i.name: numpy_helper.to_array(i) for i in onnx.load(model).graph.initializer}
+    kernel = got["head.weight"]
+    check("a new head is small", kernel.shape == (5, WIDTH) and 1e-5 < kernel.std() < 3e-5 and
+          not got["head.bias"].any() and (got["fc_norm.weight"] == 1).all())
+    check("the rest is the file's", np.array_equal(got["cls_token"], base["cls_token"]) and
+          np.array_equal(got["blocks.1.mlp.fc2.weight"], base["blocks.1.mlp.fc2.weight"].T))
+    w = {name: array.astype(np.float64) for name, array in got.items()}
+    w["head.weight"], w["head.bias"] = kernel.astype(np.float64), 0
+    wanted = linear(layer_norm(x[:, 1:].mean(1), w, "fc_norm"), w, "head")
+    check("a new head, logits", deviation(run_gemel(folder, model, images), wanted) < LIMIT)
+    for name, status, says, options in [
+            ("of a file without", 3, "no head.weight", ("--classes", "file")),
+            ("of none", 2, "no count", ("--classes", 0)),
+            ("and tokens", 2, "not tokens", ("--classes", 5, "--features", "tokens")),
+            ("and no head", 2, "--classes", ("--classes", 5, "--no-head"))]:
+        result = export(folder / "base.pth", folder / "x.onnx", *heads, *options)
+        check(f"a head {name}", result.returncode == status and says in result.stderr,
+              result.stderr.strip())
+    files.save(folder / "odd.pth", files.checkpoint({**base, "norm_pre.weight": head["head.bias"]}))
+    result = export(folder / "odd.pth", folder / "x.onnx", *heads, "--classes", 5)
+    check("a new head does not hide tensors without a place",
+          result.returncode == 3 and "norm_pre" in result.stderr, result.stderr.strip())
+
+
 def check_moco(folder: Path):
     """Two encoders in one file; the small one has 12 heads, which shapes do not tell."""
     images = make_images(32)
@@ -252,6 +307,20 @@ def check_positions(folder: Path):
 
 # ---- the object in a file -------------------------------------------------------------------
 
+class Turncoat(files.Storage):
+    """Of another type each time somebody asks."""
+    last = None
+
+    def __init__(self, array: np.ndarray):
+        self.data, self.count = array.tobytes(), array.size
+        self.kinds = iter(["float32", "int32"])
+        Turncoat.last = self
+
+    @property
+    def kind(self) -> str:
+        return next(self.kinds)
+
+
 def check_list(folder: Path):
     base = np.arange(24, dtype=np.float32)
     storage = files.Storage(base.tobytes(), "float32", 24)
@@ -284,6 +353,13 @@ def check_list(folder: Path):
     files.save(folder / "repeated.pth", {"a": repeated})
     check_refused("a tensor that repeats itself", folder / "repeated.pth",
                   "repeats its elements")
+    many = files.Storage(np.zeros(4096, np.float32).tobytes(), "float32", 4096)
+    files.save(folder / "many.pth",
+               {str(i): files.Tensor(many, 0, (64, 64), (1, 64)) for i in range(8)})
+    check_refused("copies of a storage", folder / "many.pth", "too many views")
+    files.save(folder / "two.pth", {"a": files.tensor(base), "b": files.Tensor(
+        Turncoat(base), 0, (3,), (1,)), "c": files.Tensor(Turncoat.last, 0, (3,), (1,))})
+    check_refused("a storage of two types", folder / "two.pth", "two types")
     for name, sizes, strides in (("outside", (5, 6), (6, 1)), ("far", (2,), (1 << 62,)),
                                  ("many", (1 << 40, 1 << 40), (1, 1)),
                                  ("negative", (-1,), (1,)), ("uneven", (2, 2), (1,))):
@@ -330,6 +406,13 @@ def check_round(folder: Path):
     export(folder / "a.safetensors", folder / "c.onnx")
     same = (folder / "a.onnx").read_bytes() == (folder / "c.onnx").read_bytes()
     check("through safetensors: the same bytes", same)
+    # a square head, which stands as frameworks have it: what the model says counts
+    head = ("--features", "mean", "--classes")
+    call("export", "vit", "--variant", "ti16", "--image-size", 32, "--heads", 4, *head, 192, "-o",
+         folder / "square.onnx")
+    export(folder / "square.onnx", folder / "square2.onnx", *head, "file")
+    same = (folder / "square.onnx").read_bytes() == (folder / "square2.onnx").read_bytes()
+    check("a square head, other heads: the same bytes", same)
     initialisers = {i.name: numpy_helper.to_array(i) for i in
                     onnx.load(folder / "a.onnx").graph.initializer}
     files.save_safetensors(folder / "states.safetensors",
@@ -429,13 +512,16 @@ def check_pickles(folder: Path):
                                                 for i in range(26)) + b".",
         "a memo far out": b"\x80\x02Nr\xff\xff\xff\xff.", "an empty stack": b"\x80\x02R.",
         "no marker": b"\x80\x02Nt.", "half a key": b"\x80\x02}(Nu.", "no end": b"\x80\x02}",
-        "a long text": b"\x80\x02X\xff\xff\xff\x7fa.", "nothing": b".", "a call of text":
+        "a long text": b"\x80\x02X\xff\xff\xff\x7fa.",
+        "nothing": b".", "a call of text":
         b"\x80\x02" + text("a") + b")R.", "state of text": b"\x80\x02" + text("a") + b"}b.",
         "a storage of text": b"\x80\x02" + text("a") + b"Q.",
         "a frame": b"\x80\x04\x95\xff\xff\xff\xff\xff\xff\xff\xff.",
         "protocol 9": b"\x80\x09N.",
         "a marker at the end": b"\x80\x02N(.", "a marker in a tuple": b"\x80\x02N(\x85.",
     }
+    files.save(folder / "harm.pth", None, b"\x80\x02X\x05\x00\x00\x00abcd")
+    check_refused("a text a little too long", folder / "harm.pth", "ends too early")
     for name, code in broken.items():
         files.save(folder / "harm.pth", None, code)
         check_refused(f"a pickle that is broken: {name}", folder / "harm.pth", "harm.pth")
@@ -493,7 +579,7 @@ def check_zips(folder: Path):
 
 
 with tempfile.TemporaryDirectory() as name:
-    for part in (check_list, check_convert, check_siameseim, check_others, check_moco,
+    for part in (check_list, check_convert, check_siameseim, check_others, check_heads, check_moco,
                  check_positions, check_round, check_faults, check_pickles, check_zips):
         part(Path(name))
 print(f"{failures} failures")

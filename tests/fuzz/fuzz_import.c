@@ -13,7 +13,7 @@ static void write_and_read_back(const gml_module *module, gml_diags *diags)
     gml_str bytes;
     gml_module *again;
     gml_str_init(&bytes);
-    if (gml_onnx_write(module, &bytes, diags) == GML_OK) {
+    if (gml_onnx_write(module, NULL, &bytes, diags) == GML_OK) {
         if (gml_onnx_parse(bytes.text, bytes.len, NULL, &again, diags) != GML_OK)
             abort();
         gml_module_destroy(again);
