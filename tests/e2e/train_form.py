@@ -277,7 +277,8 @@ def check_choice(folder: Path):
         plan, _, saved = train(folder, model, "--loss", "mse", *options, "--list")
         trained = [w["name"] for w in plan["weights"] if w["fate"] == "trained"]
         check(f"{' '.join(options)}", trained == names and
-              all((name in saved) == (name in names) for name in weights))
+              all(np.array_equal(saved[name], weights[name]) == (name not in names)
+                  for name in weights))
 
 
 def check_kept(folder: Path):
