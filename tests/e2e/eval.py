@@ -152,18 +152,34 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
     return np.linalg.solve(x.T @ x + penalty, x.T @ np.eye(N_CLASSES)[y])
 
 
-def test_ridge(report: dict, arrays: dict, kind: str):
+def ridge_rows(arrays: dict, kind: str) -> tuple[np.ndarray, np.ndarray]:
     train, test = (layer_norm(arrays[f"{p}_{kind}"].astype(np.float64)) for p in ("train", "test"))
     mean, deviation = train.mean(0), train.std(0)
-    train, test = (np.c_[(x - mean) / deviation, np.ones(len(x))] for x in (train, test))
+    return tuple(np.c_[(x - mean) / deviation, np.ones(len(x))] for x in (train, test))
+
+
+def count_right(arrays: dict, kind: str) -> dict[float, int]:
+    """How many of the last fifth are right with each strength."""
+    train, _ = ridge_rows(arrays, kind)
     order, labels = arrays["ridge_order"], arrays["train_labels"]
     n_fit = len(order) - len(order) // 5
     fit, rest = order[:n_fit], order[n_fit:]
-    right = {s: int(((train[rest] @ fit_ridge(train[fit], labels[fit], s)).argmax(1) ==
-                     labels[rest]).sum()) for s in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)}
+    return {s: int(((train[rest] @ fit_ridge(train[fit], labels[fit], s)).argmax(1) ==
+                    labels[rest]).sum()) for s in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)}
+
+
+def test_strength(report: dict, arrays: dict, kind: str) -> float:
+    right = count_right(arrays, kind)
     strength = max(right, key=lambda s: (right[s], s))
     found = result_of(report, "ridge", kind)["strength"]
     check(f"ridge {kind} strength", np.isclose(found, strength), f"{found} of {right}")
+    return strength
+
+
+def test_ridge(report: dict, arrays: dict, kind: str):
+    train, test = ridge_rows(arrays, kind)
+    order, labels = arrays["ridge_order"], arrays["train_labels"]
+    strength = test_strength(report, arrays, kind)
     predicted = (test @ fit_ridge(train, labels, strength)).argmax(1)
     check(f"ridge {kind} predictions", (arrays[f"ridge_{kind}"] == predicted).all())
     check("ridge order", sorted(order) == list(range(len(labels))) and list(order) != sorted(order))
@@ -273,9 +289,11 @@ def test_methods(folder: Path, model: Path, sets: list):
         test_fewshot(report, arrays, kind, np.arange(0, len(arrays["train_labels"]), 3), lam, gap)
         test_linear(report, arrays, kind, epochs, warmup, lr)
         test_rank(report, arrays, kind)
+    plain = arrays["knn_mean"]
     report, arrays = evaluate(folder, model, *sets, "--k", K, "--method", "knn,fewshot", "--shots",
-                              4, "--temperature", 0.07, "--threads", 1)
-    test_knn(report, arrays, "mean", 0.07)
+                              4, "--temperature", 1e-3, "--threads", 1)
+    test_knn(report, arrays, "mean", 1e-3)
+    check("the temperature matters", (arrays["knn_mean"] != plain).any())
     check("shots", result_of(report, "fewshot", "mean")["pictures"] == 4 * N_CLASSES)
 
 
@@ -289,6 +307,12 @@ def test_augmented(folder: Path, sets: list, model: Path):
     check("augmented is not plain", not np.array_equal(plain, first))
     check("augmented by threads", np.array_equal(first, second))
     check("augmented by seed", not np.array_equal(first, other))
+    still = ["--pixels", "--image-size", 32, *sets, "--method", "linear", "--warmup", 0, "--lr",
+             1e-9, "--probe-batch", 10000]
+    losses = [result_of(evaluate(folder, *still, *more, "--epochs", n)[0], "linear",
+                        "grey16")["loss"] for more in ([], ["--augment"]) for n in (1, 2)]
+    check("nothing moves without a rate", abs(losses[0] - losses[1]) < 1e-5, str(losses[:2]))
+    check("other crops each epoch", abs(losses[2] - losses[3]) > 1e-4, str(losses[2:]))
 
 
 def save_perceptron(path: Path, batch: int):
@@ -313,9 +337,14 @@ def test_finetune(folder: Path):
         for kind in (pictures / part).iterdir():
             if kind.name not in ("bar", "ring"):
                 shutil.rmtree(kind)
+    sets = ["--train", pictures / "train", "--test", pictures / "test"]
+    report, arrays = evaluate(folder, "--pixels", "--image-size", 16, *sets, "--method", "ridge")
+    right = list(count_right(arrays, "grey16").values())
+    check("several strengths are as good", right.count(max(right)) > 1, str(right))
+    test_strength(report, arrays, "grey16")
     save_perceptron(model, 20)
-    options = [model, "--train", pictures / "train", "--test", pictures / "test", "--method",
-               "finetune", "--epochs", 12, "--warmup", 1, "--lr", 0.03, "--batch", 7]
+    options = [model, *sets, "--method", "finetune", "--epochs", 12, "--warmup", 1, "--lr", 0.03,
+               "--batch", 7]
     plain = ["--mixup", 0, "--cutmix", 0, "--erase", 0]
     results = [evaluate(folder, *options, *more)[0]["results"][0]
                for more in (["--threads", 1], ["--threads", 2], ["--seed", 9], plain,
