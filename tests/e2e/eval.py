@@ -120,7 +120,8 @@ def neighbours(arrays: dict, kind: str, k: int) -> tuple[np.ndarray, np.ndarray]
 def test_knn(report: dict, arrays: dict, kind: str, temperature: float):
     order, cosines = neighbours(arrays, kind, K)
     labels = arrays["train_labels"][order]
-    weights = np.exp(cosines / temperature) if temperature else np.ones_like(cosines)
+    above = cosines - cosines[:, :1]
+    weights = np.exp(above / temperature) if temperature else np.ones_like(cosines)
     votes = np.stack([(weights * (labels == c)).sum(1) for c in range(N_CLASSES)], 1)
     check(f"knn {kind} neighbours", (arrays[f"knn_{kind}_neighbours"] == order).all())
     check(f"knn {kind} predictions", (arrays[f"knn_{kind}"] == votes.argmax(1)).all())
