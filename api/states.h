@@ -16,8 +16,8 @@ GML_MUST_CHECK gml_status gml_states_find(const gml_states *states, const char *
 
 /* Writes all states to a file of safetensors, which appears whole or not at all. Beside them,
  * of a model that has an ONNX file, what makes a network of this file alone (docs/weights.md):
- * initialisers of floating point with more than one element that are no states, as frozen weights
- * are, and the metadata entries "gemel.…". */
+ * initialisers of floating point with more than one element that are no states, as frozen
+ * weights are, and the metadata entries "gemel.…". */
 GML_MUST_CHECK gml_status gml_states_save(const gml_model *model, const gml_states *states,
                                           const char *path, gml_diags *diags);
 

@@ -30,7 +30,7 @@ struct gml_weights {
  * that are stored (in, out). */
 #define GML_TURNED_KEY "gemel.transposed"
 /* Metadata with this beginning goes from a model into its checkpoints. */
-#define GML_OWN_KEYS "gemel."
+#define GML_OWN_KEYS   "gemel."
 
 /* The tensor that a network's weight called `name` begins with, marked as used; NULL when there
  * is none. */

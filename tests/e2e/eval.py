@@ -298,11 +298,13 @@ def test_methods(folder: Path, model: Path, sets: list):
     check("shots", result_of(report, "fewshot", "mean")["pictures"] == 4 * N_CLASSES)
 
 
-def test_augmented(folder: Path, sets: list, model: Path):
+def test_augmented(folder: Path, sets: list):
     """Random crops are other rows each epoch, and the same ones again, by any number of threads."""
+    model = folder / "perceptron.onnx"
+    save_perceptron(model, 20)
     options = [model, *sets, "--method", "linear", "--epochs", 2, "--warmup", 0, "--lr", 40]
     plain, first, second, other = (
-        evaluate(folder, *options, *more)[1]["linear_mean_weight"]
+        evaluate(folder, *options, *more)[1]["linear_features_weight"]
         for more in ([], ["--augment", "--threads", 1], ["--augment", "--threads", 3],
                      ["--augment", "--seed", 5]))
     check("augmented is not plain", not np.array_equal(plain, first))
@@ -343,7 +345,6 @@ def test_finetune(folder: Path):
     right = list(count_right(arrays, "grey16").values())
     check("several strengths are as good", right.count(max(right)) > 1, str(right))
     test_strength(report, arrays, "grey16")
-    save_perceptron(model, 20)
     options = [model, *sets, "--method", "finetune", "--epochs", 12, "--warmup", 1, "--lr", 0.03,
                "--batch", 7]
     plain = ["--mixup", 0, "--cutmix", 0, "--erase", 0]
@@ -359,10 +360,11 @@ def test_finetune(folder: Path):
     check("fine-tuning's features", results[0]["features"] == "features")
 
 
-def test_report(folder: Path, sets: list, model: Path):
+def test_report(folder: Path, sets: list):
     page, log = folder / "report.html", folder / "log.jsonl"
     log.write_text('{"trained":3}\nno JSON\n' + "".join(
         f'{{"step":{i},"loss":{5 / i}}}\n' for i in range(1, 900)))
+    model = folder / "perceptron.onnx"
     text = gemel("eval", model, *sets, "--method", "knn", "--report", page, "--log", log,
                  "--confusion")
     html = page.read_text()
@@ -436,9 +438,9 @@ def main():
         sets = ["--train", folder / "shapes/train", "--test", folder / "shapes/test"]
         test_features(folder, model)
         test_methods(folder, model, sets)
-        test_augmented(folder, sets, model)
+        test_augmented(folder, sets)
         test_finetune(folder)
-        test_report(folder, sets, model)
+        test_report(folder, sets)
         test_refusals(folder, sets, model)
     print(f"{failures} failures")
     sys.exit(failures != 0)
