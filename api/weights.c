@@ -50,7 +50,7 @@ static gml_status read_onnx(gml_weights *w, gml_weights_source *s, gml_weight_ta
     GML_TRY(gml_onnx_initialisers(s->path, &found, table->diags));
     s->module = found.module;
     for (size_t i = 0; i < found.metadata.count; i++) {
-        const gml_metadata *entry = &found.metadata.items[i];
+        const gml_onnx_metadata *entry = &found.metadata.items[i];
         read_turned(w, entry->key, entry->value, &turned);
         GML_TRY(
             gml_weight_table_add_text(table, entry->key, entry->value, strlen(entry->value)));

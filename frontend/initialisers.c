@@ -22,7 +22,7 @@ static void read_metadata(reading *r, const Onnx__ModelProto *model)
 {
     for (size_t i = 0; i < model->n_metadata_props; i++) {
         const Onnx__StringStringEntryProto *entry = model->metadata_props[i];
-        gml_metadata item = {keep(r, entry->key), keep(r, entry->value)};
+        gml_onnx_metadata item = {keep(r, entry->key), keep(r, entry->value)};
         gml_push(&r->out->module->arena, &r->out->metadata, item);
     }
 }

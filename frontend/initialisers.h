@@ -15,15 +15,15 @@ typedef struct gml_initialiser {
 } gml_initialiser;
 
 /* An entry of the model's metadata. */
-typedef struct gml_metadata {
+typedef struct gml_onnx_metadata {
     const char *key;
     const char *value;
-} gml_metadata;
+} gml_onnx_metadata;
 
 typedef struct gml_initialisers {
     gml_module *module; /* owns everything, mappings included; destroy it when done */
     gml_vec(gml_initialiser) list;
-    gml_vec(gml_metadata) metadata;
+    gml_vec(gml_onnx_metadata) metadata;
 } gml_initialisers;
 
 /* `*out` is empty after a failure. */

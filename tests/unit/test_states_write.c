@@ -1,4 +1,4 @@
-/* tests/unit/test_states_save.c - of a checkpoint alone a network can be made again. */
+/* tests/unit/test_states_write.c - of a checkpoint alone a network can be made again. */
 #define _XOPEN_SOURCE 700
 
 #include "api/safetensors.h"
@@ -54,7 +54,7 @@ static void save_checkpoint(gml_diags *diags)
         status = gml_session_open(model, NULL, &session, diags);
     if (status == GML_OK)
         status =
-            gml_states_save(model, gml_session_states(session), paths[GML_CHECKPOINT], diags);
+            gml_states_write(model, gml_session_states(session), paths[GML_CHECKPOINT], diags);
     if (status != GML_OK)
         fail_msg("%s", gml_diags_print(diags));
     gml_session_destroy(session);
