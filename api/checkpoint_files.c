@@ -96,7 +96,7 @@ static bool ends_with(const char *text, const char *end)
 static gml_status remove_leavings(const char *folder, gml_arena *arena, gml_diags *diags)
 {
     const char *suffix = NULL;
-    gml_checkpoint_steps steps;
+    gml_checkpoint_steps steps = {0};
     GML_TRY(gml_checkpoint_list(folder, arena, &steps, diags));
     DIR *dir = opendir(folder);
     for (struct dirent *entry = NULL; dir != NULL && (entry = readdir(dir)) != NULL;) {

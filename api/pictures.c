@@ -49,6 +49,17 @@ static gml_status take_memory(gml_pictures *p, gml_diags *diags)
     return GML_OK;
 }
 
+/* A folder that has become smaller may not have the batch to begin with. */
+static void begin_inside(gml_pictures *p)
+{
+    gml_loader_options *plan = &p->plan;
+    if ((int64_t)plan->first_batch < gml_dataset_count(p->dataset) / plan->batch)
+        return;
+    plan->first_epoch += plan->first_batch > 0;
+    plan->first_batch = 0;
+    plan->bad_before = 0;
+}
+
 static gml_status fill(gml_pictures *p, const char *folder, const gml_model *model,
                        const gml_pictures_options *options, gml_diags *diags)
 {
@@ -59,6 +70,7 @@ static gml_status fill(gml_pictures *p, const char *folder, const gml_model *mod
     if (p->at.labels != GML_NO_INPUT && gml_dataset_n_classes(p->dataset) == 0)
         return gml_fail(diags, GML_E_INVALID, (gml_loc){.file = folder},
                         "has no classes: the model wants labels");
+    begin_inside(p);
     GML_TRY(gml_loader_open(p->dataset, &p->plan, &p->loader, diags));
     return take_memory(p, diags);
 }

@@ -43,7 +43,8 @@ typedef struct gml_pictures_options {
     int n_workers, ahead;
     bool fast_jpeg;
     uint32_t max_bad;                  /* as the loader's: in one epoch */
-    uint32_t first_epoch, first_batch; /* where to begin */
+    uint32_t first_epoch, first_batch; /* where to begin; behind an epoch's end: with the next,
+                                          as gml_pictures_plan then says */
     uint32_t bad_before;               /* of the first epoch */
 } gml_pictures_options;
 

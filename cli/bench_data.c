@@ -76,7 +76,11 @@ gml_status gml_bench_data_run(const gml_bench_data *o, gml_diags *diags)
     measured found = {.seconds = 0};
     gml_loader_options options = gml_loader_siameseim(o->batch);
     options.views[0].size = options.views[1].size = o->size;
-    options.mask = gml_mask_siameseim(o->size / GML_PATCH > 0 ? o->size / GML_PATCH : 1);
+    if (o->size < GML_PATCH || o->size % GML_PATCH != 0)
+        return gml_fail(diags, GML_E_USAGE, (gml_loc){0},
+                        "a view of %" PRId64 " pixels has no patches of %d", o->size,
+                        GML_PATCH);
+    options.mask = gml_mask_siameseim(o->size / GML_PATCH);
     options.n_workers = o->n_workers;
     options.fast_jpeg = o->fast_jpeg;
     options.max_bad = UINT32_MAX;

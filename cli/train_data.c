@@ -98,20 +98,7 @@ static gml_status check_data(const gml_data_run *run, const gml_found_checkpoint
     return GML_OK;
 }
 
-/* The next batch's place, in a folder that may have become smaller. */
-static void set_place(gml_data_run *run, const gml_checkpoint *from, uint32_t n_batches)
-{
-    run->step = from->step;
-    run->epoch = from->epoch;
-    run->batch = from->batch;
-    run->bad = from->bad;
-    if (run->batch >= n_batches) {
-        run->epoch++;
-        run->batch = 0;
-        run->bad = 0;
-    }
-}
-
+/* The states come last: nothing is changed when something does not fit. */
 static gml_status resume(gml_data_run *run, gml_diags *diags)
 {
     gml_found_checkpoint found;
@@ -120,17 +107,21 @@ static gml_status resume(gml_data_run *run, gml_diags *diags)
         fprintf(stderr, "gemel: not whole, and passed over: %s", found.damaged);
     if (found.path == NULL) {
         fprintf(stderr, "gemel: %s has no checkpoint: beginning at step 0\n", run->options.run);
-        return GML_OK;
+        return gml_data_run_load(run, diags);
     }
     GML_TRY(check_graph(run, &found, diags));
+    run->step = found.checkpoint.step;
+    run->epoch = found.checkpoint.epoch;
+    run->batch = found.checkpoint.batch;
+    run->bad = found.checkpoint.bad;
+    GML_TRY(gml_data_run_load(run, diags));
     GML_TRY(check_data(run, &found, diags));
     GML_TRY(gml_states_load(found.path, run->states, diags));
-    set_place(run, &found.checkpoint, gml_loader_batches(gml_pictures_loader(run->pictures)));
     run->saved = run->step;
     run->saved_path = found.path;
     run->resumes = true;
     fprintf(stderr, "gemel: going on from %s\n", found.path);
-    return gml_data_run_load(run, diags);
+    return GML_OK;
 }
 
 static gml_status begin(gml_data_run *run, gml_diags *diags)
@@ -162,6 +153,9 @@ gml_status gml_data_run_load(gml_data_run *run, gml_diags *diags)
     run->is_told = NULL;
     GML_TRY(
         gml_pictures_open(run->options.folder, run->model, &options, &run->pictures, diags));
+    run->epoch = gml_pictures_plan(run->pictures)->first_epoch;
+    run->batch = gml_pictures_plan(run->pictures)->first_batch;
+    run->bad = gml_pictures_plan(run->pictures)->bad_before;
     uint32_t n = gml_dataset_count(gml_pictures_dataset(run->pictures));
     run->is_told = calloc(n, sizeof *run->is_told);
     return run->is_told != NULL ? GML_OK
@@ -189,8 +183,9 @@ static gml_status open_run(gml_data_run *run, gml_diags *diags)
                         "does not say how many steps its training has: --steps does");
     run->graph = gml_hash_bytes(source->bytes, source->len, 0);
     gml_source_forget(source);
-    GML_TRY(gml_data_run_load(run, diags));
     take_memory(run);
+    if (!o->resume) /* before the folder of the run is made */
+        GML_TRY(gml_data_run_load(run, diags));
     GML_TRY(gml_run_lock(o->run, &run->lock, diags));
     GML_TRY(o->resume ? resume(run, diags) : begin(run, diags));
     int64_t n_batches = gml_loader_batches(gml_pictures_loader(run->pictures));

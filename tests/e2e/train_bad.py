@@ -250,8 +250,10 @@ def check_usage(gemel: Gemel):
     expect("labels without classes", result, 3, "has no classes: the model wants labels")
     result = gemel.run("train", images, "--device", "ref", *data, "--loss", "cross-entropy")
     expect("a loss without --steps", result, 2, "--data with --loss needs --steps")
-    result = gemel.run("train", gemel.model, "--device", "ref", "--data", gemel.folder / "none")
+    result = gemel.run("train", gemel.model, "--device", "ref", "--data", gemel.folder / "none",
+                       "--run", gemel.folder / "unmade")
     expect("a folder that is not there", result, 5, "none")
+    check("no folder of a run is made", not (gemel.folder / "unmade").exists())
     (gemel.folder / "empty").mkdir()
     result = gemel.run("train", gemel.model, "--device", "ref", "--data", gemel.folder / "empty",
                        "--run", gemel.folder / "usage")

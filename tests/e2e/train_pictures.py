@@ -6,6 +6,8 @@ fifty kills at any instant. All end with the same bits. Logs have every step onc
 Exits 77 without Pillow.
 """
 import json
+import os
+import pty
 import random
 import signal
 import subprocess
@@ -102,6 +104,36 @@ def check_interrupt(gemel: Gemel):
           gemel.states("interrupted", at + 2))
 
 
+def check_terminal(gemel: Gemel):
+    """A bar with the rate and the time that is left, and no lines."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(gemel.command(*gemel.training("terminal", "--steps", STEPS)),
+                               stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 4096)
+        except OSError: # the other side is closed
+            break
+    os.close(ours)
+    check("a bar on a terminal", process.wait() == 0 and b" img/s  ETA 0:00:0" in shown and
+          b"12/12 [####" in shown and b"step 1 " not in shown, repr(shown[-200:]))
+
+
+def check_bench(gemel: Gemel):
+    found = json.loads(gemel.call("bench", "--data", gemel.data, "--image-size", 32, "--batch", 5,
+                                  "--seconds", 0.2, "--threads", 2, "--json"))
+    check("bench --data", found["pictures"] >= 5 and found["pictures"] % 5 == 0 and
+          found["bad"] == 0 and found["pictures_s"] > 0 and found["pictures_core_s"] > 0 and
+          found["mb_s"] > 0, str(found))
+    rate = found["pictures"] / found["seconds"]
+    check("its rate", abs(found["pictures_s"] / rate - 1) < 1e-9)
+    result = gemel.run("bench", "--data", gemel.data, "--image-size", 40, "--batch", 4)
+    check("a size that patches do not divide", result.returncode == 2 and "patches" in
+          result.stderr, result.stderr)
+
+
 def check_classes(gemel: Gemel):
     """A plain classifier learns the classes of a folder, which are its pictures' brightness."""
     folder = gemel.folder / "classes"
@@ -170,7 +202,8 @@ def check_kills(gemel: Gemel):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         gemel = Gemel(sys.argv[1], folder, sys.argv[2] if len(sys.argv) > 2 else "")
-        for part in (check_whole, check_pieces, check_interrupt, check_classes, check_kills):
+        for part in (check_whole, check_pieces, check_interrupt, check_terminal, check_bench,
+                     check_classes, check_kills):
             try:
                 part(gemel)
             except RuntimeError as error:
