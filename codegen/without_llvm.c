@@ -54,9 +54,7 @@ void gml_jit_destroy(gml_jit *jit)
     (void)jit;
 }
 
-void gml_codegen_rest(void)
-{
-}
+void gml_codegen_rest(void) {}
 
 gml_status gml_codegen_object(gml_codegen *codegen, gml_str *out_object, gml_diags *diags)
 {

@@ -129,7 +129,7 @@ typedef struct gml_program {
     gml_vec(gml_program_state) states; /* their inputs and outputs are the last ones */
     uint64_t arena_size;   /* of the plan, with what steps need for themselves on one thread */
     uint64_t scratch_size; /* of one thread, at most */
-    bool is_static;                    /* every arena slot is planned */
+    bool is_static;        /* every arena slot is planned */
     void (*release)(
         void *context); /* of the kernels' code and the model's mapping; may be NULL */
     void *context;
