@@ -369,8 +369,10 @@ static gml_status compile(const gml_model *model, const gml_rvalue *inputs,
             known[i] = copy_tensor(&module->arena, types[i]);
     }
     gml_bind_inputs(module, types);
-    gml_compile_options options = {.known_inputs = known,
-                                   .target = {.fast_compile = model->options.fast_compile}};
+    gml_compile_options options = {
+        .known_inputs = known,
+        .passes = {.memory = model->options.memory, .report = model->options.memory_report},
+        .target = {.fast_compile = model->options.fast_compile}};
     return gml_compile(module, &options, out_program, diags);
 }
 

@@ -14,7 +14,7 @@
 
 static const char standard_passes[] =
     "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,recompute,"
-    "fuse,stage,layout,fold,order";
+    "fuse,stage,layout,fold,order,budget";
 
 const char *gml_first_passes(size_t n, gml_arena *arena, const gml_pass **out_pass)
 {

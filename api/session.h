@@ -25,6 +25,8 @@ typedef struct gml_open_options {
     gml_device_kind device;
     int n_threads; /* 0: one a processor */
     bool fast_compile;
+    uint64_t memory;        /* gml_passes_options */
+    gml_str *memory_report; /* grows with each program that is compiled; or NULL */
     const gml_onnx_dim *dims;
     size_t n_dims;
 } gml_open_options;

@@ -15,6 +15,7 @@ typedef struct bench_args {
     gml_bench_options options;
     gml_bench_data data;
     bool kernels, json, explain, step;
+    uint64_t memory;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -31,6 +32,7 @@ static const gml_cli_option options[] = {
     {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
     {"step", NULL, "the training step, not the graph; from the initial state"},
     {"explain", NULL, "why nodes were not fused"},
+    {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm instead of measuring"},
     {"seed", "N", "of the random inputs (0)"},
@@ -92,6 +94,8 @@ static bool handle(void *context, const char *name, const char *value)
         return a->kernels = true;
     if (strcmp(name, "explain") == 0)
         return a->explain = true;
+    if (strcmp(name, "memory") == 0)
+        return gml_cli_size(value, &a->memory);
     if (strcmp(name, "step") == 0)
         return a->step = true;
     if (strcmp(name, "json") == 0)
@@ -217,7 +221,7 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     GML_TRY(gml_file_map(path, &file, diags));
     bool compiled = gml_artifact_is(file.data, file.size);
     gml_status status = GML_OK;
-    if (compiled && (a->dump || a->explain || a->n_off || a->dims.count))
+    if (compiled && (a->dump || a->explain || a->memory || a->n_off || a->dims.count))
         status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
                           "is compiled already: nothing of that can be chosen any more");
     else if (compiled)
@@ -234,6 +238,8 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     compile.passes.off = a->off;
     if (a->explain)
         compile.passes.explain = text;
+    compile.passes.memory = a->memory;
+    compile.passes.report = text;
     gml_onnx_options load = {.entry = a->step ? GML_ONNX_STEP : GML_ONNX_FIXED,
                              .dims = a->dims.items,
                              .n_dims = a->dims.count};
@@ -251,7 +257,7 @@ static int bench_model(bench_args *a, const char *path)
     gml_diags_init(&diags, a->arena);
     gml_str_init(&text);
     gml_status status = get_program(a, path, &text, &artifact, &program, &diags);
-    fputs(text.text, stdout);
+    fputs(text.text, a->json ? stderr : stdout);
     if (status == GML_OK && !a->dump)
         status = gml_bench_run(program, NULL, &a->options, a->arena, &bench, &diags);
     int exit_status = 0;

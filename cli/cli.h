@@ -42,6 +42,8 @@ int gml_cli_parse(const gml_cli *cli, int argc, char **argv, gml_cli_handler han
 int gml_cli_fail(const gml_diags *diags, gml_status status);
 
 bool gml_cli_int(const char *text, int64_t *out_value);
+/* "600M", "1.5G": bytes, more than none; k, M, G and T are powers of a thousand. */
+bool gml_cli_size(const char *text, uint64_t *out_bytes);
 /* "NAME=N" with N not negative; the name is copied into `arena`. */
 bool gml_cli_pair(gml_arena *arena, const char *text, const char **out_name,
                   int64_t *out_value);

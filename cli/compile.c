@@ -13,6 +13,7 @@ typedef struct compile_args {
     gml_vec(gml_onnx_dim) dims;
     gml_parts_wanted wanted;
     bool explain, json, beside;
+    uint64_t memory;
     const char *off[32];
     size_t n_off;
 } compile_args;
@@ -27,6 +28,7 @@ static const gml_cli_option options[] = {
     {"off", "PASS", "leave out a pass"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm"},
     {"explain", NULL, "why nodes were not fused"},
+    {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"runtime", "FILE", "libgemel_runtime.a, where it is not ../lib beside this program"},
     {"json", NULL, "the report as JSON"},
     {NULL, NULL, NULL},
@@ -74,6 +76,8 @@ static bool handle(void *context, const char *name, const char *value)
         a->beside = strcmp(value, "beside") == 0;
         return a->beside || strcmp(value, "inside") == 0;
     }
+    if (strcmp(name, "memory") == 0)
+        return gml_cli_size(value, &a->memory);
     if (strcmp(name, "output") == 0)
         a->output = value;
     else if (strcmp(name, "dump") == 0)
@@ -165,6 +169,8 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     compile_options.passes.off = a->off;
     if (a->explain)
         compile_options.passes.explain = text;
+    compile_options.passes.memory = a->memory;
+    compile_options.passes.report = text;
     gml_onnx_options load = {.dims = a->dims.items, .n_dims = a->dims.count};
     gml_status status =
         gml_parts_compile(path, &load, a->wanted, &compile_options, &parts, diags);
@@ -172,7 +178,7 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
         .output = a->output, .runtime = a->runtime, .weights_beside = a->beside};
     if (status == GML_OK && !a->triple)
         status = gml_link_artifact(parts.items, parts.count, &link, diags);
-    fputs(text->text, stdout);
+    fputs(text->text, a->json ? stderr : stdout);
     if (status == GML_OK && !a->triple)
         report(a, &parts);
     gml_parts_reset(&parts);

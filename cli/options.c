@@ -108,6 +108,20 @@ bool gml_cli_int(const char *text, int64_t *out_value)
     return errno == 0 && end != text && *end == '\0';
 }
 
+bool gml_cli_size(const char *text, uint64_t *out_bytes)
+{
+    static const char units[] = "kMGT";
+    char *end = NULL;
+    errno = 0;
+    double value = strtod(text, &end);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    for (const char *at = units; unit && at <= unit; at++)
+        value *= 1e3;
+    end += unit != NULL;
+    *out_bytes = value >= 1 && value < 1e18 ? (uint64_t)value : 0;
+    return errno == 0 && end != text && *end == '\0' && *out_bytes != 0;
+}
+
 bool gml_cli_double(const char *text, double *out_value)
 {
     char *end = NULL;

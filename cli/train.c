@@ -32,6 +32,7 @@ typedef struct request {
     gml_vec(const char *) batches; /* .npz files, taken in turn */
     gml_vec(part) parts;           /* their steps are taken in turn, too */
     int64_t steps; /* GML_AS_TOLD: one a line of standard input; GML_DEFAULT: not given */
+    gml_str memory_report; /* of programs, as they are compiled */
     const char *save;
     const char *load;
     bool json;
@@ -48,6 +49,7 @@ static const gml_cli_option options[] = {
     {"load", "FILE.safetensors", "begin with these states"},
     {"device", "NAME", "cpu (default) or ref, the interpreter"},
     {"threads", "N", "threads of the cpu device (one a processor)"},
+    {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"json", NULL, "one JSON object a step"},
     {NULL, NULL, NULL},
 };
@@ -90,6 +92,8 @@ static bool handle(void *context, const char *name, const char *value)
         r->load = value;
     else if (strcmp(name, "device") == 0)
         return gml_device_find(value, &r->open.device);
+    else if (strcmp(name, "memory") == 0)
+        return gml_cli_size(value, &r->open.memory);
     else if (strcmp(name, "json") == 0)
         return r->json = true;
     else {
@@ -131,6 +135,7 @@ static gml_status run_step(request *r, const part *p, int64_t step)
     double begin = gml_train_clock();
     GML_TRY(gml_session_execute(p->session, p->batches[(size_t)step % n_batches].values,
                                 p->outputs, &r->diags));
+    gml_train_tell(&r->memory_report);
     report(r, p, step + 1, gml_train_clock() - begin);
     return GML_OK;
 }
@@ -335,12 +340,16 @@ int gml_verb_train(int argc, char **argv)
     r.given.arena = &r.arena;
     gml_train_options_init(&r.train, &r.arena);
     gml_data_options_init(&r.data);
+    gml_str_init(&r.memory_report);
+    r.open.memory_report = &r.memory_report;
+    r.data.memory_report = &r.memory_report;
     int n = gml_cli_parse(&cli, argc, argv, handle, &r);
     int status = n < 0 ? -1 - n : 2;
     if (n == 1)
         status = run_request(&r, argv[1]);
     else if (n >= 0)
         fputs("gemel: train needs one GRAPH; --help says more\n", stderr);
+    gml_str_reset(&r.memory_report);
     gml_arena_reset(&r.arena);
     return status;
 }

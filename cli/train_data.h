@@ -23,7 +23,8 @@ typedef struct gml_data_options {
     int64_t keep;       /* checkpoints */
     int64_t log_every, monitor_every;
     bool resume, json;
-    const char *first; /* the first option that makes sense with a folder only */
+    gml_str *memory_report; /* printed behind the step that compiled */
+    const char *first;      /* the first option that makes sense with a folder only */
 } gml_data_options;
 
 /* Rows of the option table for what gml_data_options_handle knows. */

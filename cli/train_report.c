@@ -75,6 +75,15 @@ void gml_train_print(const gml_train_line *line, bool json)
         print_text(line);
 }
 
+void gml_train_tell(gml_str *report)
+{
+    if (report->len == 0)
+        return;
+    fputs(report->text, stderr);
+    gml_str_reset(report);
+    gml_str_init(report);
+}
+
 double gml_train_clock(void)
 {
     struct timespec t;

@@ -4,6 +4,7 @@
 
 #include "api/events.h"
 #include "api/session.h"
+#include "base/str.h"
 
 /* The results that are single numbers, in the model's order. `out_numbers` has room for one for
  * each output. */
@@ -23,6 +24,9 @@ typedef struct gml_train_line {
 
 /* To standard output. */
 void gml_train_print(const gml_train_line *line, bool json);
+
+/* What there is in `report`, to standard error; it is empty then. */
+void gml_train_tell(gml_str *report);
 
 /* Seconds of a clock that only runs forward. */
 double gml_train_clock(void);

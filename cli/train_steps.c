@@ -221,6 +221,7 @@ static gml_status do_steps(gml_data_run *run, gml_diags *diags)
         uint32_t epoch = batch->epoch;
         GML_TRY(do_step(run, batch, diags));
         double clock = gml_train_clock();
+        gml_train_tell(run->options.memory_report);
         if (run->step == run->first + 1)
             run->begin = clock;
         bool is_monitored = is_due(run, run->options.monitor_every);

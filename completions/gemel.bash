@@ -101,7 +101,7 @@ _gemel() {
         ((${#COMPREPLY[@]})) || mapfile -t COMPREPLY < <(compgen -f -- "$current")
         return
         ;;
-    --dim | --threads | --seed | --mean | --std | --rtol | --atol | --type | --heads | --patch | --prefix | --leave) return ;;
+    --dim | --threads | --seed | --memory | --mean | --std | --rtol | --atol | --type | --heads | --patch | --prefix | --leave) return ;;
     esac
     if [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_gemel_options "$program" "$verb")" -- "$current")

@@ -18,6 +18,8 @@ typedef struct gml_pass_cx {
     gml_arena *scratch; /* reset after the pass */
     gml_diags *diags;
     gml_str *explain; /* decisions, one a line, for --explain; NULL: nobody asks */
+    uint64_t memory;  /* bytes of values that may be alive at once (passes/budget.c); 0: any */
+    gml_str *report;  /* what that comes to; NULL: nobody asks */
 } gml_pass_cx;
 
 typedef enum gml_pass_need {
@@ -47,6 +49,8 @@ typedef struct gml_passes_options {
     const char *print_after; /* prints the graph into `out` after this pass; NULL: never */
     gml_str *out;
     gml_str *explain;
+    uint64_t memory; /* as gml_pass_cx has these */
+    gml_str *report;
 } gml_passes_options;
 
 /* Runs the passes of `names` (comma separated) in order. GML_E_USAGE, before anything runs,

@@ -60,7 +60,12 @@ static gml_status run_one(gml_module *module, const gml_pass *pass,
 {
     gml_arena scratch;
     gml_arena_init(&scratch);
-    gml_pass_cx cx = {module, &scratch, diags, options ? options->explain : NULL};
+    gml_pass_cx cx = {.module = module, .scratch = &scratch, .diags = diags};
+    if (options) {
+        cx.explain = options->explain;
+        cx.memory = options->memory;
+        cx.report = options->report;
+    }
     bool changed = false;
     gml_status status = pass->run(module->main, &cx, &changed);
     gml_arena_reset(&scratch);

@@ -36,6 +36,13 @@ static gml_graph *copy_graph(gml_build *b, const copying *c, const gml_graph *re
     return graph;
 }
 
+/* Nodes of a fused region are not inferred again. */
+static bool is_inlined(const gml_node *node)
+{
+    const gml_node *owner = node->graph->owner;
+    return owner && (owner->op->traits & GML_INLINES);
+}
+
 static gml_node *copy_node(gml_build *b, const copying *c, const gml_node *node)
 {
     gml_value **operands = gml_new_array(c->arena, gml_value *, node->n_operands + 1);
@@ -45,7 +52,7 @@ static gml_node *copy_node(gml_build *b, const copying *c, const gml_node *node)
                                      node->n_results, node->loc);
     for (uint32_t r = 0; r < node->n_results; r++) {
         copy->results[r].name = node->results[r].name;
-        if (node->n_operands == 0) { /* what its maker knew of it */
+        if (node->n_operands == 0 || is_inlined(node)) { /* what its maker knew of it */
             copy->results[r].type = node->results[r].type;
             copy->results[r].constant = node->results[r].constant;
             copy->results[r].elements = node->results[r].elements;

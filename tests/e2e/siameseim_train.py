@@ -175,7 +175,7 @@ def check_bits(gemel: Gemel):
 SMALL = ("--batch", 2, "--dtype", "f64", "--depth", 1, "--projector-depth", 1,
          "--predictor-depth", 1)
 TIGHT = ("--rtol", "1e-9", "--atol", "1e-9")
-LAST = ("fuse", "stage", "layout", "fold", "order")  # of the passes; those before them work on single operators
+LAST = ("fuse", "stage", "layout", "fold", "order", "budget")  # of the passes; those before them work on single operators
 
 
 def check_pass_by_pass(gemel: Gemel):
