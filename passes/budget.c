@@ -19,9 +19,10 @@
 #include <string.h>
 
 #define GML_MAX_CHOICES 1024
-#define GML_MAX_DEPTH   4  /* kernels behind each other that are run again */
-#define GML_MAX_AGAIN   8  /* and together, for one value */
-#define GML_SMALL       16 /* an operand is kept for longer if it has no more than this part */
+#define GML_MAX_DEPTH   4   /* kernels behind each other that are run again */
+#define GML_MAX_AGAIN   8   /* and together, for one value */
+#define GML_WORTH       256 /* what is saved is more than one part in so many of all */
+#define GML_SMALL       16  /* an operand is kept for longer if it has no more than this part */
 
 /* Kernels that are run again before the node in place `before`, the first one first. */
 typedef struct choice {
@@ -164,7 +165,7 @@ static bool weigh_choice(spender *s, uint32_t number, choice *c)
         c->before = s->first_late[id] < c->before ? s->first_late[id] : c->before;
         c->saved += s->a.bytes[id];
     }
-    return c->saved >= s->a.most / 1024 && add_again(s, c, number, GML_MAX_DEPTH);
+    return c->saved >= s->a.most / GML_WORTH && add_again(s, c, number, GML_MAX_DEPTH);
 }
 
 static bool find_choice(spender *s, choice *out)

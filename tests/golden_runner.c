@@ -93,9 +93,15 @@ static slice find_run(slice text, slice fallback)
 
 /* ---- One case --------------------------------------------------------------------------- */
 
-/* One name of a RUN line, done to the graph. */
+/* One name of a RUN line, done to the graph; NAME:N allows so many bytes of memory. */
 static gml_status run_step(gml_module *module, slice name, gml_diags *diags)
 {
+    gml_passes_options options = {.memory = 0};
+    const char *colon = memchr(name.text, ':', name.len);
+    if (colon != NULL) {
+        options.memory = strtoull(colon + 1, NULL, 10);
+        name.len = (size_t)(colon - name.text);
+    }
     if (name.len == 5 && memcmp(name.text, "parse", 5) == 0)
         return GML_OK;
     size_t n = 0;
@@ -103,7 +109,7 @@ static gml_status run_step(gml_module *module, slice name, gml_diags *diags)
     for (size_t i = 0; i < n; i++)
         if (strlen(passes[i].name) == name.len &&
             memcmp(passes[i].name, name.text, name.len) == 0)
-            return gml_passes_run(module, passes[i].name, NULL, diags);
+            return gml_passes_run(module, passes[i].name, &options, diags);
     return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no pass '%.*s'", (int)name.len,
                     name.text);
 }

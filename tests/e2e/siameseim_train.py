@@ -6,6 +6,7 @@ compiled step does what the interpreter does.
 Exits 77 without onnx.
 """
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -170,12 +171,26 @@ def check_bits(gemel: Gemel):
     check("another seed", runs[2] != runs[3])
 
 
+def check_memory(gemel: Gemel):
+    """What is computed again is what was kept, to the bit."""
+    path = gemel.export("--batch", 4, "--warmup", "0")
+    batch = gemel.batch(onnx.load(path), step.more_inputs(4, 7))
+    _, kept = gemel.train(path, "--batch", batch)
+    told = gemel.run("bench", "--step", "--runs", "1", "--memory", "350k", path).stdout
+    alive = re.search(r"memory: ([0-9.]+) MB of values are alive at once, before ([0-9.]+);", told)
+    check("less is alive", alive and float(alive[1]) < float(alive[2]) and
+          "computed again: blocks." in told, told[-300:])
+    _, again = gemel.train(path, "--batch", batch, "--memory", "350k")
+    check("kept or computed again", kept == again, f"{len(kept)} bytes")
+
+
 # ---- pass by pass ----------------------------------------------------------------------------
 
 SMALL = ("--batch", 2, "--dtype", "f64", "--depth", 1, "--projector-depth", 1,
          "--predictor-depth", 1)
 TIGHT = ("--rtol", "1e-9", "--atol", "1e-9")
-LAST = ("fuse", "stage", "layout", "fold", "order", "budget")  # of the passes; those before them work on single operators
+# Of the passes; those before them work on single operators.
+LAST = ("fuse", "stage", "layout", "fold", "order", "budget")
 
 
 def check_pass_by_pass(gemel: Gemel):
@@ -227,7 +242,7 @@ def check_deviating(gemel: Gemel):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         gemel = Gemel(sys.argv[1], folder)
-        for part in (check_identities, check_bits, check_pass_by_pass, check_deviating,
+        for part in (check_identities, check_bits, check_memory, check_pass_by_pass, check_deviating,
                      check_rows):
             try:
                 part(gemel)
