@@ -241,6 +241,8 @@ static gml_status run_all_again(spender *s)
     uint32_t n_values = s->a.cx->module->n_values;
     gml_value **now = gml_new_array(s->a.cx->scratch, gml_value *, n_values + 1);
     size_t next = 0;
+    if (s->choices.count == 0)
+        return GML_OK;
     qsort(s->choices.items, s->choices.count, sizeof *s->choices.items, by_place);
     for (uint32_t n = 0; n < s->a.n_nodes; n++) {
         while (next < s->choices.count && s->choices.items[next].before == n)
