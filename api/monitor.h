@@ -25,9 +25,4 @@ typedef struct gml_monitor {
  * GML_E_UNSUPPORTED. GML_E_MEMORY. */
 GML_MUST_CHECK gml_status gml_monitor_targets(const gml_tensor *target, gml_monitor *out);
 
-/* The eigenvalues of the symmetric matrix `a` (n, n), of which the lower triangle is read and
- * all is overwritten, in no order. `work` has 2 n numbers, the last n of which are the result.
- * False when they are not found, which is for matrices with numbers that are none. */
-bool gml_symmetric_eigenvalues(double *a, int64_t n, double *work);
-
 #endif

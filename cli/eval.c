@@ -51,7 +51,7 @@ static const gml_cli_option options[] = {
     {"cutmix", "X", "finetune: the same of cutmix (1)"},
     {"erase", "X", "finetune: probability of a box of noise (0.25)"},
     {"report", "FILE.html", "write everything as a page, with pictures"},
-    {"log", "FILE", "for the report: what 'gemel train --json' printed, whose loss is drawn"},
+    {"log", "FILE", "for the report: log.jsonl of a training, whose loss is drawn"},
     {"numbers", "FILE.npz", "write features and predictions"},
     {"confusion", NULL, "print how often each class is taken for which"},
     {"device", "NAME", "cpu (default) or ref, the interpreter"},

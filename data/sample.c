@@ -2,7 +2,6 @@
 
 #include "base/diag.h"
 #include "data/geometry.h"
-#include "runtime/image.h"
 
 #include <stdio.h>
 
@@ -12,26 +11,23 @@ void gml_worker_memory_reset(gml_worker_memory *memory)
     gml_scratch_reset(&memory->scratch);
 }
 
-/* Into the worker's scratch. */
-static gml_status decode(const gml_dataset *dataset, const gml_loader_options *options,
-                         gml_worker_memory *memory, uint32_t index, gml_sample *sample,
-                         gml_image *out_image)
+gml_status gml_sample_decode(const gml_dataset *dataset, uint32_t index,
+                             gml_worker_memory *memory, gml_image *image, char *why,
+                             size_t size)
 {
     gml_picture_bytes file = {.error = ""};
+    image->size = 0;
     gml_status status = gml_dataset_read(dataset, index, &memory->work, &file);
     if (status != GML_OK) {
-        snprintf(sample->why, sizeof sample->why, "%s", file.error);
+        snprintf(why, size, "%s", file.error);
         return status;
     }
-    sample->file_bytes += file.size;
-    *out_image = (gml_image){.bytes = file.data,
-                             .size = file.size,
-                             .max_pixels = options->max_pixels,
-                             .least_side = options->fast_jpeg ? 2 * options->views[0].size : 0,
-                             .scratch = &memory->scratch};
-    status = gml_image_decode(out_image);
+    image->bytes = file.data;
+    image->size = file.size;
+    image->scratch = &memory->scratch;
+    status = gml_image_decode(image);
     if (status != GML_OK)
-        snprintf(sample->why, sizeof sample->why, "%s", out_image->error);
+        snprintf(why, size, "%s", image->error);
     return status;
 }
 
@@ -65,8 +61,11 @@ gml_status gml_sample_make(const gml_dataset *dataset, const gml_loader_options 
     sample->bad = GML_OK;
     sample->file_bytes = 0;
     for (uint32_t i = 0; i < sample->n_order; i++) {
-        gml_image image;
-        gml_status status = decode(dataset, options, memory, sample->order[i], sample, &image);
+        gml_image image = {.max_pixels = options->max_pixels,
+                           .least_side = options->fast_jpeg ? 2 * options->views[0].size : 0};
+        gml_status status = gml_sample_decode(dataset, sample->order[i], memory, &image,
+                                              sample->why, sizeof sample->why);
+        sample->file_bytes += image.size;
         if (status == GML_OK)
             status = augment(options, &image, &memory->work, sample);
         gml_scratch_reset(&memory->scratch);

@@ -6,6 +6,7 @@
 #define GML_DATA_SAMPLE_H
 
 #include "data/loader.h"
+#include "runtime/image.h"
 #include "runtime/scratch.h"
 
 #define GML_SPARES 32 /* pictures of the order that may take a place, the first included */
@@ -17,6 +18,13 @@ typedef struct gml_worker_memory {
 } gml_worker_memory;
 
 void gml_worker_memory_reset(gml_worker_memory *memory);
+
+/* Reads and decodes picture `index` into the worker's scratch. `image` has its limits set, and
+ * gets the rest; its `size` is that of the file. After a failure `why`, room for `size`
+ * characters, says what is wrong. */
+GML_MUST_CHECK gml_status gml_sample_decode(const gml_dataset *dataset, uint32_t index,
+                                            gml_worker_memory *memory, gml_image *image,
+                                            char *why, size_t size);
 
 typedef struct gml_sample {
     /* given */

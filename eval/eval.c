@@ -298,7 +298,7 @@ static gml_status make_features(gml_eval *e)
                                 .is_pixels = k == n_of_model,
                                 .is_grey = k > n_of_model};
         if (!kind->is_pixels)
-            GML_TRY(gml_effective_rank(&e->features[0][k], &kind->rank, &e->context));
+            GML_TRY(gml_features_rank(&e->features[0][k], &kind->rank, &e->context));
     }
     return GML_OK;
 }

@@ -72,14 +72,6 @@ static gml_builder *build(const search *s)
 
 /* ---- a point ----------------------------------------------------------------------------- */
 
-static double dot(const double *x, const double *y, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += x[i] * y[i];
-    return sum;
-}
-
 /* P, its bound and its gradient at `point`. */
 static gml_status evaluate(search *s, const double *point)
 {
@@ -96,9 +88,10 @@ static gml_status evaluate(search *s, const double *point)
     GML_TRY(gml_eval_graph_run(&s->graph, GML_EVAL_STEP, inputs, s->context->diags));
     const gml_rvalue *out = s->graph.outputs[GML_EVAL_STEP] + 1; /* behind the logits */
     const double *gradient = out[2].tensor.data;
-    s->value = *(const double *)out[0].tensor.data + lambda / 2 * dot(s->at, s->at, s->n);
-    s->bound =
-        -*(const double *)out[1].tensor.data - dot(gradient, gradient, s->n) / (2 * lambda);
+    s->value =
+        *(const double *)out[0].tensor.data + lambda / 2 * gml_dot(s->at, s->at, (int64_t)s->n);
+    s->bound = -*(const double *)out[1].tensor.data -
+               gml_dot(gradient, gradient, (int64_t)s->n) / (2 * lambda);
     for (size_t i = 0; i < s->n; i++)
         s->gradient[i] = gradient[i] + lambda * s->at[i];
     return GML_OK;
@@ -118,24 +111,25 @@ static void find_direction(const search *s, double *out)
 {
     double shares[GML_MEMORY] = {0};
     int64_t oldest = s->n_pairs > GML_MEMORY ? s->n_pairs - GML_MEMORY : 0;
-    double scale = 1 / (1 + sqrt(dot(s->gradient, s->gradient, s->n)));
+    double scale = 1 / (1 + sqrt(gml_dot(s->gradient, s->gradient, (int64_t)s->n)));
     for (size_t i = 0; i < s->n; i++)
         out[i] = -s->gradient[i];
     for (int64_t j = s->n_pairs; j-- > oldest;) {
         const double *step = s->steps[j % GML_MEMORY];
         const double *change = s->changes[j % GML_MEMORY];
-        double along = dot(step, change, s->n);
-        shares[j % GML_MEMORY] = dot(step, out, s->n) / along;
+        double along = gml_dot(step, change, (int64_t)s->n);
+        shares[j % GML_MEMORY] = gml_dot(step, out, (int64_t)s->n) / along;
         add(out, -shares[j % GML_MEMORY], change, s->n);
         if (j == s->n_pairs - 1)
-            scale = along / dot(change, change, s->n);
+            scale = along / gml_dot(change, change, (int64_t)s->n);
     }
     for (size_t i = 0; i < s->n; i++)
         out[i] *= scale;
     for (int64_t j = oldest; j < s->n_pairs; j++) {
         const double *step = s->steps[j % GML_MEMORY];
         const double *change = s->changes[j % GML_MEMORY];
-        double share = dot(change, out, s->n) / dot(step, change, s->n);
+        double share =
+            gml_dot(change, out, (int64_t)s->n) / gml_dot(step, change, (int64_t)s->n);
         add(out, shares[j % GML_MEMORY] - share, step, s->n);
     }
 }
@@ -146,7 +140,7 @@ static gml_status go(search *s, const double *direction, double *point, bool *ou
     double *from = s->steps[s->n_pairs % GML_MEMORY];
     double *before = s->changes[s->n_pairs % GML_MEMORY];
     double value = s->value;
-    double slope = dot(direction, s->gradient, s->n);
+    double slope = gml_dot(direction, s->gradient, (int64_t)s->n);
     double length = 1;
     memcpy(from, s->at, s->n * sizeof *from);
     memcpy(before, s->gradient, s->n * sizeof *before);
@@ -161,7 +155,7 @@ static gml_status go(search *s, const double *direction, double *point, bool *ou
         from[i] = s->at[i] - from[i];
         before[i] = s->gradient[i] - before[i];
     }
-    s->n_pairs += dot(from, before, s->n) > 0; /* P is convex: rounding alone */
+    s->n_pairs += gml_dot(from, before, (int64_t)s->n) > 0; /* P is convex: rounding alone */
     return GML_OK;
 }
 

@@ -1,6 +1,5 @@
 #include "eval/linear.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -185,7 +184,7 @@ gml_status gml_rows_score(const gml_rows *rows, const double *weights, const int
 
 /* ---- small systems ----------------------------------------------------------------------- */
 
-static double dot(const double *x, const double *y, int64_t n)
+double gml_dot(const double *x, const double *y, int64_t n)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
@@ -199,8 +198,8 @@ static bool factor(double *a, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         double *row = a + i * n;
         for (int64_t k = 0; k < i; k++)
-            row[k] = (row[k] - dot(row, a + k * n, k)) / a[k * n + k];
-        double rest = row[i] - dot(row, row, i);
+            row[k] = (row[k] - gml_dot(row, a + k * n, k)) / a[k * n + k];
+        double rest = row[i] - gml_dot(row, row, i);
         if (!(rest > 0))
             return false;
         row[i] = sqrt(rest);
@@ -236,84 +235,4 @@ bool gml_solve_positive(double *a, int64_t n, double *b, int64_t columns)
             subtract(b, k, i, a[i * n + k], columns);
     }
     return true;
-}
-
-/* ---- eigenvalues ------------------------------------------------------------------------- */
-
-/* One reflection from both sides makes zeros of column `k` below its first subdiagonal element,
- * which is returned. `v` and `w` have room for n numbers. */
-static double reflect(double *a, int64_t n, int64_t k, double *v, double *w)
-{
-    double length = 0;
-    for (int64_t i = k + 1; i < n; i++) {
-        v[i] = a[i * n + k];
-        length = hypot(length, v[i]);
-    }
-    if (length == 0)
-        return 0;
-    double result = v[k + 1] > 0 ? -length : length;
-    v[k + 1] -= result;
-    double beta = 2 / dot(v + k + 1, v + k + 1, n - k - 1);
-    for (int64_t i = k + 1; i < n; i++)
-        w[i] = beta * dot(a + i * n + k + 1, v + k + 1, n - k - 1);
-    double share = beta / 2 * dot(v + k + 1, w + k + 1, n - k - 1);
-    for (int64_t i = k + 1; i < n; i++)
-        w[i] -= share * v[i];
-    for (int64_t i = k + 1; i < n; i++)
-        for (int64_t c = k + 1; c < n; c++)
-            a[i * n + c] -= v[i] * w[c] + w[i] * v[c];
-    return result;
-}
-
-/* How many eigenvalues of the tridiagonal matrix are below `x`: the signs of its pivots. */
-static int64_t count_below(const double *diagonal, const double *beside, int64_t n, double x)
-{
-    int64_t count = 0;
-    double pivot = 1;
-    for (int64_t i = 0; i < n; i++) {
-        double square = i > 0 ? beside[i - 1] * beside[i - 1] : 0;
-        pivot = diagonal[i] - x - (i > 0 ? square / pivot : 0);
-        if (pivot == 0)
-            pivot = -DBL_MIN;
-        count += pivot < 0;
-    }
-    return count;
-}
-
-/* Each by bisection between bounds of all of them. */
-static void bisect(const double *diagonal, const double *beside, int64_t n, double *out)
-{
-    double bound = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double radius = (i > 0 ? fabs(beside[i - 1]) : 0) + (i < n - 1 ? fabs(beside[i]) : 0);
-        bound = fmax(bound, fabs(diagonal[i]) + radius);
-    }
-    for (int64_t k = 0; k < n; k++) {
-        double low = k > 0 ? out[k - 1] : -bound;
-        double high = bound;
-        for (int step = 0; step < 64 && high - low > DBL_EPSILON * bound; step++) {
-            double middle = low + (high - low) / 2;
-            if (count_below(diagonal, beside, n, middle) > k)
-                high = middle;
-            else
-                low = middle;
-        }
-        out[k] = low + (high - low) / 2;
-    }
-}
-
-void gml_eigenvalues(double *a, int64_t n, double *out)
-{
-    gml_arena arena;
-    gml_arena_init(&arena);
-    double *diagonal = gml_new_array(&arena, double, n);
-    double *beside = gml_new_array(&arena, double, n);
-    double *v = gml_new_array(&arena, double, n);
-    double *w = gml_new_array(&arena, double, n);
-    for (int64_t k = 0; k < n; k++) {
-        beside[k] = k < n - 2 ? reflect(a, n, k, v, w) : k == n - 2 ? a[(k + 1) * n + k] : 0;
-        diagonal[k] = a[k * n + k];
-    }
-    bisect(diagonal, beside, n, out);
-    gml_arena_reset(&arena);
 }

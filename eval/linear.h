@@ -52,7 +52,6 @@ GML_MUST_CHECK gml_status gml_rows_score(const gml_rows *rows, const double *wei
 /* Solves A X = B in place of B, (n, columns), by Cholesky's factors, which take A's lower
  * triangle. False when A is not positive definite. */
 bool gml_solve_positive(double *a, int64_t n, double *b, int64_t columns);
-/* Eigenvalues of a symmetric matrix, rising; A is lost. */
-void gml_eigenvalues(double *a, int64_t n, double *out);
+double gml_dot(const double *x, const double *y, int64_t n);
 
 #endif

@@ -5,8 +5,7 @@
 
 #include "data/color.h"
 #include "data/jpeg.h"
-#include "runtime/image.h"
-#include "runtime/scratch.h"
+#include "data/sample.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -83,8 +82,7 @@ void gml_eval_set_close(gml_eval_set *set)
 typedef struct reader {
     const struct reading *job;
     int number;
-    gml_work work;
-    gml_scratch scratch;
+    gml_worker_memory memory;
     gml_status status;
     size_t at; /* of the job's pictures */
     char error[160];
@@ -99,17 +97,8 @@ typedef struct reading {
 
 static gml_status decode(reader *r, const gml_eval_set *set, uint32_t index, gml_image *out)
 {
-    gml_picture_bytes file = {.error = ""};
-    gml_status status = gml_dataset_read(set->dataset, index, &r->work, &file);
-    if (status != GML_OK) {
-        snprintf(r->error, sizeof r->error, "%s", file.error);
-        return status;
-    }
-    *out = (gml_image){.bytes = file.data, .size = file.size, .scratch = &r->scratch};
-    status = gml_image_decode(out);
-    if (status != GML_OK)
-        snprintf(r->error, sizeof r->error, "%s", out->error);
-    return status;
+    *out = (gml_image){.bytes = NULL};
+    return gml_sample_decode(set->dataset, index, &r->memory, out, r->error, sizeof r->error);
 }
 
 /* (3, crop, crop) of the middle of `planes`; places are rounded as Python does. */
@@ -142,12 +131,13 @@ static gml_status shrink(reader *r, const gml_eval_recipe *recipe, const gml_ima
     }
     int64_t crop = recipe->crop;
     gml_planes whole = {
-        gml_scratch_array(&r->scratch, uint8_t, 3 * resize.height * resize.width),
+        gml_scratch_array(&r->memory.scratch, uint8_t, 3 * resize.height * resize.width),
         resize.height, resize.width};
-    *out = (gml_planes){gml_scratch_array(&r->scratch, uint8_t, 3 * crop * crop), crop, crop};
+    *out = (gml_planes){gml_scratch_array(&r->memory.scratch, uint8_t, 3 * crop * crop), crop,
+                        crop};
     if (whole.data == NULL || out->data == NULL)
         return GML_E_MEMORY;
-    GML_TRY(gml_resize_run(&resize, &pixels, &r->work, whole.data));
+    GML_TRY(gml_resize_run(&resize, &pixels, &r->memory.work, whole.data));
     cut_middle(&whole, crop, out->data);
     return GML_OK;
 }
@@ -185,7 +175,7 @@ static gml_status draw_view(reader *r, const gml_image *image, uint32_t index, f
     view.crop = job->pick->draw.crop == GML_CROP_ONCE
                     ? draw_once(&rng, &recipe, image->height, image->width)
                     : gml_crop_draw(&recipe, &rng, image->height, image->width);
-    return gml_view_apply(&recipe, &view, &pixels, &r->work, out);
+    return gml_view_apply(&recipe, &view, &pixels, &r->memory.work, out);
 }
 
 static gml_status read_one(reader *r, size_t at)
@@ -212,9 +202,9 @@ static void *read_share(void *context)
          i += (size_t)r->job->n_readers) {
         r->status = read_one(r, i);
         r->at = i;
-        gml_scratch_reset(&r->scratch);
+        gml_scratch_reset(&r->memory.scratch);
     }
-    gml_work_reset(&r->work);
+    gml_worker_memory_reset(&r->memory);
     return NULL;
 }
 
@@ -294,7 +284,7 @@ static gml_status make_thumbnail(reader *r, const gml_eval_set *set, uint32_t i,
     gml_planes planes;
     GML_TRY(decode(r, set, i, &image));
     GML_TRY(shrink(r, &recipe, &image, &planes));
-    uint8_t *pixels = gml_scratch_array(&r->scratch, uint8_t, 3 * size * size);
+    uint8_t *pixels = gml_scratch_array(&r->memory.scratch, uint8_t, 3 * size * size);
     if (pixels == NULL)
         return GML_E_MEMORY;
     for (int64_t p = 0; p < 3 * size * size; p++)
@@ -311,7 +301,6 @@ gml_status gml_eval_thumbnail(const gml_eval_set *set, uint32_t i, int64_t size,
 {
     reader r = {.job = NULL};
     r.status = make_thumbnail(&r, set, i, size, out);
-    gml_scratch_reset(&r.scratch);
-    gml_work_reset(&r.work);
+    gml_worker_memory_reset(&r.memory);
     return r.status == GML_OK ? GML_OK : blame(set, i, &r, diags);
 }

@@ -1,5 +1,6 @@
 #include "eval/scores.h"
 
+#include "base/eigen.h"
 #include "eval/linear.h"
 
 #include <math.h>
@@ -77,21 +78,8 @@ static bool center(const double *gram, int64_t dim, double n, double *out)
     return variances > 1e-12 * squares;
 }
 
-static double rank_of(const double *eigenvalues, int64_t n)
-{
-    double sum = 0;
-    double entropy = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += fmax(eigenvalues[i], 0);
-    for (int64_t i = 0; i < n; i++) {
-        double p = fmax(eigenvalues[i], 0) / sum;
-        entropy -= p > 0 ? p * log(p) : 0;
-    }
-    return exp(entropy);
-}
-
-gml_status gml_effective_rank(const gml_features *features, double *out_rank,
-                              const gml_eval_context *context)
+gml_status gml_features_rank(const gml_features *features, double *out_rank,
+                             const gml_eval_context *context)
 {
     int64_t dim = features->dim;
     gml_rows rows = gml_rows_all(features);
@@ -99,13 +87,13 @@ gml_status gml_effective_rank(const gml_features *features, double *out_rank,
     gml_arena_init(&arena);
     gml_sums sums = {.gram = gml_new_array(&arena, double, (dim + 1) * (dim + 1))};
     double *covariance = gml_new_array(&arena, double, dim *dim);
-    double *eigenvalues = gml_new_array(&arena, double, dim);
+    double *work = gml_new_array(&arena, double, 2 * dim);
     gml_status status = gml_rows_sum(&rows, &sums, context);
     *out_rank = 0;
-    if (status == GML_OK && center(sums.gram, dim, (double)features->count, covariance)) {
-        gml_eigenvalues(covariance, dim, eigenvalues);
-        *out_rank = rank_of(eigenvalues, dim);
-    }
+    bool varies =
+        status == GML_OK && center(sums.gram, dim, (double)features->count, covariance);
+    if (varies && gml_symmetric_eigenvalues(covariance, dim, work))
+        *out_rank = gml_effective_rank(work + dim, dim);
     gml_arena_reset(&arena);
     return status;
 }

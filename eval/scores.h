@@ -26,7 +26,7 @@ double gml_scores_balanced(const gml_scores *scores);
 
 /* The exponential of the entropy of the covariance's eigenvalues, their sum being 1: from 1 (a
  * line) to the number of features. 0 when all rows are equal. */
-GML_MUST_CHECK gml_status gml_effective_rank(const gml_features *features, double *out_rank,
-                                             const gml_eval_context *context);
+GML_MUST_CHECK gml_status gml_features_rank(const gml_features *features, double *out_rank,
+                                            const gml_eval_context *context);
 
 #endif

@@ -187,24 +187,18 @@ static void advance_to(const gml_instance *instance, alive *a, uint32_t number)
             gml_instance_shape(instance, slot, &shape) && gml_tensor_bytes(&shape, &bytes))
             add_alive(a, (gml_place){.size = bytes,
                                      .offset = instance->offsets[slot],
+                                     .first = number,
                                      .last = instance->live.last[slot]});
     }
 }
 
-/* The lowest offset where `size` bytes overlap nothing alive; they are from now on, in this
- * step. */
+/* Where `size` bytes for step `number` alone lie; they are alive from now on. */
 static uint64_t take_gap(alive *a, uint64_t size, uint32_t number)
 {
-    uint64_t free_from = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        uint64_t offset = a->places[i].offset;
-        if (offset >= free_from && offset - free_from >= size)
-            break;
-        uint64_t end = offset + gml_align_up(a->places[i].size);
-        free_from = end > free_from ? end : free_from;
-    }
-    add_alive(a, (gml_place){.size = size, .offset = free_from, .last = number});
-    return free_from;
+    gml_place place = {.size = size, .first = number, .last = number};
+    place.offset = gml_find_gap(a->places, NULL, a->count, &place);
+    add_alive(a, place);
+    return place.offset;
 }
 
 /* What a step needs while it runs lies between the slots: mostly an arena has room for it, but

@@ -40,6 +40,11 @@ typedef struct gml_place {
     uint32_t slot;
 } gml_place;
 
+/* The lowest offset, a multiple of GML_ALIGN, where `place` overlaps none of `n` places alive
+ * at the same time, which rise by offset in `order` (NULL: as they are). */
+uint64_t gml_find_gap(const gml_place *places, const uint32_t *order, size_t n,
+                      const gml_place *place);
+
 /* Sorts `places` by falling size and sets each offset to the lowest multiple of GML_ALIGN where
  * it overlaps nothing alive at the same time. `order` is room for n_places numbers. False when
  * the sizes do not fit 2^62 bytes. */

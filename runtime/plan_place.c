@@ -26,14 +26,13 @@ static int by_falling_size(const void *left, const void *right)
     return (a->slot > b->slot) - (a->slot < b->slot);
 }
 
-/* The lowest free offset for places[next]; order[0..next-1] are those placed, by offset. */
-static uint64_t find_gap(const gml_place *places, const uint32_t *order, size_t next)
+uint64_t gml_find_gap(const gml_place *places, const uint32_t *order, size_t n,
+                      const gml_place *place)
 {
-    const gml_place *place = &places[next];
     uint64_t size = gml_align_up(place->size);
     uint64_t free_from = 0;
-    for (size_t i = 0; i < next; i++) {
-        const gml_place *other = &places[order[i]];
+    for (size_t i = 0; i < n; i++) {
+        const gml_place *other = &places[order != NULL ? order[i] : i];
         if (other->first > place->last || other->last < place->first)
             continue;
         if (other->offset >= free_from && other->offset - free_from >= size)
@@ -54,7 +53,7 @@ static bool place_in_order(gml_place *places, size_t n_places, uint32_t *order,
         gml_place *place = &places[next];
         if (place->size > limit)
             return false;
-        place->offset = find_gap(places, order, next);
+        place->offset = gml_find_gap(places, order, next, place);
         uint64_t end = place->offset + gml_align_up(place->size);
         if (end > limit)
             return false;

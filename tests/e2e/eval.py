@@ -21,17 +21,13 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+import checks
+from checks import check
+
 GEMEL = sys.argv[1]
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 STD = np.array([0.229, 0.224, 0.225], np.float32)
 N_CLASSES, K = 10, 5
-failures = 0
-
-
-def check(name: str, is_right: bool, more: str = ""):
-    global failures
-    failures += not is_right
-    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more if more else ''}")
 
 
 def call(*options) -> subprocess.CompletedProcess:
@@ -442,8 +438,7 @@ def main():
         test_finetune(folder)
         test_report(folder, sets)
         test_refusals(folder, sets, model)
-    print(f"{failures} failures")
-    sys.exit(failures != 0)
+    sys.exit(checks.finish())
 
 
 main()

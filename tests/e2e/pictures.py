@@ -21,19 +21,6 @@ except ImportError as error:
 SMALL = ("--variant", "tiny", "--batch", 4, "--depth", 1, "--projector-depth", 1,
          "--predictor-depth", 1, "--width", 12, "--decoder-width", 8, "--decoder-heads", 2,
          "--iterations", 5, "--epochs", 100, "--warmup", 1)
-failures = 0
-
-
-def check(name: str, is_right: bool, more: str = ""):
-    global failures
-    failures += not is_right
-    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more[-700:] if more else ''}",
-          flush=True)
-
-
-def finish() -> int:
-    print(f"{failures} failures" if failures else "all right")
-    return 1 if failures else 0
 
 
 def make_pictures(folder: Path, count: int, height: int = 40, width: int = 56):

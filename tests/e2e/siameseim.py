@@ -17,18 +17,13 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+import checks
 import siameseim_step as step
+from checks import check
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = json.loads((ROOT / "scripts/gpu/siameseim_golden.json").read_text())
 ROWS = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "mae", "moco"]
-failures = 0
-
-
-def check(name: str, is_right: bool, more: str = ""):
-    global failures
-    failures += not is_right
-    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more if more else ''}")
 
 
 def half_digit(text: str) -> float:
@@ -431,15 +426,10 @@ def check_faults(exporter: Exporter):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         exporter = Exporter(sys.argv[1], folder)
-        for part in (check_faults, check_info, check_rows, check_round_trip, check_forward,
-                     check_following, check_step, check_schedules, check_updates,
-                     check_row_values, check_open_batch, check_accumulation):
-            try:
-                part(exporter)
-            except (RuntimeError, onnx.checker.ValidationError) as error:
-                check(part.__name__, False, str(error)[:800])
-    print(f"{failures} failures" if failures else "all right")
-    return 1 if failures else 0
+        return checks.run((check_faults, check_info, check_rows, check_round_trip, check_forward,
+                           check_following, check_step, check_schedules, check_updates,
+                           check_row_values, check_open_batch, check_accumulation), exporter,
+                          errors=(RuntimeError, onnx.checker.ValidationError))
 
 
 if __name__ == "__main__":

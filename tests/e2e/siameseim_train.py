@@ -19,7 +19,9 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+import checks
 import siameseim_step as step
+from checks import check
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "scripts/gpu/siameseim_golden.json").read_text())
 STEPS = 10
@@ -39,13 +41,6 @@ TABLE3 = {
     "k": "different on random feature bn moco global unigrad",
     "moco": "different on random feature bn moco global unigrad",
 }
-failures = 0
-
-
-def check(name: str, is_right: bool, more: str = ""):
-    global failures
-    failures += not is_right
-    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more if more else ''}")
 
 
 def is_finite(number) -> bool:
@@ -242,14 +237,8 @@ def check_deviating(gemel: Gemel):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         gemel = Gemel(sys.argv[1], folder)
-        for part in (check_identities, check_bits, check_memory, check_pass_by_pass, check_deviating,
-                     check_rows):
-            try:
-                part(gemel)
-            except RuntimeError as error:
-                check(part.__name__, False, str(error)[:800])
-    print(f"{failures} failures" if failures else "all right")
-    return 1 if failures else 0
+        return checks.run((check_identities, check_bits, check_memory, check_pass_by_pass, check_deviating,
+                           check_rows), gemel)
 
 
 if __name__ == "__main__":

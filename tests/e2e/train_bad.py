@@ -12,8 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import checks
 import pictures
-from pictures import Gemel, check
+from checks import check
+from pictures import Gemel
 
 STEPS = 10
 
@@ -269,14 +271,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         gemel = Gemel(sys.argv[1], folder, sys.argv[2] if len(sys.argv) > 2 else "")
         gemel.train("straight", "--steps", STEPS)
-        for part in (check_corrupt, check_vanishing, check_full_disks, check_read_only,
-                     check_damaged, check_hostile_manifests, check_other_graph, check_nonfinite,
-                     check_usage):
-            try:
-                part(gemel)
-            except RuntimeError as error:
-                check(part.__name__, False, str(error))
-    return pictures.finish()
+        return checks.run((check_corrupt, check_vanishing, check_full_disks, check_read_only,
+                           check_damaged, check_hostile_manifests, check_other_graph, check_nonfinite,
+                           check_usage), gemel)
 
 
 if __name__ == "__main__":

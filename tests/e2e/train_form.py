@@ -17,18 +17,13 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+import checks
+from checks import check
 from states_file import read_safetensors
 
 GEMEL = sys.argv[1]
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 LIMIT = 1e-9 # of the largest element
-failures = 0
-
-
-def check(name: str, is_right: bool, more: str = ""):
-    global failures
-    failures += not is_right
-    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more if more else ''}")
 
 
 # ---- running gemel -------------------------------------------------------------------------------
@@ -393,14 +388,9 @@ def check_faults(folder: Path):
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as name:
-        for part in (check_faults, check_optimizers, check_softmax, check_choice, check_kept,
-                     check_form, check_models):
-            try:
-                part(Path(name))
-            except (RuntimeError, onnx.checker.ValidationError) as error:
-                check(part.__name__, False, str(error)[:800])
-    print(f"{failures} failures" if failures else "all right")
-    return 1 if failures else 0
+        return checks.run((check_faults, check_optimizers, check_softmax, check_choice, check_kept,
+                           check_form, check_models), Path(name),
+                          errors=(RuntimeError, onnx.checker.ValidationError))
 
 
 if __name__ == "__main__":

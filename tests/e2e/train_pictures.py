@@ -17,8 +17,10 @@ import time
 
 import numpy as np
 
+import checks
 import pictures
-from pictures import Gemel, check
+from checks import check
+from pictures import Gemel
 
 STEPS = 12
 KILLS = 50
@@ -202,13 +204,8 @@ def check_kills(gemel: Gemel):
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         gemel = Gemel(sys.argv[1], folder, sys.argv[2] if len(sys.argv) > 2 else "")
-        for part in (check_whole, check_pieces, check_interrupt, check_terminal, check_bench,
-                     check_classes, check_kills):
-            try:
-                part(gemel)
-            except RuntimeError as error:
-                check(part.__name__, False, str(error))
-    return pictures.finish()
+        return checks.run((check_whole, check_pieces, check_interrupt, check_terminal, check_bench,
+                           check_classes, check_kills), gemel)
 
 
 if __name__ == "__main__":

@@ -24,18 +24,13 @@ except ImportError as error:
     print(f"skipped: {error}")
     sys.exit(77)
 
+import checks
 import weights_files as files
+from checks import check
 
 GEMEL = sys.argv[1]
 LIMIT = 1e-5 # of the largest feature
 WIDTH, DEPTH, HEADS, PATCH, SIDE = 96, 2, 3, 8, 4
-failures = 0
-
-
-def check(name: str, is_right: bool, more: str = ""):
-    global failures
-    failures += not is_right
-    print(f"{'ok  ' if is_right else 'FAIL'} {name}{': ' + more if more else ''}")
 
 
 def call(*options) -> subprocess.CompletedProcess:
@@ -582,5 +577,4 @@ with tempfile.TemporaryDirectory() as name:
     for part in (check_list, check_convert, check_siameseim, check_others, check_heads, check_moco,
                  check_positions, check_round, check_faults, check_pickles, check_zips):
         part(Path(name))
-print(f"{failures} failures")
-sys.exit(failures != 0)
+sys.exit(checks.finish())

@@ -1,6 +1,7 @@
 /* Eigenvalues and the numbers of the collapse monitor, against formulas. */
 #include "api/monitor.h"
 #include "api/nonfinite.h"
+#include "base/eigen.h"
 
 #include <math.h>
 #include <setjmp.h>
