@@ -16,7 +16,14 @@
 
 typedef struct gml_codegen gml_codegen;
 
+typedef enum gml_gpu {
+    GML_GPU_NONE, /* the code is a CPU's */
+    GML_GPU_CUDA, /* PTX; `cpu` is an architecture, sm_80 when NULL */
+    GML_GPU_EMU,  /* the same kernels for this processor, under the emulator */
+} gml_gpu;
+
 typedef struct gml_target {
+    gml_gpu gpu;
     const char *triple; /* LLVM's name of another kind of machine, for which code can be printed
                            and no more; NULL: this kind */
     const char *cpu;    /* LLVM's name; NULL: the machine this runs on, "generic" of another */
@@ -29,6 +36,7 @@ typedef struct gml_target {
 typedef struct gml_code_phase {
     const char *symbol;
     gml_dim extent;
+    gml_launch launch; /* on a GPU */
 } gml_code_phase;
 
 /* A constant packed ahead of time: a further input of the kernel. The function has a phase's
@@ -72,12 +80,14 @@ typedef struct gml_jit gml_jit;
 GML_MUST_CHECK gml_status gml_codegen_jit(gml_codegen *codegen, gml_jit **out_jit,
                                           gml_diags *diags);
 gml_phase_fn gml_jit_find(const gml_jit *jit, const char *symbol);
+/* The same in the emulator's form. */
+gml_lane_fn gml_jit_find_lane(const gml_jit *jit, const char *symbol);
 void gml_jit_destroy(gml_jit *jit);
 
 /* The same code as an ELF object, position independent. */
 GML_MUST_CHECK gml_status gml_codegen_object(gml_codegen *codegen, gml_str *out_object,
                                              gml_diags *diags);
-/* The module as text: "llvm" or "asm". */
+/* The module as text: "llvm" or "asm"; of CUDA, asm is the PTX that devices load. */
 GML_MUST_CHECK gml_status gml_codegen_print(gml_codegen *codegen, const char *form,
                                             gml_str *out, gml_diags *diags);
 

@@ -11,12 +11,28 @@
 
 #include <stdint.h>
 
-/* Runs units begin..end-1 of a phase.
+/* A phase on the CPU. Runs units begin..end-1 of a phase.
  *   mems     inputs, then outputs, then shared temporaries of the kernel
  *   dims     the values of the program's sizes, by their number in its table
  *   scratch  this thread's own memory, aligned to 64; contents undefined at the start */
 typedef void (*gml_phase_fn)(void *const *mems, const int64_t *dims, int64_t begin, int64_t end,
                              void *scratch);
+
+/* On a GPU, and in its emulator, a phase is a function of a pointer for each of `mems`, in that
+ * order, then the pointer to `dims`, then `int64_t units`, the phase's extent. It runs in
+ *     min(ceil(units / per_block), max_blocks)
+ * blocks; each takes `per_block` units, then strides on by all blocks' units. Every memory is
+ * aligned to 64 bytes. */
+typedef struct gml_launch {
+    uint32_t threads;    /* of a block, a multiple of 32; 0: the phase is a CPU's */
+    uint32_t shared;     /* bytes of shared memory, given at the launch */
+    uint32_t max_blocks; /* 0: no limit but the device's */
+    int64_t per_block;
+} gml_launch;
+
+/* The emulator's form of such a function: one thread of one block, from start to end. `params`
+ * point to the parameters, as in cuLaunchKernel. */
+typedef void (*gml_lane_fn)(void *const *params);
 
 /* Raised whenever the layout above or of a serialised program changes; artifacts carry it. */
 #define GML_ABI_VERSION 4

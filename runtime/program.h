@@ -46,9 +46,11 @@ typedef struct gml_slot {
 
 /* One phase of a kernel (runtime/abi.h). */
 typedef struct gml_phase {
-    gml_phase_fn run;
+    gml_phase_fn run; /* of the CPU */
+    gml_lane_fn lane; /* of the emulator */
     gml_dim extent;
-    const char *symbol; /* name of the function in the object */
+    gml_launch launch;
+    const char *symbol; /* name of the function in the object, or in the device's image */
 } gml_phase;
 
 typedef enum gml_step_kind { GML_STEP_KERNEL, GML_STEP_HOST } gml_step_kind;

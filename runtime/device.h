@@ -1,0 +1,74 @@
+/* runtime/device.h - memory and kernels that are not this processor's: CUDA, and its emulator.
+ *
+ * A device has memory of its own: its addresses mean nothing here, and values go there and come
+ * back by copies. A program compiled for a device (gml_program.device) runs its kernels there;
+ * host operators stay here. Everything issued to a device happens in the order of the calls;
+ * gml_device_get waits for what was issued before it.
+ *
+ * "cuda" is the driver (libcuda.so.1), loaded when first asked for through prototypes of our
+ * own; the number picks one of several. "emu" runs kernels on the CPU and checks them
+ * (runtime/emu.h); its memory is separate all the same, so that a program which mixes up the
+ * two kinds of addresses fails there too.
+ *
+ * Refcounted; one thread at a time uses a device.
+ */
+#ifndef GML_RUNTIME_DEVICE_H
+#define GML_RUNTIME_DEVICE_H
+
+#include "base/diag.h"
+#include "runtime/abi.h"
+
+typedef struct gml_device gml_device;
+typedef struct gml_device_code gml_device_code; /* a loaded image */
+
+/* GML_E_DEVICE when there is no such device, no driver, or it is too old, and what to do. */
+GML_MUST_CHECK gml_status gml_device_open(const char *kind, int number,
+                                          gml_device **out_device, gml_diags *diags);
+gml_device *gml_device_retain(gml_device *device);
+void gml_device_release(gml_device *device); /* accepts NULL */
+
+const char *gml_device_kind_name(const gml_device *device); /* "cuda", "emu" */
+/* What it calls itself ("NVIDIA H100 80GB HBM3"), and, of CUDA, its architecture: 90. */
+const char *gml_device_name(const gml_device *device);
+int gml_device_architecture(const gml_device *device);
+
+/* Aligned to 256 bytes; contents undefined. NULL: there is no memory. */
+void *gml_device_allocate(gml_device *device, size_t bytes);
+void gml_device_free(gml_device *device, void *memory); /* accepts NULL */
+
+/* `get` returns when the bytes are here, `put` when `from` may change. */
+GML_MUST_CHECK gml_status gml_device_put(gml_device *device, void *to, const void *from,
+                                         size_t bytes, gml_diags *diags);
+GML_MUST_CHECK gml_status gml_device_get(gml_device *device, void *to, const void *from,
+                                         size_t bytes, gml_diags *diags);
+/* From device to device; the ranges do not overlap. */
+GML_MUST_CHECK gml_status gml_device_copy(gml_device *device, void *to, const void *from,
+                                          size_t bytes, gml_diags *diags);
+
+/* Loads PTX (text, NUL terminated) or a cubin. The emulator has no images: `image` is NULL, and
+ * its kernels come as functions. */
+GML_MUST_CHECK gml_status gml_device_load(gml_device *device, const void *image, size_t size,
+                                          gml_device_code **out_code, gml_diags *diags);
+void gml_device_unload(gml_device_code *code); /* accepts NULL */
+
+/* A kernel of loaded code, ready to launch: CUDA finds it by its symbol, the emulator takes
+ * `lane`. Valid while the code is. */
+typedef struct gml_device_kernel {
+    const char *symbol;
+    void *function; /* CUDA's handle */
+    gml_lane_fn lane;
+    gml_launch launch;
+} gml_device_kernel;
+GML_MUST_CHECK gml_status gml_device_find(gml_device_code *code, const char *symbol,
+                                          gml_lane_fn lane, const gml_launch *launch,
+                                          gml_device_kernel *out_kernel, gml_diags *diags);
+
+/* Issues a launch over `units` (runtime/abi.h). `params` are pointers to the parameters, copied
+ * before this returns. CUDA reports a kernel's faults at a later call. */
+GML_MUST_CHECK gml_status gml_device_launch(gml_device *device, const gml_device_kernel *kernel,
+                                            int64_t units, void *const *params,
+                                            gml_diags *diags);
+/* Until all that was issued is done. */
+GML_MUST_CHECK gml_status gml_device_wait(gml_device *device, gml_diags *diags);
+
+#endif

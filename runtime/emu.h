@@ -1,0 +1,59 @@
+/* runtime/emu.h - runs GPU kernels on the CPU, a block at a time, each of its threads a fiber.
+ *
+ * It proves kernels; it does not imitate a GPU's speed. A kernel is the code that the GPU gets,
+ * compiled for this processor, with the named device functions (codegen/llvm/device.h) bound to
+ * the gml_emu_* functions below. Every load and store of such code asks gml_emu_access first.
+ *
+ * What it finds ends the launch with GML_E_DEVICE and one diagnostic that names the kernel, the
+ * block, the thread and the site (below):
+ *   an access outside of every known allocation and of the block's shared memory; an access
+ *   that is not aligned as the kernel claims; a barrier that some threads of a block never
+ *   reach, or at which they wait at different sites; a warp's lanes in different collectives;
+ *   two threads that touch the same bytes of shared memory between two barriers, one of them
+ *   writing (a race, which is found whatever the order in which the threads ran).
+ * Shared memory is poisoned before every block. Memory of a device that was never written is
+ * poisoned when allocated.
+ *
+ * A site is a number that the code generator gives to every barrier, collective and access of a
+ * kernel; `sites` of a kernel tell what it is in loop IR.
+ *
+ * One launch at a time in a process (the emulator takes a lock).
+ */
+#ifndef GML_RUNTIME_EMU_H
+#define GML_RUNTIME_EMU_H
+
+#include "base/diag.h"
+#include "runtime/abi.h"
+
+/* The order in which the warps of a block, and the lanes of a warp, take turns. Correct kernels
+ * give the same bits in each. */
+typedef enum gml_emu_order { GML_EMU_FORWARD, GML_EMU_REVERSE, GML_EMU_MIXED } gml_emu_order;
+
+typedef struct gml_emu_options {
+    gml_emu_order order;
+    uint64_t seed;   /* of MIXED */
+    bool early;      /* asynchronous copies happen when issued; else not before they are waited
+                        for, and their target is poison until then */
+    bool unchecked;  /* no bounds, alignment or races: some times faster */
+} gml_emu_options;
+
+void gml_emu_set_options(const gml_emu_options *options);
+
+/* Memory that kernels may touch. Poisoned, aligned to 256 bytes; NULL: there is none. */
+void *gml_emu_allocate(size_t bytes);
+void gml_emu_free(void *memory); /* accepts NULL */
+
+/* Runs a kernel: `blocks` of `launch->threads` threads. `params` are pointers to its
+ * parameters. */
+GML_MUST_CHECK gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane,
+                                         const gml_launch *launch, uint32_t blocks,
+                                         void *const *params, gml_diags *diags);
+
+/* By name, what emulated code calls. */
+typedef struct gml_emu_function {
+    const char *name;
+    void (*address)(void); /* of whatever type its name stands for */
+} gml_emu_function;
+const gml_emu_function *gml_emu_functions(size_t *out_count);
+
+#endif
