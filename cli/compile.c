@@ -165,6 +165,8 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     gml_compile_options compile_options = {.dump = a->dump};
     compile_options.target.cpu = a->cpu;
     compile_options.target.triple = a->triple;
+    if (a->triple && strncmp(a->triple, "nvptx", 5) == 0)
+        compile_options.target.gpu = GML_GPU_CUDA;
     compile_options.passes.out = text;
     compile_options.passes.off = a->off;
     if (a->explain)

@@ -17,6 +17,7 @@
 #include <llvm-c/Core.h>
 
 typedef struct gml_backend {
+    gml_gpu gpu;
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
@@ -31,6 +32,15 @@ typedef struct gml_memo {
     unsigned scope;   /* the loop in which it was written; 0: not written */
     unsigned hoisted; /* the last walk of gml_emit_hoist that saw it */
 } gml_memo;
+
+/* On a GPU: the threads that walk through the same code together. All have the same values, but
+ * where a loop is dealt out to them. */
+typedef struct gml_team {
+    unsigned threads;      /* of a block, or 32 of a warp; 0: a thread is on its own */
+    bool is_warp;          /* one of several in its block: no barriers */
+    LLVMValueRef lane;     /* i64: this thread's number among them */
+    LLVMValueRef partials; /* of a block: shared memory for its reductions, 8 bytes a warp */
+} gml_team;
 
 typedef struct gml_emit {
     gml_backend *be;
@@ -50,6 +60,8 @@ typedef struct gml_emit {
     unsigned *scopes; /* stack of live scope numbers */
     unsigned n_scopes, next_scope;
     unsigned hoists; /* walks so far */
+    gml_team team;
+    bool *apart; /* by local: it lies where other threads see it; otherwise a register */
     gml_status status;
 } gml_emit;
 
@@ -85,6 +97,15 @@ LLVMValueRef gml_emit_reduce(gml_emit *e, const gml_expr *expr);
 LLVMValueRef gml_emit_combine(gml_emit *e, gml_reduce_op op, gml_dtype dtype, LLVMValueRef a,
                               LLVMValueRef b);
 LLVMValueRef gml_emit_identity(gml_emit *e, gml_reduce_op op, gml_dtype dtype, unsigned lanes);
+
+/* The same by a team; every thread gets the result (gpu_reduce.c). */
+LLVMValueRef gml_emit_team_reduce(gml_emit *e, const gml_expr *expr);
+/* Halves a vector until one lane is left: a tree of fixed shape. */
+LLVMValueRef gml_emit_across(gml_emit *e, const gml_expr *reduce, LLVMValueRef vector,
+                             unsigned lanes);
+/* Two values of a reduction as one, rounded as its type is. */
+LLVMValueRef gml_emit_accumulate(gml_emit *e, const gml_expr *reduce, LLVMValueRef a,
+                                 LLVMValueRef b, unsigned lanes);
 
 /* ---- scalar operators and mathematics (scalar.c, math.c) ---- */
 LLVMValueRef gml_emit_scalar(gml_emit *e, const gml_expr *expr, LLVMValueRef const *args,

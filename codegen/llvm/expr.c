@@ -133,6 +133,12 @@ LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat
     return LLVMBuildInBoundsGEP2(e->b, element, e->mems[number], &flat, 1, "");
 }
 
+/* A GPU takes no access that is not aligned. A vector's address is, there: see is_vector. */
+static unsigned alignment(const gml_emit *e, gml_dtype dtype, unsigned lanes)
+{
+    return e->be->gpu == GML_GPU_NONE ? 1 : (unsigned)gml_dtype_size(dtype) * lanes;
+}
+
 LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address,
                               unsigned lanes, LLVMValueRef mask)
 {
@@ -145,7 +151,7 @@ LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address
         raw = gml_ll_intrinsic(e, "llvm.masked.load", types, 2, args, 4);
     } else {
         raw = LLVMBuildLoad2(e->b, type, address, "");
-        LLVMSetAlignment(raw, 1);
+        LLVMSetAlignment(raw, alignment(e, dtype, lanes));
     }
     return from_memory(e, dtype, raw, lanes);
 }
@@ -159,7 +165,7 @@ void gml_emit_store_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address, LLVMV
         LLVMValueRef args[4] = {raw, address, LLVMConstInt(e->be->i32, 1, 0), mask};
         gml_ll_intrinsic(e, "llvm.masked.store", types, 2, args, 4);
     } else {
-        LLVMSetAlignment(LLVMBuildStore(e->b, raw, address), 1);
+        LLVMSetAlignment(LLVMBuildStore(e->b, raw, address), alignment(e, dtype, lanes));
     }
 }
 
@@ -258,6 +264,11 @@ static LLVMValueRef widen(gml_emit *e, LLVMValueRef value)
     return LLVMBuildSExt(e->b, value, LLVMVectorType(e->be->i64, e->lanes), "");
 }
 
+static LLVMValueRef widen_one(gml_emit *e, LLVMValueRef value)
+{
+    return LLVMTypeOf(value) == e->be->i32 ? LLVMBuildSExt(e->b, value, e->be->i64, "") : value;
+}
+
 static LLVMValueRef both_masks(gml_emit *e, LLVMValueRef mask, LLVMValueRef pred)
 {
     if (!mask || !pred)
@@ -280,9 +291,65 @@ static LLVMValueRef scalar_load(gml_emit *e, const gml_expr *expr, const gml_exp
     return LLVMBuildSelect(e->b, pred, value, LLVMConstNull(LLVMTypeOf(value)), "");
 }
 
+/* Whether `rest` is a multiple of the vector's lanes, which its first element's position then
+ * is, too: the vector axis moves in whole vectors. Memories are aligned. */
+static bool is_aligned(const gml_emit *e, const gml_expr *rest)
+{
+    gml_linear sum;
+    if (!gml_index_linear(rest, &sum) || sum.constant % e->lanes != 0)
+        return false;
+    for (unsigned i = 0; i < sum.n_terms; i++)
+        if (sum.terms[i].coefficient % e->lanes != 0)
+            return false;
+    return true;
+}
+
+/* Neighbouring elements as one access: always on a CPU, aligned and unmasked ones on a GPU. */
+static bool is_vector(const gml_emit *e, const gml_expr *rest, LLVMValueRef mask)
+{
+    return e->be->gpu == GML_GPU_NONE || (!mask && is_aligned(e, rest));
+}
+
+static LLVMValueRef lane_of(gml_emit *e, LLVMValueRef vector, unsigned lane)
+{
+    if (LLVMGetTypeKind(LLVMTypeOf(vector)) != LLVMVectorTypeKind)
+        return vector;
+    return LLVMBuildExtractElement(e->b, vector, LLVMConstInt(e->be->i32, lane, 0), "");
+}
+
+/* One lane after the other, as GPUs do what is no aligned vector. */
+static LLVMValueRef load_apart(gml_emit *e, const gml_mem *mem, LLVMValueRef flat,
+                               LLVMValueRef mask)
+{
+    LLVMValueRef all = LLVMGetPoison(gml_emit_type(e, mem->dtype, e->lanes));
+    for (unsigned lane = 0; lane < e->lanes; lane++) {
+        LLVMValueRef at = widen_one(e, lane_of(e, flat, lane));
+        LLVMValueRef is_there = mask ? lane_of(e, mask, lane) : NULL;
+        if (is_there)
+            at = LLVMBuildSelect(e->b, is_there, at, gml_ll_int(e, 0), "");
+        LLVMValueRef one =
+            gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), 1, NULL);
+        if (is_there)
+            one = LLVMBuildSelect(e->b, is_there, one, LLVMConstNull(LLVMTypeOf(one)), "");
+        all = LLVMBuildInsertElement(e->b, all, one, LLVMConstInt(e->be->i32, lane, 0), "");
+    }
+    return all;
+}
+
+static void store_apart(gml_emit *e, const gml_mem *mem, LLVMValueRef flat, LLVMValueRef value)
+{
+    for (unsigned lane = 0; lane < e->lanes; lane++) {
+        LLVMValueRef at = widen_one(e, lane_of(e, flat, lane));
+        gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), lane_of(e, value, lane),
+                          1, NULL);
+    }
+}
+
 static LLVMValueRef gather(gml_emit *e, const gml_mem *mem, LLVMValueRef flat,
                            LLVMValueRef mask)
 {
+    if (e->be->gpu != GML_GPU_NONE)
+        return load_apart(e, mem, flat, mask);
     unsigned lanes = e->lanes;
     LLVMTypeRef type = memory_type(e, mem->dtype, lanes);
     LLVMTypeRef types[2] = {type, LLVMVectorType(e->be->ptr, lanes)};
@@ -317,7 +384,7 @@ static LLVMValueRef emit_load(gml_emit *e, const gml_expr *expr)
     if (affine && coefficient == 0 && !pred)
         return gml_ll_splat(e, scalar_load(e, expr, rest), e->lanes);
     LLVMValueRef mask = both_masks(e, e->mask, pred ? gml_emit_lanes(e, pred) : NULL);
-    if (affine && coefficient == 1) {
+    if (affine && coefficient == 1 && is_vector(e, rest, mask)) {
         LLVMValueRef at =
             LLVMBuildAdd(e->b, gml_emit_expr(e, rest), e->axis[e->vector->number], "");
         return gml_emit_load_at(e, mem->dtype, gml_emit_address(e, mem, at), e->lanes, mask);
@@ -526,11 +593,16 @@ void gml_emit_store(gml_emit *e, const gml_stmt *store)
         gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, 1, NULL);
         return;
     }
-    if (split_flat(e, flat, &coefficient, &rest) && coefficient == 1) {
+    if (split_flat(e, flat, &coefficient, &rest) && coefficient == 1 &&
+        is_vector(e, rest, NULL)) {
         LLVMValueRef at =
             LLVMBuildAdd(e->b, gml_emit_expr(e, rest), e->axis[e->vector->number], "");
         gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, e->lanes,
                           e->mask);
+        return;
+    }
+    if (e->be->gpu != GML_GPU_NONE) {
+        store_apart(e, mem, gml_emit_lanes(e, flat), value);
         return;
     }
     LLVMValueRef raw = to_memory(e, mem->dtype, value, e->lanes);

@@ -46,6 +46,11 @@ static void write_probe(gml_emit *e)
 
 void gml_backend_probe(gml_backend *be, LLVMTargetMachineRef machine)
 {
+    if (be->gpu == GML_GPU_CUDA) {
+        be->vector_bytes = 16;
+        be->has_fma = true;
+        return;
+    }
     gml_backend own = *be;
     own.vector_bytes = 64; /* as far as the attributes of the function go */
     own.has_fma = true;

@@ -1,23 +1,12 @@
-/* codegen/llvm/kernel.c - a kernel as functions: one a phase.
- *
- * Locals that one phase stores and another loads are shared temporaries; others are the
- * thread's own: those of rank 0 on the stack (where LLVM makes registers of them), arrays in
- * its scratch. */
+/* codegen/llvm/kernel.c - a kernel as functions of the CPU: one a phase. */
 #include "codegen/llvm/kernel.h"
 
 #include "codegen/llvm/gemm.h"
+#include "codegen/llvm/homes.h"
 #include "codegen/winograd.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Where a local lives. */
-typedef struct home {
-    unsigned stored_in; /* phase + 1 */
-    bool shared;
-    unsigned temporary; /* number among the temporaries */
-    gml_dim offset;     /* in scratch */
-} home;
 
 /* A statement, or a contraction whose packing is done. */
 typedef struct step {
@@ -36,70 +25,12 @@ typedef struct work {
 
 typedef struct plan {
     gml_emit *e;
-    home *homes; /* by local */
+    gml_homes homes;
     gml_vec(work) works;
-    gml_dim *temporaries;
-    unsigned n_temporaries;
-    gml_dim scratch;
-    uint64_t read; /* inputs that some phase reads */
-    bool ahead;    /* what is looked at packs a constant */
 } plan;
 
-/* ---- locals -------------------------------------------------------------------------------
+/* ---- works --------------------------------------------------------------------------------
  */
-
-static void note_load(plan *p, const gml_expr *expr, unsigned phase)
-{
-    if (p->e->status != GML_OK)
-        return;
-    switch (expr->kind) {
-    case GML_EXPR_CONST:
-    case GML_EXPR_DIM:
-    case GML_EXPR_AXIS: break;
-    case GML_EXPR_LOAD:
-        for (int d = 0; d < expr->as.load.mem->rank; d++)
-            note_load(p, expr->as.load.index[d], phase);
-        if (expr->as.load.pred)
-            note_load(p, expr->as.load.pred, phase);
-        if (expr->as.load.mem->role == GML_MEM_INPUT && expr->as.load.mem->number < 64 &&
-            !p->ahead)
-            p->read |= UINT64_C(1) << expr->as.load.mem->number;
-        if (expr->as.load.mem->role == GML_MEM_LOCAL) {
-            home *h = &p->homes[expr->as.load.mem->number];
-            h->shared = h->shared || h->stored_in != phase;
-        }
-        break;
-    case GML_EXPR_SCALAR:
-        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
-            note_load(p, expr->as.scalar.args[i], phase);
-        break;
-    case GML_EXPR_REDUCE: note_load(p, expr->as.reduce.body, phase); break;
-    }
-}
-
-static void note_stmts(plan *p, const gml_stmt *list, unsigned phase, bool only_first)
-{
-    for (; list; list = only_first ? NULL : list->next) {
-        if (list->kind == GML_STMT_FOR) {
-            note_stmts(p, list->as.loop.body, phase, false);
-            continue;
-        }
-        note_load(p, list->as.store.value, phase);
-        for (int d = 0; d < list->as.store.mem->rank; d++)
-            note_load(p, list->as.store.index[d], phase);
-        if (list->as.store.mem->role == GML_MEM_LOCAL)
-            p->homes[list->as.store.mem->number].stored_in = phase;
-    }
-}
-
-static gml_dim bytes_of(gml_kernel *kernel, const gml_mem *mem)
-{
-    gml_dim bytes = (gml_dim)gml_dtype_size(mem->dtype);
-    for (int d = 0; d < mem->rank; d++)
-        bytes = gml_dim_mul(kernel->dims, bytes, mem->dims[d]);
-    gml_dim lines = gml_dim_ceil_div(kernel->dims, bytes, 64);
-    return gml_dim_mul(kernel->dims, gml_dim_add(kernel->dims, lines, 1), 64);
-}
 
 static void add_step(plan *p, work *w, const gml_stmt *stmt, const gml_gemm *gemm)
 {
@@ -213,50 +144,32 @@ static void find_work(plan *p, uint64_t constants)
     }
 }
 
-static void share(plan *p, const gml_mem *mem)
-{
-    if (mem && mem->role == GML_MEM_LOCAL)
-        p->homes[mem->number].shared = true;
-}
-
 static void note_step(plan *p, const step *one, unsigned phase, bool together)
 {
     const gml_gemm *gemm = one->gemm;
     if (gemm && gemm->band)
-        note_stmts(p, gemm->pack_a, phase, true);
-    note_stmts(p, one->stmt, phase, gemm == NULL);
+        gml_homes_note(&p->homes, gemm->pack_a, phase, true);
+    gml_homes_note(&p->homes, one->stmt, phase, gemm == NULL);
     if (!gemm)
         return;
-    note_load(p, gemm->a, phase);
+    gml_homes_note_load(&p->homes, gemm->a, phase);
     if (together)
         return;
-    share(p, gemm->band ? NULL : gemm->a_mem);
-    share(p, gemm->sums);
-    share(p, gemm->b_mem);
+    gml_homes_share(&p->homes, gemm->band ? NULL : gemm->a_mem);
+    gml_homes_share(&p->homes, gemm->sums);
+    gml_homes_share(&p->homes, gemm->b_mem);
 }
 
 static void settle_locals(plan *p)
 {
-    gml_kernel *kernel = p->e->kernel;
-    p->homes = gml_new_array(kernel->arena, home, kernel->locals.count + 1);
-    p->temporaries = gml_new_array(kernel->arena, gml_dim, kernel->locals.count + 1);
+    gml_homes_init(&p->homes, p->e->kernel);
     for (size_t i = 0; i < p->works.count; i++) {
         const work *w = &p->works.items[i];
-        p->ahead = w->ahead;
+        p->homes.ahead = w->ahead;
         for (size_t k = 0; k < w->steps.count; k++)
             note_step(p, &w->steps.items[k], (unsigned)i + 1, w->together);
     }
-    for (size_t i = 0; i < kernel->locals.count; i++) {
-        const gml_mem *mem = kernel->locals.items[i];
-        home *h = &p->homes[i];
-        if (h->shared) {
-            h->temporary = p->n_temporaries;
-            p->temporaries[p->n_temporaries++] = bytes_of(kernel, mem);
-        } else if (mem->rank > 0) {
-            h->offset = p->scratch;
-            p->scratch = gml_dim_add(kernel->dims, p->scratch, bytes_of(kernel, mem));
-        }
-    }
+    gml_homes_settle(&p->homes);
 }
 
 /* ---- statements ---------------------------------------------------------------------------
@@ -482,7 +395,7 @@ static void bind_mems(plan *p)
         e->mems[i] = load_pointer(e, mems, i);
     for (unsigned i = 0; i < kernel->locals.count; i++) {
         const gml_mem *mem = kernel->locals.items[i];
-        const home *h = &p->homes[i];
+        const gml_home *h = &p->homes.of[i];
         LLVMValueRef *out = &e->mems[n_params + i];
         if (h->shared) {
             *out = load_pointer(e, mems, n_params + h->temporary);
@@ -618,7 +531,7 @@ gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symb
         const char *name = gml_arena_printf(arena, "%s_%zu", symbol, i);
         gml_dim units = emit_work(&p, w, name);
         if (!w->ahead) {
-            phases[code.n_phases++] = (gml_code_phase){name, units};
+            phases[code.n_phases++] = (gml_code_phase){.symbol = name, .extent = units};
             continue;
         }
         const gml_stmt *store = w->steps.items[0].stmt;
@@ -626,14 +539,14 @@ gml_status gml_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symb
             store = store->as.loop.body;
         const gml_mem *mem = store->as.store.mem;
         packs[code.n_packs++] =
-            (gml_code_pack){name, mem->number, bytes_of(kernel, mem), units};
+            (gml_code_pack){name, mem->number, gml_mem_bytes(kernel, mem), units};
     }
     LLVMDisposeBuilder(e.b);
     free(e.scopes);
-    code.temporaries = p.temporaries;
-    code.n_temporaries = p.n_temporaries;
-    code.scratch = p.scratch;
-    code.unread = ~p.read;
+    code.temporaries = p.homes.temporaries;
+    code.n_temporaries = p.homes.n_temporaries;
+    code.scratch = p.homes.scratch;
+    code.unread = ~p.homes.read;
     *out_code = code;
     return e.status;
 }

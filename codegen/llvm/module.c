@@ -2,6 +2,7 @@
  *
  * The module is optimised lightly (it is written as vectors with invariants hoisted already)
  * and turned into one object, which is either linked into this process or handed out. */
+#include "codegen/llvm/gpu.h"
 #include "codegen/llvm/kernel.h"
 #include "runtime/code_support.h"
 
@@ -40,6 +41,10 @@ static void initialise_targets(void)
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();
     LLVMInitializeX86AsmPrinter();
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
 #if LLVM_HAS_AARCH64_TARGET
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();
@@ -97,8 +102,10 @@ static gml_status check_cpu(const char *triple, const char *cpu, gml_diags *diag
 
 static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_diags *diags)
 {
-    bool own = !target || !target->triple;
-    char *triple = own ? LLVMGetDefaultTargetTriple() : LLVMCreateMessage(target->triple);
+    const char *named = target ? target->triple : NULL;
+    if (cg->be.gpu == GML_GPU_CUDA)
+        named = "nvptx64-nvidia-cuda";
+    char *triple = named ? LLVMCreateMessage(named) : LLVMGetDefaultTargetTriple();
     LLVMTargetRef llvm_target = NULL;
     char *error = NULL;
     if (LLVMGetTargetFromTriple(triple, &llvm_target, &error)) {
@@ -109,7 +116,7 @@ static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_
         LLVMDisposeMessage(triple);
         return status;
     }
-    if (target && target->cpu) {
+    if (target && target->cpu && cg->be.gpu == GML_GPU_NONE) {
         gml_status status = check_cpu(triple, target->cpu, diags);
         if (status != GML_OK) {
             LLVMDisposeMessage(triple);
@@ -140,18 +147,23 @@ static char *keep_message(gml_codegen *cg, char *text)
 /* The names of this machine, and of the one that code is for. */
 static void choose_machine(gml_codegen *cg, const gml_target *target)
 {
-    bool elsewhere = target && target->triple;
+    bool elsewhere = target && (target->triple || target->gpu == GML_GPU_CUDA);
+    cg->be.gpu = target ? target->gpu : GML_GPU_NONE;
     cg->be.host_cpu = keep_message(cg, LLVMGetHostCPUName());
     cg->be.host_features = keep_message(cg, LLVMGetHostCPUFeatures());
     cg->be.is_elsewhere = elsewhere;
-    cg->be.is_host = !elsewhere && (!target || !target->cpu);
+    cg->be.is_host = !elsewhere && (!target || !target->cpu || cg->be.gpu == GML_GPU_EMU);
     cg->cpu = elsewhere ? "generic" : cg->be.host_cpu;
-    if (target && target->cpu)
+    if (target && target->cpu && cg->be.gpu != GML_GPU_EMU)
         cg->cpu = gml_arena_text(&cg->arena, target->cpu, strlen(target->cpu));
     cg->prefix = "";
     if (target && target->prefix)
         cg->prefix = gml_arena_text(&cg->arena, target->prefix, strlen(target->prefix));
     cg->features = cg->be.is_host ? cg->be.host_features : "";
+    if (cg->be.gpu == GML_GPU_CUDA) {
+        cg->cpu = target->cpu ? cg->cpu : "sm_80";
+        cg->features = "+ptx80"; /* of CUDA 12.0 and its drivers, and all later ones */
+    }
     if (target && target->features)
         cg->features = gml_arena_text(&cg->arena, target->features, strlen(target->features));
 }
@@ -176,6 +188,8 @@ gml_status gml_codegen_create(const gml_target *target, gml_codegen **out_codege
         return status;
     }
     gml_backend_probe(&cg->be, cg->machine);
+    if (cg->be.gpu != GML_GPU_NONE)
+        cg->be.vector_bytes = 16;
     *out_codegen = cg;
     return GML_OK;
 }
@@ -210,6 +224,33 @@ void gml_backend_mark_function(gml_backend *be, LLVMValueRef function)
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateEnumAttribute(be->context, kind, 0));
+}
+
+/* {function, name, value}, which is how NVPTX learns what its calling convention does not say.
+ */
+static void annotate(gml_backend *be, LLVMValueRef function, const char *name, unsigned value)
+{
+    LLVMMetadataRef parts[3] = {
+        LLVMValueAsMetadata(function),
+        LLVMMDStringInContext2(be->context, name, strlen(name)),
+        LLVMValueAsMetadata(LLVMConstInt(be->i32, value, 0)),
+    };
+    LLVMMetadataRef node = LLVMMDNodeInContext2(be->context, parts, 3);
+    LLVMAddNamedMetadataOperand(be->module, "nvvm.annotations",
+                                LLVMMetadataAsValue(be->context, node));
+}
+
+#define GML_PTX_KERNEL_CALL 71 /* LLVM's number of the calling convention */
+
+void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads)
+{
+    unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+    LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
+                            LLVMCreateEnumAttribute(be->context, kind, 0));
+    if (be->gpu != GML_GPU_CUDA)
+        return;
+    LLVMSetFunctionCallConv(function, GML_PTX_KERNEL_CALL);
+    annotate(be, function, "maxntidx", threads);
 }
 
 void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function)
@@ -254,7 +295,9 @@ gml_status gml_codegen_add(gml_codegen *cg, gml_kernel *kernel, uint64_t constan
         const char *symbol =
             gml_arena_printf(&cg->arena, "gml_%sk%u", cg->prefix, cg->n_kernels++);
         gml_code code;
-        status = gml_emit_kernel(&cg->be, kernel, symbol, constants, &code, diags);
+        status = cg->be.gpu == GML_GPU_NONE
+                     ? gml_emit_kernel(&cg->be, kernel, symbol, constants, &code, diags)
+                     : gml_gpu_emit_kernel(&cg->be, kernel, symbol, &code, diags);
         if (status == GML_OK) {
             gml_code *kept = keep_code(cg, &code);
             gml_map_set(&cg->codes, key.text, kept);
@@ -400,15 +443,25 @@ gml_status gml_codegen_jit(gml_codegen *cg, gml_jit **out_jit, gml_diags *diags)
     return GML_OK;
 }
 
-gml_phase_fn gml_jit_find(const gml_jit *jit, const char *symbol)
+static uintptr_t find(const gml_jit *jit, const char *symbol)
 {
     LLVMOrcExecutorAddress address = 0;
     LLVMErrorRef error = LLVMOrcLLJITLookup(jit->jit, &address, symbol);
     if (error) {
         LLVMConsumeError(error);
-        return NULL;
+        return 0;
     }
-    return (gml_phase_fn)(uintptr_t)address;
+    return (uintptr_t)address;
+}
+
+gml_phase_fn gml_jit_find(const gml_jit *jit, const char *symbol)
+{
+    return (gml_phase_fn)find(jit, symbol);
+}
+
+gml_lane_fn gml_jit_find_lane(const gml_jit *jit, const char *symbol)
+{
+    return (gml_lane_fn)find(jit, symbol);
 }
 
 void gml_jit_destroy(gml_jit *jit)

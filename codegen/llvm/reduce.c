@@ -56,8 +56,8 @@ LLVMValueRef gml_emit_identity(gml_emit *e, gml_reduce_op op, gml_dtype dtype, u
     return gml_ll_splat(e, one, lanes);
 }
 
-static LLVMValueRef combine(gml_emit *e, const gml_expr *expr, LLVMValueRef acc, LLVMValueRef x,
-                            unsigned lanes)
+LLVMValueRef gml_emit_accumulate(gml_emit *e, const gml_expr *expr, LLVMValueRef acc,
+                                 LLVMValueRef x, unsigned lanes)
 {
     LLVMValueRef sum = gml_emit_combine(e, expr->as.reduce.op, expr->dtype, acc, x);
     return gml_dtype_lanes(expr->dtype) == GML_LANE_F32
@@ -65,9 +65,8 @@ static LLVMValueRef combine(gml_emit *e, const gml_expr *expr, LLVMValueRef acc,
                : sum;
 }
 
-/* Halves the vector until one lane is left: a tree of fixed shape. */
-static LLVMValueRef across(gml_emit *e, const gml_expr *expr, LLVMValueRef vector,
-                           unsigned lanes)
+LLVMValueRef gml_emit_across(gml_emit *e, const gml_expr *expr, LLVMValueRef vector,
+                             unsigned lanes)
 {
     while (lanes > 1) {
         LLVMValueRef low[256];
@@ -84,10 +83,10 @@ static LLVMValueRef across(gml_emit *e, const gml_expr *expr, LLVMValueRef vecto
             LLVMBuildShuffleVector(e->b, vector, poison, LLVMConstVector(high, lanes), "");
         if (lanes == 1) {
             LLVMValueRef zero = LLVMConstInt(e->be->i32, 0, 0);
-            return combine(e, expr, LLVMBuildExtractElement(e->b, a, zero, ""),
-                           LLVMBuildExtractElement(e->b, b, zero, ""), 1);
+            return gml_emit_accumulate(e, expr, LLVMBuildExtractElement(e->b, a, zero, ""),
+                                       LLVMBuildExtractElement(e->b, b, zero, ""), 1);
         }
-        vector = combine(e, expr, a, b, lanes);
+        vector = gml_emit_accumulate(e, expr, a, b, lanes);
     }
     return vector;
 }
@@ -118,14 +117,15 @@ static LLVMValueRef last_axis_vectors(gml_emit *e, const gml_expr *expr, LLVMVal
             gml_scope_push(e);
             e->axis[axis->number] =
                 LLVMBuildAdd(e->b, loop.counter, gml_ll_int(e, (int64_t)(u * lanes)), "");
-            nexts[u] = combine(e, expr, loop.phis[u], gml_emit_lanes(e, body), lanes);
+            nexts[u] =
+                gml_emit_accumulate(e, expr, loop.phis[u], gml_emit_lanes(e, body), lanes);
             gml_scope_pop(e);
         }
         gml_loop_end(e, &loop, nexts);
         at = loop.counter;
         memcpy(accs, loop.phis, unroll * sizeof *accs);
         for (unsigned u = 1; u < unroll; u++)
-            accs[0] = combine(e, expr, accs[0], accs[u], lanes);
+            accs[0] = gml_emit_accumulate(e, expr, accs[0], accs[u], lanes);
     }
     /* what is left, under a mask */
     gml_loop_begin(e, &loop, at, end, lanes, accs, 1);
@@ -135,12 +135,12 @@ static LLVMValueRef last_axis_vectors(gml_emit *e, const gml_expr *expr, LLVMVal
     LLVMValueRef some =
         LLVMBuildSelect(e->b, e->mask, gml_emit_lanes(e, body),
                         gml_emit_identity(e, expr->as.reduce.op, expr->dtype, lanes), "");
-    nexts[0] = combine(e, expr, loop.phis[0], some, lanes);
+    nexts[0] = gml_emit_accumulate(e, expr, loop.phis[0], some, lanes);
     gml_loop_end(e, &loop, nexts);
     e->mask = outer_mask;
     e->vector = NULL;
     e->lanes = 1;
-    return combine(e, expr, acc, across(e, expr, loop.phis[0], lanes), 1);
+    return gml_emit_accumulate(e, expr, acc, gml_emit_across(e, expr, loop.phis[0], lanes), 1);
 }
 
 /* ---- plain loops --------------------------------------------------------------------------
@@ -154,7 +154,7 @@ static LLVMValueRef reduce_level(gml_emit *e, const gml_expr *expr, unsigned lev
     if (level == n) {
         LLVMValueRef body = lanes > 1 ? gml_emit_lanes(e, expr->as.reduce.body)
                                       : gml_emit_expr(e, expr->as.reduce.body);
-        return combine(e, expr, acc, body, lanes);
+        return gml_emit_accumulate(e, expr, acc, body, lanes);
     }
     uint64_t inner = 0;
     for (unsigned i = level; i < n; i++)
@@ -184,8 +184,11 @@ LLVMValueRef gml_emit_reduce(gml_emit *e, const gml_expr *expr)
         e->mask = NULL;
     }
     LLVMValueRef start = gml_emit_identity(e, expr->as.reduce.op, expr->dtype, e->lanes);
-    bool vectors = !lanes && gml_schedule_reduce_vector(e->kernel, expr);
-    LLVMValueRef value = reduce_level(e, expr, 0, vectors, start);
+    bool vectors =
+        !lanes && e->be->gpu == GML_GPU_NONE && gml_schedule_reduce_vector(e->kernel, expr);
+    LLVMValueRef value = !lanes && e->team.threads > 0
+                             ? gml_emit_team_reduce(e, expr)
+                             : reduce_level(e, expr, 0, vectors, start);
     e->lanes = outer_lanes;
     e->vector = outer;
     e->mask = outer_mask;

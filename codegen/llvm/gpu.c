@@ -1,0 +1,365 @@
+/* codegen/llvm/gpu.c - a kernel as functions of a GPU: one a phase.
+ *
+ * Blocks stride over the units of a phase. What a unit of a block needs for itself lies in
+ * shared memory where that is enough, else in a temporary with a part for each block, of which
+ * there are then no more than the device runs at once. */
+#include "codegen/llvm/gpu.h"
+
+#include "codegen/llvm/device.h"
+#include "codegen/llvm/gpu_gemm.h"
+#include "codegen/llvm/homes.h"
+#include "codegen/llvm/kernel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Shared memory that a block of a generation-old GPU gets without asking. */
+#define GML_SHARED_LIMIT 49152
+/* Blocks that have room of their own in device memory. */
+#define GML_ROOMY_BLOCKS 264
+#define GML_PARTIALS     256
+
+/* One statement of a unit, or a product. */
+typedef struct step {
+    const gml_stmt *stmt;
+    const gml_gpu_gemm *gemm;
+} step;
+
+typedef struct work {
+    gml_vec(step) steps;
+    const gml_axis *const
+        *outer; /* of units that do all steps; NULL: one step, units its own */
+    unsigned n_outer;
+} work;
+
+typedef struct plan {
+    gml_emit *e;
+    gml_homes homes;
+    gml_vec(work) works;
+    unsigned shared; /* bytes for products and partial sums, before the unit's own arrays */
+    bool is_roomy;   /* the unit's own arrays are in device memory */
+    unsigned room;   /* number of that temporary */
+} plan;
+
+/* ---- what there is to do ------------------------------------------------------------------
+ */
+
+static void add_step(plan *p, work *w, const gml_stmt *stmt)
+{
+    gml_kernel *kernel = p->e->kernel;
+    gml_stmt *alone = gml_new(kernel->arena, gml_stmt);
+    gml_contraction c;
+    *alone = *stmt;
+    alone->next = NULL;
+    step one = {.stmt = alone};
+    if (gml_contract_find(kernel, alone, 0, &c)) {
+        gml_gpu_gemm *gemm = gml_new(kernel->arena, gml_gpu_gemm);
+        if (gml_gpu_gemm_prepare(kernel, &c, gemm)) {
+            one.gemm = gemm;
+            one.stmt = c.store;
+        }
+    }
+    gml_push(kernel->arena, &w->steps, one);
+}
+
+static void find_works(plan *p)
+{
+    gml_kernel *kernel = p->e->kernel;
+    const gml_axis **outer =
+        gml_new_array(kernel->arena, const gml_axis *, kernel->n_shared + 1);
+    const gml_stmt *list = kernel->body;
+    for (unsigned i = 0; i < kernel->n_shared; i++, list = list->as.loop.body)
+        outer[i] = list->as.loop.axis;
+    work unit = {.outer = outer, .n_outer = kernel->n_shared};
+    for (; list; list = list->next) {
+        work single = {0};
+        work *w = kernel->n_shared > 0 ? &unit : &single;
+        add_step(p, w, list);
+        if (kernel->n_shared == 0)
+            gml_push(kernel->arena, &p->works, single);
+    }
+    if (kernel->n_shared > 0)
+        gml_push(kernel->arena, &p->works, unit);
+}
+
+static void note_step(plan *p, const step *one, unsigned phase)
+{
+    gml_homes_note(&p->homes, one->stmt, phase, false);
+    if (!one->gemm)
+        return;
+    gml_homes_note_load(&p->homes, one->gemm->c.a, phase);
+    gml_homes_note_load(&p->homes, one->gemm->c.b, phase);
+}
+
+/* Where the locals are, and how much a block needs. */
+static void settle(plan *p)
+{
+    gml_emit *e = p->e;
+    gml_kernel *kernel = e->kernel;
+    gml_homes_init(&p->homes, kernel);
+    for (size_t i = 0; i < p->works.count; i++)
+        for (size_t k = 0; k < p->works.items[i].steps.count; k++)
+            note_step(p, &p->works.items[i].steps.items[k], (unsigned)i + 1);
+    gml_homes_settle(&p->homes);
+    p->shared = GML_PARTIALS;
+    for (size_t i = 0; i < p->works.count; i++)
+        for (size_t k = 0; k < p->works.items[i].steps.count; k++) {
+            const gml_gpu_gemm *gemm = p->works.items[i].steps.items[k].gemm;
+            if (gemm && gml_gpu_gemm_shared(gemm) + GML_PARTIALS > p->shared)
+                p->shared = gml_gpu_gemm_shared(gemm) + GML_PARTIALS;
+        }
+    gml_dim own = p->homes.scratch;
+    p->is_roomy = !gml_dim_is_const(own) || own + p->shared > GML_SHARED_LIMIT;
+    if (p->is_roomy) {
+        p->room = p->homes.n_temporaries++;
+        p->homes.temporaries[p->room] = gml_dim_mul(kernel->dims, own, GML_ROOMY_BLOCKS);
+    }
+    e->apart = gml_new_array(kernel->arena, bool, kernel->locals.count + 1);
+    for (size_t i = 0; i < kernel->locals.count; i++)
+        e->apart[i] = p->homes.of[i].shared || kernel->locals.items[i]->rank > 0;
+}
+
+/* ---- functions ----------------------------------------------------------------------------
+ */
+
+/* The unit's own arrays: in shared memory behind the rest, or this block's part of the room. */
+static LLVMValueRef scratch_of(plan *p)
+{
+    gml_emit *e = p->e;
+    LLVMValueRef at = gml_ll_int(e, p->shared);
+    LLVMValueRef base = gml_dev_shared(e);
+    if (p->is_roomy) {
+        unsigned n_params = (unsigned)(e->kernel->inputs.count + e->kernel->outputs.count);
+        LLVMValueRef block = LLVMBuildZExt(e->b, gml_dev_block(e), e->be->i64, "");
+        at = LLVMBuildMul(e->b, block, gml_emit_dim(e, p->homes.scratch), "");
+        base = LLVMGetParam(e->function, n_params + p->room);
+    }
+    return LLVMBuildInBoundsGEP2(e->b, e->be->i8, base, &at, 1, "");
+}
+
+static void bind_mems(plan *p, bool has_scratch)
+{
+    gml_emit *e = p->e;
+    gml_kernel *kernel = e->kernel;
+    unsigned n_params = (unsigned)(kernel->inputs.count + kernel->outputs.count);
+    LLVMValueRef scratch = has_scratch ? scratch_of(p) : NULL;
+    for (unsigned i = 0; i < n_params; i++)
+        e->mems[i] = LLVMGetParam(e->function, i);
+    for (unsigned i = 0; i < kernel->locals.count; i++) {
+        const gml_mem *mem = kernel->locals.items[i];
+        const gml_home *h = &p->homes.of[i];
+        unsigned bits = (unsigned)gml_dtype_size(mem->dtype) * 8;
+        LLVMValueRef *out = &e->mems[n_params + i];
+        if (h->shared) {
+            *out = LLVMGetParam(e->function, n_params + h->temporary);
+        } else if (mem->rank > 0) {
+            LLVMValueRef at = gml_emit_dim(e, h->offset);
+            *out = scratch ? LLVMBuildInBoundsGEP2(e->b, e->be->i8, scratch, &at, 1, "") : NULL;
+        } else {
+            *out = LLVMBuildAlloca(e->b, LLVMIntTypeInContext(e->be->context, bits), "");
+        }
+    }
+}
+
+static void begin_function(plan *p, const char *symbol, unsigned threads)
+{
+    gml_emit *e = p->e;
+    gml_backend *be = e->be;
+    unsigned n =
+        (unsigned)(e->kernel->inputs.count + e->kernel->outputs.count) + p->homes.n_temporaries;
+    LLVMTypeRef *params = gml_new_array(e->kernel->arena, LLVMTypeRef, n + 2);
+    for (unsigned i = 0; i <= n; i++)
+        params[i] = be->ptr;
+    params[n + 1] = be->i64;
+    const char *name = be->gpu == GML_GPU_EMU
+                           ? gml_arena_printf(e->kernel->arena, "%s.kernel", symbol)
+                           : symbol;
+    e->function =
+        LLVMAddFunction(be->module, name, LLVMFunctionType(be->none, params, n + 2, 0));
+    gml_backend_mark_gpu_kernel(be, e->function, threads);
+    e->dims = LLVMGetParam(e->function, n);
+    LLVMPositionBuilderAtEnd(e->b,
+                             LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
+    e->n_scopes = 0;
+    memset(e->axis, 0, sizeof e->axis);
+    gml_scope_push(e);
+    bind_mems(p, p->homes.scratch != 0);
+}
+
+static LLVMValueRef wide(gml_emit *e, LLVMValueRef i32)
+{
+    return LLVMBuildZExt(e->b, i32, e->be->i64, "");
+}
+
+/* The emulator's form of a kernel: its parameters out of a list of pointers to them. */
+static void write_lane(gml_emit *e, const char *symbol)
+{
+    gml_backend *be = e->be;
+    LLVMValueRef kernel = e->function;
+    unsigned n = LLVMCountParams(kernel);
+    LLVMTypeRef list = be->ptr;
+    LLVMValueRef *args = gml_new_array(e->kernel->arena, LLVMValueRef, n + 1);
+    LLVMValueRef lane =
+        LLVMAddFunction(be->module, symbol, LLVMFunctionType(be->none, &list, 1, 0));
+    LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(be->context, lane, "entry"));
+    for (unsigned i = 0; i < n; i++) {
+        LLVMValueRef at = gml_ll_int(e, i);
+        LLVMValueRef place =
+            LLVMBuildInBoundsGEP2(e->b, be->ptr, LLVMGetParam(lane, 0), &at, 1, "");
+        args[i] = LLVMBuildLoad2(e->b, LLVMTypeOf(LLVMGetParam(kernel, i)),
+                                 LLVMBuildLoad2(e->b, be->ptr, place, ""), "");
+    }
+    LLVMBuildCall2(e->b, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
+    LLVMBuildRetVoid(e->b);
+}
+
+/* ---- phases -------------------------------------------------------------------------------
+ */
+
+static void emit_flat(gml_emit *e, const gml_gpu_nest *nest)
+{
+    LLVMValueRef threads = gml_ll_int(e, nest->threads);
+    LLVMValueRef first =
+        LLVMBuildAdd(e->b, LLVMBuildMul(e->b, wide(e, gml_dev_block(e)), threads, ""),
+                     wide(e, gml_dev_thread(e)), "");
+    LLVMValueRef all = LLVMBuildMul(e->b, wide(e, gml_dev_blocks(e)), threads, "");
+    gml_gpu_emit_flat(e, nest, first, all);
+}
+
+/* The block is one team, from here to the end of the function. */
+static void form_team(gml_emit *e, unsigned threads)
+{
+    e->team = (gml_team){.threads = threads, .lane = wide(e, gml_dev_thread(e))};
+    e->team.partials = gml_dev_shared(e);
+}
+
+/* for (unit = block; unit < units; unit += blocks) */
+static LLVMValueRef begin_units(gml_emit *e, gml_loop *loop, gml_dim units)
+{
+    LLVMValueRef blocks = wide(e, gml_dev_blocks(e));
+    gml_loop_begin(e, loop, wide(e, gml_dev_block(e)), gml_emit_dim(e, units), 1, NULL, 0);
+    loop->step = blocks;
+    return loop->counter;
+}
+
+static void set_outer(gml_emit *e, const gml_axis *const *axes, unsigned n, LLVMValueRef unit)
+{
+    for (unsigned i = n; i-- > 0;)
+        e->axis[axes[i]->number] = i == 0 ? unit : gml_emit_peel(e, &unit, axes[i]->extent);
+}
+
+/* All steps of a unit, with barriers between. */
+static void emit_steps(gml_emit *e, const work *w)
+{
+    for (size_t k = 0; k < w->steps.count; k++) {
+        const step *one = &w->steps.items[k];
+        if (!one->gemm) {
+            gml_gpu_emit_list(e, one->stmt);
+            continue;
+        }
+        gml_loop tiles;
+        gml_loop_begin(e, &tiles, gml_ll_int(e, 0),
+                       gml_emit_dim(e, gml_gpu_gemm_units(e->kernel, one->gemm)), 1, NULL, 0);
+        gml_gpu_gemm_emit(e, one->gemm, tiles.counter);
+        gml_loop_end(e, &tiles, NULL);
+        gml_dev_barrier(e);
+    }
+}
+
+static unsigned threads_of(gml_kernel *kernel, const work *w)
+{
+    unsigned threads = 32;
+    for (size_t k = 0; k < w->steps.count; k++) {
+        const step *one = &w->steps.items[k];
+        gml_gpu_nest nest = gml_gpu_find_nest(kernel, one->stmt);
+        unsigned wanted = one->gemm ? GML_GPU_GEMM_THREADS : nest.threads;
+        threads = wanted > threads ? wanted : threads;
+    }
+    /* products are written for just so many */
+    for (size_t k = 0; k < w->steps.count; k++)
+        if (w->steps.items[k].gemm)
+            return GML_GPU_GEMM_THREADS;
+    return threads;
+}
+
+static gml_dim product_of(gml_kernel *kernel, const gml_axis *const *axes, unsigned n)
+{
+    gml_dim units = 1;
+    for (unsigned i = 0; i < n; i++)
+        units = gml_dim_mul(kernel->dims, units, axes[i]->extent);
+    return units;
+}
+
+static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase *out_phase)
+{
+    gml_emit *e = p->e;
+    gml_kernel *kernel = e->kernel;
+    const step *first = &w->steps.items[0];
+    gml_dim own = gml_dim_is_const(p->homes.scratch) && !p->is_roomy ? p->homes.scratch : 0;
+    gml_code_phase phase = {.symbol = symbol, .launch = {.per_block = 1}};
+    phase.launch.shared = p->shared + (uint32_t)own;
+    phase.launch.max_blocks = p->is_roomy && p->homes.scratch != 0 ? GML_ROOMY_BLOCKS : 0;
+    gml_loop units;
+    if (w->outer) {
+        phase.launch.threads = threads_of(kernel, w);
+        phase.extent = product_of(kernel, w->outer, w->n_outer);
+        begin_function(p, symbol, phase.launch.threads);
+        form_team(e, phase.launch.threads);
+        set_outer(e, w->outer, w->n_outer, begin_units(e, &units, phase.extent));
+        emit_steps(e, w);
+        gml_loop_end(e, &units, NULL);
+    } else if (first->gemm) {
+        phase.launch.threads = GML_GPU_GEMM_THREADS;
+        phase.extent = gml_gpu_gemm_units(kernel, first->gemm);
+        begin_function(p, symbol, phase.launch.threads);
+        form_team(e, phase.launch.threads);
+        gml_gpu_gemm_emit(e, first->gemm, begin_units(e, &units, phase.extent));
+        gml_loop_end(e, &units, NULL);
+    } else {
+        gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
+        phase.launch.threads = nest.threads;
+        phase.extent = gml_gpu_units(kernel, &nest);
+        begin_function(p, symbol, nest.threads);
+        if (nest.is_flat) {
+            phase.launch.per_block = nest.threads;
+            phase.launch.shared = 0;
+            emit_flat(e, &nest);
+        } else {
+            form_team(e, nest.threads);
+            set_outer(e, nest.loops, nest.n_loops, begin_units(e, &units, phase.extent));
+            gml_gpu_emit_list(e, nest.body);
+            gml_loop_end(e, &units, NULL);
+        }
+    }
+    e->team = (gml_team){0};
+    LLVMBuildRetVoid(e->b);
+    if (e->be->gpu == GML_GPU_EMU)
+        write_lane(e, symbol);
+    *out_phase = phase;
+}
+
+gml_status gml_gpu_emit_kernel(gml_backend *be, gml_kernel *kernel, const char *symbol,
+                               gml_code *out_code, gml_diags *diags)
+{
+    gml_arena *arena = kernel->arena;
+    gml_emit e = {.be = be, .kernel = kernel, .diags = diags, .lanes = 1};
+    plan p = {.e = &e};
+    find_works(&p);
+    settle(&p);
+    size_t n_mems = kernel->inputs.count + kernel->outputs.count + kernel->locals.count;
+    e.mems = gml_new_array(arena, LLVMValueRef, n_mems + 1);
+    e.b = LLVMCreateBuilderInContext(be->context);
+    gml_code_phase *phases = gml_new_array(arena, gml_code_phase, p.works.count + 1);
+    for (size_t i = 0; i < p.works.count; i++)
+        emit_work(&p, &p.works.items[i], gml_arena_printf(arena, "%s_%zu", symbol, i),
+                  &phases[i]);
+    LLVMDisposeBuilder(e.b);
+    free(e.scopes);
+    *out_code = (gml_code){.phases = phases,
+                           .n_phases = (unsigned)p.works.count,
+                           .n_inputs = (unsigned)kernel->inputs.count,
+                           .unread = ~p.homes.read,
+                           .temporaries = p.homes.temporaries,
+                           .n_temporaries = p.homes.n_temporaries};
+    return e.status;
+}
