@@ -433,6 +433,52 @@ static void values_there_stay_there(void **state)
     bench_reset(&b);
 }
 
+/* A step reads and writes the states where they lie, and nothing is copied. */
+static void states_stay_on_their_device(void **state)
+{
+    (void)state;
+    bench b;
+    mock m;
+    float first[] = {1, 2, 3};
+    gml_state_port ports[] = {{.name = "s", .input = 0, .output = 0},
+                              {.name = "t", .input = GML_NO_PORT, .output = GML_NO_PORT}};
+    gml_tensor tensor;
+    gml_states *states = NULL;
+    bench_init(&b);
+    mock_init(&m);
+    gml_program *p = create_step();
+    move_to(&b, p, &m.device, true);
+    gml_instance *instance = create(&b, p);
+    ports[0].initial = vector_view(3, first).tensor;
+    ports[1].initial = vector_view(5, NULL).tensor;
+    assert_ok(&b, gml_states_create(ports, 2, &m.device, NULL, &states, &b.diags));
+    assert_ptr_equal(gml_states_device(states), &m.device);
+    m.n_puts = 0;
+    for (int i = 0; i < 3; i++) {
+        gml_rvalue input = {0};
+        gml_rvalue output = {0};
+        gml_states_bind(states, ports, &input, &output);
+        assert_ok(&b, gml_instance_run(instance, &input, 1, &output, 1, &b.diags));
+        assert_ok(&b, gml_states_store(states, ports, &output, NULL, &b.diags));
+        gml_states_drop(states, ports, &output);
+    }
+    assert_int_equal(m.n_puts + m.n_gets + m.n_copies, 0);
+    assert_ok(&b, gml_states_read(states, 0, &tensor, &b.diags));
+    assert_true(((float *)tensor.data)[2] == 24);
+    assert_ok(&b, gml_states_read(states, 1, &tensor, &b.diags));
+    assert_true(((float *)tensor.data)[4] == 0);
+    tensor = ports[0].initial;
+    assert_ok(&b, gml_states_set(states, 0, &tensor, (gml_loc){0}, &b.diags));
+    assert_ok(&b, gml_states_read(states, 0, &tensor, &b.diags));
+    assert_memory_equal(tensor.data, first, sizeof first);
+    assert_null(gml_states_type(states, 0).data);
+    gml_states_release(states);
+    gml_instance_destroy(instance);
+    gml_program_release(p);
+    mock_end(&m);
+    bench_reset(&b);
+}
+
 static void values_of_other_devices_are_refused(void **state)
 {
     (void)state;
@@ -561,6 +607,7 @@ int main(void)
         cmocka_unit_test(sizes_found_while_running_go_up),
         cmocka_unit_test(regions_capture_what_is_there),
         cmocka_unit_test(values_there_stay_there),
+        cmocka_unit_test(states_stay_on_their_device),
         cmocka_unit_test(values_of_other_devices_are_refused),
         cmocka_unit_test(failing_launches_are_reported),
         cmocka_unit_test(watches_see_what_is_there),
