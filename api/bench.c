@@ -185,7 +185,7 @@ gml_status gml_bench_run(gml_program *program, const gml_rvalue *inputs,
         status = time_runs(instance, program, inputs, options, &w, arena, out_bench);
         out_bench->memory = gml_instance_memory(instance);
     }
-    if (status == GML_OK && options->limits)
+    if (status == GML_OK && options->limits && program->device == NULL)
         gml_measure_limits(pool, &out_bench->gflops, &out_bench->gbytes);
     gml_instance_destroy(instance);
     gml_pool_destroy(pool);

@@ -83,6 +83,7 @@ static void copy_code(frame *f, const gml_code *code, gml_step *step)
     gml_phase *phases = gml_new_array(arena, gml_phase, code->n_phases + 1);
     for (unsigned i = 0; i < code->n_phases; i++) {
         phases[i].extent = code->phases[i].extent;
+        phases[i].launch = code->phases[i].launch;
         phases[i].symbol =
             gml_arena_text(arena, code->phases[i].symbol, strlen(code->phases[i].symbol));
     }

@@ -5,17 +5,52 @@
 #include "api/pipeline.h"
 #include "ir/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-bool gml_device_find(const char *name, gml_device_kind *out_device)
+static const char *const device_names[] = {
+    [GML_DEVICE_CPU] = "cpu",
+    [GML_DEVICE_REF] = "ref",
+    [GML_DEVICE_CUDA] = "cuda",
+    [GML_DEVICE_EMU] = "emu",
+};
+
+/* ":1" of "cuda:1"; "" is 0. */
+static bool parse_number(const char *text, int *out_number)
 {
-    if (strcmp(name, "cpu") == 0)
-        *out_device = GML_DEVICE_CPU;
-    else if (strcmp(name, "ref") == 0)
-        *out_device = GML_DEVICE_REF;
-    else
+    *out_number = 0;
+    if (*text == '\0')
+        return true;
+    if (*text != ':' || text[1] == '\0' || strlen(text) > 3 ||
+        strspn(text + 1, "0123456789") != strlen(text + 1))
         return false;
+    *out_number = atoi(text + 1);
     return true;
+}
+
+bool gml_device_parse(const char *name, gml_device_kind *out_device, int *out_number)
+{
+    size_t len = strcspn(name, ":");
+    int number = 0;
+    for (size_t i = 0; i < sizeof device_names / sizeof *device_names; i++) {
+        if (strlen(device_names[i]) != len || strncmp(device_names[i], name, len) != 0 ||
+            !parse_number(name + len, &number) ||
+            (name[len] != '\0' && (gml_device_kind)i != GML_DEVICE_CUDA))
+            continue;
+        *out_device = (gml_device_kind)i;
+        *out_number = number;
+        return true;
+    }
+    return false;
+}
+
+gml_status gml_device_open_kind(gml_device_kind kind, int number, gml_device **out_device,
+                                gml_diags *diags)
+{
+    *out_device = NULL;
+    if (kind != GML_DEVICE_CUDA && kind != GML_DEVICE_EMU)
+        return GML_OK;
+    return gml_device_open(device_names[kind], number, out_device, diags);
 }
 
 /* ---- watching -----------------------------------------------------------------------------
@@ -114,9 +149,10 @@ static gml_status run_program(gml_program *program, const gml_rvalue *inputs,
     return status;
 }
 
-/* Compiles for exactly these inputs. */
-static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
-                          const gml_execute_options *options, gml_diags *diags)
+/* Compiles for exactly these inputs; for `device`, or the CPU. */
+static gml_status run_compiled(gml_module *module, gml_device *device, const gml_rvalue *inputs,
+                               gml_rvalue *outputs, const gml_execute_options *options,
+                               gml_diags *diags)
 {
     gml_graph *graph = module->main;
     gml_program *program = NULL;
@@ -131,7 +167,8 @@ static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rval
         known[i] = decides[i] ? tensors[i] : NULL;
     }
     gml_bind_inputs(module, tensors);
-    gml_compile_options compile = {.known_inputs = known,
+    gml_compile_options compile = {.device = device,
+                                   .known_inputs = known,
                                    .pass_list = options->pass_list,
                                    .passes = {.verify = options->verify, .off = options->off}};
     compile.target.fast_compile = !options->optimise;
@@ -144,9 +181,16 @@ static gml_status run_cpu(gml_module *module, const gml_rvalue *inputs, gml_rval
 gml_status gml_execute(gml_module *module, const gml_rvalue *inputs, gml_rvalue *outputs,
                        const gml_execute_options *options, gml_diags *diags)
 {
-    if (options->device == GML_DEVICE_CPU)
-        return run_cpu(module, inputs, outputs, options, diags);
-    gml_status status = run_ref(module, inputs, outputs, options, diags);
+    gml_device *device = NULL;
+    gml_status status =
+        gml_device_open_kind(options->device, options->device_number, &device, diags);
+    if (status == GML_OK && options->device != GML_DEVICE_REF) {
+        status = run_compiled(module, device, inputs, outputs, options, diags);
+        gml_device_release(device);
+        return status;
+    }
+    if (status == GML_OK)
+        status = run_ref(module, inputs, outputs, options, diags);
     gml_module_destroy(module);
     return status;
 }

@@ -1,9 +1,9 @@
 /* api/execute.h - one run of a module on a device, from values to values.
  *
- * For tools that run a model once (check, run, compare). `ref` interprets node by node; `cpu`
- * compiles the graph for exactly these inputs (shapes, and the elements that shapes depend on)
- * and runs the program. What `cpu` cannot compile is reported, never done another way in
- * silence.
+ * For tools that run a model once (check, run, compare). `ref` interprets node by node; the
+ * others compile the graph for exactly these inputs (shapes, and the elements that shapes
+ * depend on) and run the program: on the CPU, on NVIDIA's GPUs, or on `emu`, which runs a GPU's
+ * kernels here. What cannot be compiled is reported, never done another way in silence.
  */
 #ifndef GML_API_EXECUTE_H
 #define GML_API_EXECUTE_H
@@ -11,10 +11,22 @@
 #include "ir/graph.h"
 #include "runtime/value.h"
 
-typedef enum gml_device_kind { GML_DEVICE_CPU, GML_DEVICE_REF } gml_device_kind;
+typedef enum gml_device_kind {
+    GML_DEVICE_CPU,
+    GML_DEVICE_REF,
+    GML_DEVICE_CUDA,
+    GML_DEVICE_EMU,
+} gml_device_kind;
 
-/* False when no device is called so. */
-bool gml_device_find(const char *name, gml_device_kind *out_device);
+#define GML_DEVICE_NAMES "cpu (default), cuda (cuda:1: the second), emu or ref, the interpreter"
+
+/* "cuda" and "cuda:1" differ in `*out_number`, which is 0 for all others. False, and nothing is
+ * changed, when no device is called so. */
+bool gml_device_parse(const char *name, gml_device_kind *out_device, int *out_number);
+/* Of those with memory of their own; `*out_device` is NULL for the others. */
+GML_MUST_CHECK gml_status gml_device_open_kind(gml_device_kind kind, int number,
+                                               struct gml_device **out_device,
+                                               gml_diags *diags);
 
 /* A value that has been computed. Strings and the value, a view, are good for the call. */
 typedef struct gml_executed {
@@ -30,6 +42,7 @@ typedef gml_status (*gml_execute_watch)(void *context, const gml_executed *execu
 
 typedef struct gml_execute_options {
     gml_device_kind device;
+    int device_number;
     int n_threads;          /* 0: 1 */
     bool verify;            /* the graph after each pass */
     bool optimise;          /* as for a program that runs often; compiling takes longer */

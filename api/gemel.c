@@ -34,7 +34,8 @@ static gml_status convert(const gml_model_options *options, gml_arena *arena,
     *out = (gml_open_options){0};
     if (!options)
         return GML_OK;
-    if (options->device && !gml_device_find(options->device, &out->device))
+    if (options->device &&
+        !gml_device_parse(options->device, &out->device, &out->device_number))
         return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no device called '%s'",
                         options->device);
     if (options->n_threads < 0 || options->n_threads > 256)

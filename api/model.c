@@ -22,6 +22,7 @@ struct gml_model {
     atomic_int refs;
     gml_source source;
     gml_open_options options; /* without dims: those are the source's */
+    gml_device *device;       /* retained; NULL: the CPU, or ref */
     gml_port *inputs;         /* ports are in the source's arena */
     gml_port *outputs;
     uint32_t n_inputs, n_outputs;
@@ -108,21 +109,25 @@ static gml_status no_memory(gml_diags *diags)
     return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a model");
 }
 
+static gml_status prepare(gml_model *model, const gml_open_options *options, gml_diags *diags)
+{
+    if (model->source.artifact.program && options->device != GML_DEVICE_CPU)
+        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = model->source.path},
+                        "a compiled model runs on the device cpu only");
+    GML_TRY(
+        gml_device_open_kind(options->device, options->device_number, &model->device, diags));
+    return pthread_mutex_init(&model->mutex, NULL) == 0 ? GML_OK : no_memory(diags);
+}
+
 static gml_status finish_open(gml_model *model, const gml_open_options *options,
                               gml_model **out_model, gml_diags *diags)
 {
-    if (model->source.artifact.program && options->device != GML_DEVICE_CPU) {
-        gml_status status =
-            gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = model->source.path},
-                     "a compiled model runs on the device cpu only");
+    gml_status status = prepare(model, options, diags);
+    if (status != GML_OK) {
+        gml_device_release(model->device);
         gml_source_close(&model->source);
         free(model);
         return status;
-    }
-    if (pthread_mutex_init(&model->mutex, NULL) != 0) {
-        gml_source_close(&model->source);
-        free(model);
-        return no_memory(diags);
     }
     atomic_init(&model->refs, 1);
     model->options = *options;
@@ -194,6 +199,7 @@ void gml_model_release(gml_model *model)
         return;
     for (size_t i = 0; i < GML_MODEL_PROGRAMS; i++)
         forget_program(&model->kept[i]);
+    gml_device_release(model->device);
     pthread_mutex_destroy(&model->mutex);
     gml_source_close(&model->source);
     free(model);
@@ -232,6 +238,21 @@ const gml_port *gml_model_outputs(const gml_model *model)
 gml_device_kind gml_model_device(const gml_model *model)
 {
     return model->options.device;
+}
+
+int gml_model_device_number(const gml_model *model)
+{
+    return model->options.device_number;
+}
+
+gml_device *gml_model_remote(const gml_model *model)
+{
+    return model->device;
+}
+
+bool gml_model_reads(const gml_model *model, uint32_t index)
+{
+    return model->decides_shapes[index];
 }
 
 int gml_model_threads(const gml_model *model)
@@ -370,6 +391,7 @@ static gml_status compile(const gml_model *model, const gml_rvalue *inputs,
     }
     gml_bind_inputs(module, types);
     gml_compile_options options = {
+        .device = model->device,
         .known_inputs = known,
         .passes = {.memory = model->options.memory, .report = model->options.memory_report},
         .target = {.fast_compile = model->options.fast_compile}};

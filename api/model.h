@@ -11,6 +11,11 @@
 #define GML_MODEL_PROGRAMS 16
 
 gml_device_kind gml_model_device(const gml_model *model);
+int gml_model_device_number(const gml_model *model);
+/* NULL: what runs it has no memory of its own. */
+gml_device *gml_model_remote(const gml_model *model);
+/* True when the elements of the graph's parameter `index` are part of the signature. */
+bool gml_model_reads(const gml_model *model, uint32_t index);
 /* As asked for, or one a processor. */
 int gml_model_threads(const gml_model *model);
 

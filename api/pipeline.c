@@ -2,6 +2,7 @@
 #include "api/pipeline.h"
 
 #include "api/build_program.h"
+#include "api/link_device.h"
 #include "api/packs.h"
 #include "ir/op.h"
 #include "ir/text.h"
@@ -134,8 +135,10 @@ static gml_status build(gml_program_builder *builder, const gml_compile_options 
     GML_TRY(gml_build_program(builder, builder->module->main, NULL, 0, out_program));
     if (dumps(options, "llvm") || dumps(options, "asm"))
         GML_TRY(gml_codegen_print(builder->codegen, options->dump, options->passes.out, diags));
-    if (options->target.triple)
+    if (options->target.triple || (options->target.gpu != GML_GPU_NONE && !options->device))
         return GML_OK; /* it cannot run here */
+    if (options->device)
+        return gml_link_device(builder, options->device, &b->jit, diags);
     if (options->object)
         GML_TRY(gml_codegen_object(builder->codegen, options->object, diags));
     GML_TRY(gml_codegen_jit(builder->codegen, &b->jit, diags));
@@ -160,6 +163,12 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     gml_passes_options passes = options->passes;
     if (options->dump && gml_pass_find(options->dump))
         passes.print_after = options->dump;
+    gml_target target = options->target;
+    if (options->device)
+        gml_target_device(&target, options->device, &module->arena);
+    if (options->object && target.gpu != GML_GPU_NONE)
+        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
+                        "compiling ahead of time for a GPU is not supported yet");
     GML_TRY(gml_passes_run(module, names, &passes, diags));
     if (dumps(options, "ir"))
         gml_graph_print(module->main, options->passes.out);
@@ -170,7 +179,7 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
         .module = module, .scratch = &scratch, .diags = diags, .packs = b->packs};
     if (dumps(options, "loops"))
         builder.loops = options->passes.out;
-    gml_status status = gml_codegen_create(&options->target, &builder.codegen, diags);
+    gml_status status = gml_codegen_create(&target, &builder.codegen, diags);
     if (status == GML_OK)
         status = build(&builder, options, b, out_program);
     if (status != GML_OK)

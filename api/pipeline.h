@@ -15,6 +15,9 @@
 
 typedef struct gml_compile_options {
     gml_target target;
+    gml_device
+        *device; /* that the program is for, which overrules the target's gpu and cpu. With
+                    a gpu and no device there is code to print and no more. NULL: none */
     gml_passes_options passes;
     const char *pass_list; /* NULL: the standard one */
     /* Elements of graph inputs that decide shapes, by parameter number; NULL: none are known.

@@ -23,6 +23,7 @@ typedef struct gml_open_options {
     const gml_train_form *form; /* the model's training form instead of it: entry FIXED.
                                    Outlives the model */
     gml_device_kind device;
+    int device_number;
     int n_threads; /* 0: one a processor */
     bool fast_compile;
     uint64_t memory;        /* gml_passes_options */

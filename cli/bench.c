@@ -2,6 +2,7 @@
 #include "api/bench.h"
 
 #include "api/artifact_open.h"
+#include "api/execute.h"
 #include "api/pipeline.h"
 #include "base/file.h"
 #include "cli/bench_data.h"
@@ -16,6 +17,8 @@ typedef struct bench_args {
     gml_bench_data data;
     bool kernels, json, explain, step;
     uint64_t memory;
+    gml_device_kind device;
+    int device_number;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -24,6 +27,7 @@ typedef struct bench_args {
 } bench_args;
 
 static const gml_cli_option options[] = {
+    {"device", "NAME", "cpu (default), cuda (cuda:1: the second) or emu"},
     {"threads", "N", "threads (1)"},
     {"runs", "N", "timed runs; as many as fit otherwise"},
     {"seconds", "X", "how long to measure (3)"},
@@ -94,6 +98,9 @@ static bool handle(void *context, const char *name, const char *value)
         return a->kernels = true;
     if (strcmp(name, "explain") == 0)
         return a->explain = true;
+    if (strcmp(name, "device") == 0)
+        return gml_device_parse(value, &a->device, &a->device_number) &&
+               a->device != GML_DEVICE_REF;
     if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &a->memory);
     if (strcmp(name, "step") == 0)
@@ -221,7 +228,8 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     GML_TRY(gml_file_map(path, &file, diags));
     bool compiled = gml_artifact_is(file.data, file.size);
     gml_status status = GML_OK;
-    if (compiled && (a->dump || a->explain || a->memory || a->n_off || a->dims.count))
+    if (compiled && (a->dump || a->explain || a->memory || a->n_off || a->dims.count ||
+                     a->device != GML_DEVICE_CPU))
         status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
                           "is compiled already: nothing of that can be chosen any more");
     else if (compiled)
@@ -243,7 +251,10 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     gml_onnx_options load = {.entry = a->step ? GML_ONNX_STEP : GML_ONNX_FIXED,
                              .dims = a->dims.items,
                              .n_dims = a->dims.count};
-    return gml_compile_file(path, &load, &compile, out_program, diags);
+    GML_TRY(gml_device_open_kind(a->device, a->device_number, &compile.device, diags));
+    status = gml_compile_file(path, &load, &compile, out_program, diags);
+    gml_device_release(compile.device);
+    return status;
 }
 
 static int bench_model(bench_args *a, const char *path)

@@ -19,7 +19,7 @@ typedef struct run {
 } run;
 
 static const gml_cli_option options[] = {
-    {"device", "NAME", "cpu (default) or ref, the interpreter"},
+    {"device", "NAME", GML_DEVICE_NAMES},
     {"threads", "N", "threads of the cpu device"},
     {"rtol", "X", "relative tolerance (that of the test's data.json, else 1e-3)"},
     {"atol", "X", "absolute tolerance (likewise, 1e-7)"},
@@ -43,7 +43,8 @@ static bool handle(void *context, const char *name, const char *value)
     run *r = context;
     int64_t n = 0;
     if (strcmp(name, "device") == 0)
-        return gml_device_find(value, &r->options.execute.device);
+        return gml_device_parse(value, &r->options.execute.device,
+                                &r->options.execute.device_number);
     if (strcmp(name, "rtol") == 0)
         return gml_cli_double(value, &r->options.rtol) && r->options.rtol >= 0;
     if (strcmp(name, "atol") == 0)

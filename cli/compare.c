@@ -12,7 +12,7 @@
 static const gml_cli_option options[] = {
     {"against", "WHAT",
      "ref (default) or cpu; another model; or a folder with output_0.npy, …"},
-    {"device", "NAME", "of MODEL: cpu (default) or ref, the interpreter"},
+    {"device", "NAME", "of MODEL: " GML_DEVICE_NAMES},
     {"off", "PASS", "leave out an optional pass for MODEL"},
     {"step", NULL, "the training step, not the graph: all results, and what states become"},
     {"load", "FILE.safetensors", "of a step: begin with these states, not the model's own"},
@@ -86,7 +86,7 @@ static bool handle(void *context, const char *name, const char *value)
         return *value != '\0';
     }
     if (strcmp(name, "device") == 0)
-        return gml_device_find(value, &r->execute.device);
+        return gml_device_parse(value, &r->execute.device, &r->execute.device_number);
     if (strcmp(name, "off") == 0) {
         r->off[r->n_off++] = value;
         return r->n_off < GML_CLI_PASSES && gml_cli_pass(value);
@@ -112,7 +112,7 @@ static gml_status open_expected(gml_compare_request *r, gml_model *model,
 {
     struct stat info;
     *side = (gml_compare_side){.model = model, .states = r->states, .execute = r->execute};
-    if (gml_device_find(r->against, &side->execute.device))
+    if (gml_device_parse(r->against, &side->execute.device, &side->execute.device_number))
         return GML_OK;
     if (stat(r->against, &info) == 0 && S_ISDIR(info.st_mode)) {
         side->folder = r->against;
@@ -201,20 +201,21 @@ static int run_request(gml_compare_request *r, const char *path)
 static bool check_request(const gml_compare_request *r, int n_operands)
 {
     const char *fault = NULL;
-    bool ref = r->execute.device != GML_DEVICE_CPU;
+    bool ref = r->execute.device == GML_DEVICE_REF;
+    bool other = r->execute.device != GML_DEVICE_CPU;
     if (n_operands != 1)
         fault = "compare needs one MODEL";
-    else if (r->passes && (r->n_off || ref || r->against))
+    else if (r->passes && (r->n_off || other || r->against))
         fault = "--passes runs the device cpu with and without each pass: --off, --device and "
                 "--against have no place there";
-    else if (r->pass_by_pass && (r->passes || r->n_off || ref))
+    else if (r->pass_by_pass && (r->passes || r->n_off || other))
         fault =
             "--pass-by-pass runs the device cpu: --passes, --off and --device have no place "
             "there";
     else if (r->load && !r->step)
         fault = "--load is for a training --step: nothing else has states";
     else if (r->n_off && ref)
-        fault = "--off is for the device cpu: ref runs no passes";
+        fault = "--off is for devices that compile: ref runs no passes";
     if (fault)
         fprintf(stderr, "gemel: %s; --help says more\n", fault);
     return !fault;

@@ -54,7 +54,7 @@ static const gml_cli_option options[] = {
     {"log", "FILE", "for the report: log.jsonl of a training, whose loss is drawn"},
     {"numbers", "FILE.npz", "write features and predictions"},
     {"confusion", NULL, "print how often each class is taken for which"},
-    {"device", "NAME", "cpu (default) or ref, the interpreter"},
+    {"device", "NAME", GML_DEVICE_NAMES},
     {"threads", "N", "for pictures and models (one a processor)"},
     {"seed", "N", "of what is drawn (0)"},
     {"json", NULL, "report as JSON"},
@@ -241,7 +241,7 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "std") == 0)
         return read_colors(value, o->recipe.std, true);
     if (strcmp(name, "device") == 0)
-        return gml_device_find(value, &r->context.device);
+        return gml_device_parse(value, &r->context.device, &r->context.device_number);
     if (strcmp(name, "filter") == 0) {
         bool is_linear = strcmp(value, "bilinear") == 0;
         o->recipe.filter = is_linear ? GML_FILTER_BILINEAR : GML_FILTER_BICUBIC;

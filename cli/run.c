@@ -23,7 +23,7 @@ typedef struct request {
 static const gml_cli_option options[] = {
     {"output-dir", "DIR", "write output_0.npy, … there instead of showing them", 'o'},
     GML_GIVEN_OPTIONS,
-    {"device", "NAME", "cpu (default) or ref, the interpreter"},
+    {"device", "NAME", GML_DEVICE_NAMES},
     {"threads", "N", "threads of the cpu device (one a processor)"},
     {"json", NULL, "report as JSON"},
     {NULL, NULL, NULL},
@@ -52,7 +52,7 @@ static bool handle(void *context, const char *name, const char *value)
         return *value != '\0';
     }
     if (strcmp(name, "device") == 0)
-        return gml_device_find(value, &r->open.device);
+        return gml_device_parse(value, &r->open.device, &r->open.device_number);
     if (strcmp(name, "json") == 0)
         return r->json = true;
     ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;

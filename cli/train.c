@@ -47,7 +47,7 @@ static const gml_cli_option options[] = {
     GML_TRAIN_OPTIONS,
     {"save", "FILE.safetensors", "write all states after the last step", 'o'},
     {"load", "FILE.safetensors", "begin with these states"},
-    {"device", "NAME", "cpu (default) or ref, the interpreter"},
+    {"device", "NAME", GML_DEVICE_NAMES},
     {"threads", "N", "threads of the cpu device (one a processor)"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"json", NULL, "one JSON object a step"},
@@ -91,7 +91,7 @@ static bool handle(void *context, const char *name, const char *value)
     else if (strcmp(name, "load") == 0)
         r->load = value;
     else if (strcmp(name, "device") == 0)
-        return gml_device_find(value, &r->open.device);
+        return gml_device_parse(value, &r->open.device, &r->open.device_number);
     else if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &r->open.memory);
     else if (strcmp(name, "json") == 0)

@@ -46,11 +46,11 @@ _gemel() {
     fi
     case $previous in
     --device)
-        mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'cpu cuda emu ref' -- "$current")
         return
         ;;
     --against)
-        mapfile -t COMPREPLY < <(compgen -W 'cpu ref' -- "$current"; compgen -f -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W 'cpu cuda emu ref' -- "$current"; compgen -f -- "$current")
         return
         ;;
     --off)

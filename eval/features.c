@@ -95,8 +95,10 @@ static gml_status find_output(gml_backbone *x, const char *name, gml_diags *diag
 static gml_status open_model(const gml_backbone_options *options, gml_backbone *x,
                              const gml_eval_context *context)
 {
-    gml_open_options open = {
-        .entry = GML_ONNX_FIXED, .device = context->device, .n_threads = context->n_threads};
+    gml_open_options open = {.entry = GML_ONNX_FIXED,
+                             .device = context->device,
+                             .device_number = context->device_number,
+                             .n_threads = context->n_threads};
     GML_TRY(gml_model_open(options->path, &open, &x->model, context->diags));
     GML_TRY(check_input(x, options, context->diags));
     GML_TRY(find_output(x, options->output, context->diags));

@@ -10,7 +10,7 @@
  * (runtime/emu.h); its memory is separate all the same, so that a program which mixes up the
  * two kinds of addresses fails there too.
  *
- * Refcounted; one thread at a time uses a device.
+ * Refcounted; one thread at a time uses a device. Opening one twice gives the same.
  */
 #ifndef GML_RUNTIME_DEVICE_H
 #define GML_RUNTIME_DEVICE_H
@@ -22,8 +22,8 @@ typedef struct gml_device gml_device;
 typedef struct gml_device_code gml_device_code; /* a loaded image */
 
 /* GML_E_DEVICE when there is no such device, no driver, or it is too old, and what to do. */
-GML_MUST_CHECK gml_status gml_device_open(const char *kind, int number,
-                                          gml_device **out_device, gml_diags *diags);
+GML_MUST_CHECK gml_status gml_device_open(const char *kind, int number, gml_device **out_device,
+                                          gml_diags *diags);
 gml_device *gml_device_retain(gml_device *device);
 void gml_device_release(gml_device *device); /* accepts NULL */
 
@@ -70,5 +70,11 @@ GML_MUST_CHECK gml_status gml_device_launch(gml_device *device, const gml_device
                                             gml_diags *diags);
 /* Until all that was issued is done. */
 GML_MUST_CHECK gml_status gml_device_wait(gml_device *device, gml_diags *diags);
+
+/* How long the device works on what is issued between the two, by its own clock. `stop` waits
+ * for it. */
+GML_MUST_CHECK gml_status gml_device_clock_start(gml_device *device, gml_diags *diags);
+GML_MUST_CHECK gml_status gml_device_clock_stop(gml_device *device, uint64_t *out_nanoseconds,
+                                                gml_diags *diags);
 
 #endif

@@ -77,6 +77,10 @@ static void lay_out(gml_instance *instance, layout *l)
     GML_TAKE(l, instance->bound, (size_t)program->n_inputs * (GML_MAX_RANK + 1));
     GML_TAKE(l, instance->places, n_slots + 2);
     GML_TAKE(l, instance->order, program->is_static ? 0 : n_slots);
+    size_t n_copied = program->device != NULL ? n_slots : 0;
+    GML_TAKE(l, instance->here, n_copied);
+    GML_TAKE(l, instance->there, n_copied);
+    GML_TAKE(l, instance->params, program->device != NULL ? n.mems + 2 : 0);
     GML_TAKE(l, instance->mems, n.mems);
     GML_TAKE(l, instance->args, n.args);
     GML_TAKE(l, instance->shapes, n.shapes);
@@ -162,6 +166,8 @@ static gml_status set_up(gml_instance *instance, gml_diags *diags)
         if (slot->kind == GML_SLOT_CONSTANT)
             instance->addresses[i] = gml_unconst(slot->data);
     }
+    if (program->device != NULL)
+        GML_TRY(gml_instance_open_device(instance, diags));
     return program->is_static ? gml_instance_place(instance, diags) : GML_OK;
 }
 
@@ -219,6 +225,8 @@ void gml_instance_destroy(gml_instance *instance)
         return;
     for (size_t i = 0; i < instance->n_regions; i++)
         gml_instance_destroy(instance->regions[i]);
+    if (instance->program->device != NULL)
+        gml_instance_close_device(instance);
     gml_buffer_release(instance->marker);
     gml_buffer_release(instance->arena);
     gml_buffer_release(instance->workspace);
@@ -259,7 +267,8 @@ gml_rvalue gml_instance_view(const gml_instance *instance, uint32_t slot)
     gml_rvalue view = {.kind = GML_RVALUE_TENSOR};
     (void)gml_instance_shape(instance, slot, &view.tensor);
     view.tensor.data = instance->addresses[slot];
-    view.buffer = s->kind == GML_SLOT_ARENA ? instance->marker : NULL;
+    if (s->kind == GML_SLOT_ARENA)
+        view.buffer = instance->remote != NULL ? instance->remote : instance->marker;
     return view;
 }
 
@@ -295,7 +304,7 @@ static gml_status run_phases(gml_instance *instance, const gml_step *step, char 
 
 /* True when no result has an element. The loops of such a kernel may still be long: over 2^40
  * rows of none. */
-static bool makes_nothing(const gml_instance *instance, const gml_step *step)
+bool gml_instance_makes_nothing(const gml_instance *instance, const gml_step *step)
 {
     for (uint32_t i = 0; i < step->n_outputs; i++) {
         const gml_slot *slot = &instance->program->slots.items[step->outputs[i]];
@@ -328,7 +337,7 @@ static gml_status run_kernel(gml_instance *instance, const gml_step *step, gml_d
     }
     char *scratch = NULL;
     size_t scratch_size = 0;
-    if (makes_nothing(instance, step))
+    if (gml_instance_makes_nothing(instance, step))
         return GML_OK;
     GML_TRY(gml_instance_workspace(instance, step, mem, &scratch, &scratch_size, diags));
     return run_phases(instance, step, scratch, scratch_size, diags);
@@ -341,13 +350,14 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static gml_status show_values(const gml_instance *instance, uint32_t number, gml_diags *diags)
+static gml_status show_values(gml_instance *instance, uint32_t number, gml_diags *diags)
 {
     const gml_step *step = &instance->program->steps.items[number];
     for (uint32_t i = 0; i < step->n_outputs; i++) {
         if (step->outputs[i] == GML_NO_SLOT)
             continue;
-        gml_rvalue view = gml_instance_view(instance, step->outputs[i]);
+        gml_rvalue view;
+        GML_TRY(gml_instance_here(instance, step->outputs[i], &view, diags));
         size_t n_diags = diags->list.count;
         gml_status status = instance->watch_values(instance->watch_context, instance->program,
                                                    number, step->outputs[i], &view);
@@ -364,12 +374,16 @@ static gml_status run_step(gml_instance *instance, uint32_t number, gml_diags *d
     uint64_t start = instance->watch != NULL ? now_ns() : 0;
     if (step->kind == GML_STEP_KERNEL && instance->has_open)
         GML_TRY(gml_instance_check_step(instance, number, diags));
-    if (step->kind == GML_STEP_KERNEL)
+    bool is_launched = step->kind == GML_STEP_KERNEL && instance->program->device != NULL;
+    if (is_launched)
+        GML_TRY(gml_instance_launch(instance, step, diags));
+    else if (step->kind == GML_STEP_KERNEL)
         GML_TRY(run_kernel(instance, step, diags));
     else
         GML_TRY(gml_instance_run_host(instance, number, diags));
     if (instance->watch != NULL)
-        instance->watch(instance->watch_context, instance->program, number, now_ns() - start);
+        instance->watch(instance->watch_context, instance->program, number,
+                        is_launched ? instance->launched : now_ns() - start);
     if (instance->watch_values != NULL)
         GML_TRY(show_values(instance, number, diags));
     clear_values(instance, instance->death_start[number], instance->death_start[number + 1]);
@@ -387,11 +401,16 @@ static gml_status run_all(gml_instance *instance, const gml_rvalue *inputs, size
         instance->is_bound = status == GML_OK;
         GML_TRY(status);
     }
+    if (program->device != NULL)
+        gml_instance_forget_copies(instance);
     gml_instance_direct(instance, outputs);
     instance->next_check = 0;
     for (uint32_t s = 0; s < program->steps.count; s++)
         GML_TRY(run_step(instance, s, diags));
-    return gml_instance_finish(instance, outputs, diags);
+    GML_TRY(gml_instance_finish(instance, outputs, diags));
+    return program->device != NULL && instance->outer == NULL
+               ? gml_device_wait(program->device, diags)
+               : GML_OK;
 }
 
 gml_status gml_instance_run(gml_instance *instance, const gml_rvalue *inputs, size_t n_inputs,

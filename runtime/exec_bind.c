@@ -32,6 +32,7 @@ static uint8_t known_of(const gml_instance *instance, gml_dim dim)
 static void evaluate(gml_instance *instance)
 {
     const gml_dim_pool *pool = &instance->program->dims;
+    instance->has_new_sizes = true;
     for (size_t i = 0; i < pool->exprs.count; i++) {
         const gml_dim_expr *expr = &pool->exprs.items[i];
         if (expr->op == GML_DIM_SYMBOL)
@@ -60,6 +61,7 @@ static void forget(gml_instance *instance, gml_known from)
         }
     }
     instance->has_found = false;
+    instance->has_new_sizes = true;
 }
 
 /* ---- Matching --------------------------------------------------------------------------- */
@@ -206,7 +208,8 @@ static bool take_inputs(gml_instance *instance, const gml_rvalue *inputs)
         int64_t *bound = instance->bound + (size_t)i * (GML_MAX_RANK + 1);
         *value = inputs[i];
         if (instance->outer == NULL && value->kind == GML_RVALUE_TENSOR)
-            value->buffer = instance->marker;
+            value->buffer =
+                gml_buffer_device(value->buffer) != NULL ? instance->remote : instance->marker;
         instance->addresses[program->inputs[i]] = value->tensor.data;
         if (input_slot(instance, i)->dtype == GML_NONE)
             continue;
@@ -259,9 +262,14 @@ gml_status gml_instance_bind(gml_instance *instance, const gml_rvalue *inputs, s
                         program->n_inputs);
     for (uint32_t i = 0; i < program->n_inputs; i++) {
         const gml_slot *slot = input_slot(instance, i);
+        const gml_device *device = gml_buffer_device(inputs[i].buffer);
         if (slot->dtype != GML_NONE)
             GML_TRY(check_tensor(slot, &inputs[i], input_name(program, i, what, sizeof what),
                                  (gml_loc){0}, diags));
+        if (device != NULL && device != program->device)
+            return gml_fail(diags, GML_E_INVALID, (gml_loc){0},
+                            "%s lies on a device that the program does not run on",
+                            input_name(program, i, what, sizeof what));
     }
     if (instance->has_found)
         forget(instance, GML_FOUND);

@@ -172,10 +172,11 @@ gml_status gml_instance_run_host(gml_instance *instance, uint32_t step, gml_diag
 {
     const gml_step *s = &instance->program->steps.items[step];
     gml_rvalue *outputs = instance->args + s->n_inputs;
-    for (uint32_t i = 0; i < s->n_inputs; i++)
-        instance->args[i] = s->inputs[i] != GML_NO_SLOT
-                                ? gml_instance_view(instance, s->inputs[i])
-                                : (gml_rvalue){0};
+    for (uint32_t i = 0; i < s->n_inputs; i++) {
+        instance->args[i] = (gml_rvalue){0};
+        if (s->inputs[i] != GML_NO_SLOT)
+            GML_TRY(gml_instance_here(instance, s->inputs[i], &instance->args[i], diags));
+    }
     for (uint32_t i = 0; i < s->n_outputs; i++)
         outputs[i] = (gml_rvalue){0};
     find_shapes(instance, s);

@@ -24,24 +24,27 @@ static gml_status fail_shape(const gml_slot *slot, gml_loc loc, gml_diags *diags
                     slot->name != NULL ? slot->name : "without a name");
 }
 
-/* A buffer of at least `size` bytes in `*buffer`, with what was in it lost when it grows. */
-static gml_status reserve(gml_buffer **buffer, uint64_t size, gml_diags *diags)
+gml_status gml_instance_reserve(gml_device *device, gml_buffer **buffer, uint64_t size,
+                                gml_diags *diags)
 {
     if (*buffer != NULL && gml_buffer_size(*buffer) >= size)
         return GML_OK;
     gml_buffer_release(*buffer);
-    *buffer = gml_buffer_create((size_t)size, false);
+    *buffer = device != NULL ? gml_buffer_create_on(device, (size_t)size)
+                             : gml_buffer_create((size_t)size, false);
     if (*buffer == NULL)
-        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for %llu bytes of values",
-                        (unsigned long long)size);
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0},
+                        "no memory%s for %llu bytes of values",
+                        device != NULL ? " on the device" : "", (unsigned long long)size);
     return GML_OK;
 }
 
 /* ---- Slots ------------------------------------------------------------------------------ */
 
+/* What lies on a device is copied for whoever runs a region. */
 static bool is_owned_output(const gml_instance *instance, uint32_t slot)
 {
-    return instance->outer != NULL &&
+    return instance->outer != NULL && instance->program->device == NULL &&
            instance->live.last[slot] == instance->program->steps.count;
 }
 
@@ -96,6 +99,21 @@ static gml_status place_bound(gml_instance *instance, uint64_t *out_size, gml_di
     return GML_OK;
 }
 
+static gml_status allocate(gml_device *device, const gml_tensor *shape, gml_rvalue *out_value)
+{
+    size_t bytes = 0;
+    if (device == NULL)
+        return gml_rvalue_alloc(out_value, shape->dtype, shape->rank, shape->dims);
+    if (!gml_tensor_bytes(shape, &bytes))
+        return GML_E_SHAPE;
+    gml_buffer *buffer = gml_buffer_create_on(device, bytes);
+    if (buffer == NULL)
+        return GML_E_MEMORY;
+    *out_value = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = *shape, .buffer = buffer};
+    out_value->tensor.data = gml_buffer_data(buffer);
+    return GML_OK;
+}
+
 gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc,
                               gml_diags *diags)
 {
@@ -112,8 +130,7 @@ gml_status gml_instance_ready(gml_instance *instance, uint32_t slot, gml_loc loc
         return gml_fail(diags, GML_E_SHAPE, loc,
                         "value %s has no size: one overflows, or nothing decides it",
                         s->name != NULL ? s->name : "without a name");
-    gml_status status =
-        gml_rvalue_alloc(&instance->values[slot], shape.dtype, shape.rank, shape.dims);
+    gml_status status = allocate(instance->program->device, &shape, &instance->values[slot]);
     if (status == GML_E_SHAPE)
         return fail_shape(s, loc, diags);
     if (status != GML_OK)
@@ -247,7 +264,8 @@ gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, 
         return gml_fail(diags, GML_E_INTERNAL, loc, "the size of a temporary is not known");
     const gml_buffer *buffer = instance->arena;
     if (work.temporaries == GML_APART) {
-        GML_TRY(reserve(&instance->workspace, n.temporaries + n.scratch * n.threads, diags));
+        GML_TRY(gml_instance_reserve(instance->program->device, &instance->workspace,
+                                     n.temporaries + n.scratch * n.threads, diags));
         buffer = instance->workspace;
         work = (gml_work){0, n.temporaries};
     }
@@ -273,5 +291,5 @@ gml_status gml_instance_place(gml_instance *instance, gml_diags *diags)
         GML_TRY(place_bound(instance, &size, diags));
     }
     GML_TRY(place_work(instance, &size, diags));
-    return reserve(&instance->arena, size, diags);
+    return gml_instance_reserve(instance->program->device, &instance->arena, size, diags);
 }

@@ -35,6 +35,9 @@ static bool is_place(const gml_instance *instance, const gml_rvalue *entry,
     if (entry->kind != GML_RVALUE_TENSOR || shape->dtype == GML_STRING ||
         tensor->dtype != shape->dtype || tensor->rank != shape->rank)
         return false;
+    const gml_device *device = gml_buffer_device(entry->buffer);
+    if (device != NULL && device != instance->program->device)
+        return false;
     for (int i = 0; i < shape->rank; i++) {
         if (tensor->dims[i] != shape->dims[i])
             return false;
@@ -109,6 +112,7 @@ void gml_instance_direct(gml_instance *instance, const gml_rvalue *outputs)
         if (program->slots.items[slot].kind != GML_SLOT_ARENA || instance->is_direct[slot] ||
             !gml_instance_shape(instance, slot, &shape) || !gml_tensor_bytes(&shape, &bytes) ||
             bytes == 0 || !is_place(instance, &outputs[i], &shape, bytes) ||
+            gml_buffer_device(outputs[i].buffer) != program->device ||
             (uintptr_t)outputs[i].tensor.data % GML_ALIGN != 0 ||
             is_in_the_way(instance, outputs, i, bytes))
             continue;
@@ -125,20 +129,28 @@ static bool is_input(const gml_instance *instance, uint32_t output)
     return program->slots.items[program->outputs[output]].kind == GML_SLOT_INPUT;
 }
 
+static bool is_borrowed(const gml_instance *instance, const gml_rvalue *value)
+{
+    return value->buffer == instance->marker ||
+           (value->buffer != NULL && value->buffer == instance->remote);
+}
+
 /* Outputs that are inputs, and would be overwritten before they are copied. */
-static gml_status save_inputs(gml_instance *instance, const gml_rvalue *outputs)
+static gml_status save_inputs(gml_instance *instance, const gml_rvalue *outputs,
+                              gml_diags *diags)
 {
     const gml_program *program = instance->program;
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         gml_rvalue *value = &instance->values[program->outputs[i]];
         size_t bytes = 0;
         if (!is_input(instance, i) || value->kind != GML_RVALUE_TENSOR ||
-            value->buffer != instance->marker || !gml_tensor_bytes(&value->tensor, &bytes))
+            !is_borrowed(instance, value) || !gml_tensor_bytes(&value->tensor, &bytes))
             continue;
         for (uint32_t j = 0; j < program->n_outputs; j++) {
             if (j == i || !value_overlaps(&outputs[j], value->tensor.data, bytes))
                 continue;
-            gml_buffer_retain(instance->marker); /* the copy gives it up */
+            gml_buffer_retain(value->buffer); /* the copy gives it up */
+            GML_TRY(gml_rvalue_to_host(value, diags));
             GML_TRY(gml_rvalue_own(value, instance->marker));
             break;
         }
@@ -152,28 +164,34 @@ static void drop_saved_inputs(gml_instance *instance)
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         gml_rvalue *value = &instance->values[program->outputs[i]];
         if (is_input(instance, i) && value->kind == GML_RVALUE_TENSOR &&
-            value->buffer != instance->marker)
+            !is_borrowed(instance, value))
             gml_rvalue_reset(value);
     }
 }
 
 /* A value for an entry without a place of its own. */
-static gml_status make_result(const gml_instance *instance, uint32_t slot, gml_rvalue *out)
+static gml_status make_result(gml_instance *instance, uint32_t slot, gml_rvalue *out,
+                              gml_diags *diags)
 {
-    gml_rvalue view = gml_instance_view(instance, slot);
+    gml_rvalue view;
+    GML_TRY(gml_instance_here(instance, slot, &view, diags));
     gml_slot_kind kind = instance->program->slots.items[slot].kind;
-    bool is_view = kind == GML_SLOT_ARENA && view.buffer == instance->marker;
+    bool is_inner = instance->outer != NULL;
+    bool is_view = !is_inner && kind == GML_SLOT_ARENA && view.buffer == instance->marker;
     if (is_view)
         view.buffer = NULL;
     GML_TRY(gml_rvalue_copy(out, &view));
-    if (instance->outer != NULL || is_view || kind == GML_SLOT_CONSTANT)
+    if (is_inner) /* what was copied from a device */
+        return gml_rvalue_own(out, instance->marker);
+    if (is_view || kind == GML_SLOT_CONSTANT)
         return GML_OK;
     /* Nothing of the caller's, and no constant, in what he is to own. */
     GML_TRY(gml_rvalue_own(out, instance->marker));
     return gml_rvalue_own(out, NULL);
 }
 
-static gml_status make_results(gml_instance *instance, const gml_rvalue *outputs)
+static gml_status make_results(gml_instance *instance, const gml_rvalue *outputs,
+                               gml_diags *diags)
 {
     const gml_program *program = instance->program;
     for (uint32_t i = 0; i < program->n_outputs; i++) {
@@ -185,8 +203,12 @@ static gml_status make_results(gml_instance *instance, const gml_rvalue *outputs
         if (view.kind == GML_RVALUE_TENSOR && gml_tensor_bytes(&view.tensor, &bytes))
             instance->in_place[i] = is_place(instance, &outputs[i], &view.tensor, bytes);
         if (!instance->in_place[i])
-            GML_TRY(make_result(instance, slot, &instance->results[i]));
-        else if (bytes != 0 && outputs[i].tensor.data != view.tensor.data)
+            GML_TRY(make_result(instance, slot, &instance->results[i], diags));
+        else if (bytes == 0 || outputs[i].tensor.data == view.tensor.data)
+            continue;
+        else if (program->device != NULL)
+            GML_TRY(gml_instance_deliver(instance, slot, &outputs[i], diags));
+        else
             memmove(outputs[i].tensor.data, view.tensor.data, bytes);
     }
     return GML_OK;
@@ -198,9 +220,10 @@ gml_status gml_instance_finish(gml_instance *instance, gml_rvalue *outputs, gml_
     for (uint32_t i = 0; i < program->n_outputs; i++)
         instance->results[i] = (gml_rvalue){0};
     bool is_outermost = instance->outer == NULL;
-    gml_status status = is_outermost ? save_inputs(instance, outputs) : GML_OK;
+    size_t n_diags = diags->list.count;
+    gml_status status = is_outermost ? save_inputs(instance, outputs, diags) : GML_OK;
     if (status == GML_OK)
-        status = make_results(instance, outputs);
+        status = make_results(instance, outputs, diags);
     for (uint32_t i = 0; i < program->n_outputs; i++) {
         if (status != GML_OK) {
             gml_rvalue_reset(&instance->results[i]);
@@ -211,7 +234,7 @@ gml_status gml_instance_finish(gml_instance *instance, gml_rvalue *outputs, gml_
     }
     if (is_outermost)
         drop_saved_inputs(instance);
-    if (status != GML_OK)
+    if (status != GML_OK && diags->list.count == n_diags)
         return gml_fail(diags, status, (gml_loc){0}, "no memory for the results");
-    return GML_OK;
+    return status;
 }

@@ -6,6 +6,7 @@
  * exec_memory.c where slots lie, and the steps' workspace
  * exec_host.c   host steps and their regions
  * exec_output.c what the caller gets
+ * exec_device.c steps of a program for a device, and what has to be copied for them
  *
  * Where a tensor lies while a program runs:
  *   planned arena slot   in `arena`
@@ -38,6 +39,13 @@ typedef struct gml_inherited {
     const uint8_t *known;
     int64_t last; /* when shapes were bound last; -1: unknown */
 } gml_inherited;
+
+/* A slot's elements in the memory where it does not lie. Kept from run to run, and made when
+ * first asked for. */
+typedef struct gml_copy {
+    gml_buffer *buffer;
+    bool is_made; /* in this run */
+} gml_copy;
 
 /* Where in the arena a step's temporaries lie, and its scratch, of one thread after the other.
  */
@@ -88,6 +96,15 @@ struct gml_instance {
     gml_place *places; /* by slot, and two more; used while placing */
     uint32_t *order;
 
+    /* of a program for a device */
+    gml_buffer *remote; /* as `marker`, of what lies there */
+    gml_copy *here;     /* by slot, of one that lies there */
+    gml_copy *there;    /* by slot, of one that lies here */
+    gml_buffer *sizes;  /* `dims` */
+    bool has_new_sizes; /* `sizes` is older */
+    void **params;      /* of one launch */
+    uint64_t launched;  /* nanoseconds of the last kernel, when watched */
+
     void **mems;             /* of one kernel */
     gml_rvalue *args;        /* of one host step: inputs, then outputs */
     gml_tensor *shapes;      /* of one host step's outputs */
@@ -104,8 +121,11 @@ struct gml_instance {
  * inputs. */
 gml_status gml_instance_create_inner(gml_program *program, const gml_instance *outer,
                                      gml_instance **out_instance, gml_diags *diags);
-/* The value of `slot` as the instance has it: a view, not to be reset. */
+/* The value of `slot` where it lies: a view, not to be reset. */
 gml_rvalue gml_instance_view(const gml_instance *instance, uint32_t slot);
+
+/* No result has an element. */
+bool gml_instance_makes_nothing(const gml_instance *instance, const gml_step *step);
 
 static inline gml_loc gml_step_loc(const gml_step *step)
 {
@@ -148,6 +168,10 @@ gml_status gml_instance_check_step(gml_instance *instance, uint32_t step, gml_di
 
 /* Dimensions of `slot` now; false when one is not known. */
 bool gml_instance_shape(const gml_instance *instance, uint32_t slot, gml_tensor *out_shape);
+/* A buffer of at least `size` bytes in `*buffer`, on `device` (NULL: here), with what was in it
+ * lost when it grows. */
+gml_status gml_instance_reserve(gml_device *device, gml_buffer **buffer, uint64_t size,
+                                gml_diags *diags);
 /* Places every arena slot and every workspace, as far as sizes are known. */
 gml_status gml_instance_place(gml_instance *instance, gml_diags *diags);
 /* Memory for an arena slot that its step is about to write. */
@@ -163,6 +187,21 @@ gml_status gml_instance_workspace(gml_instance *instance, const gml_step *step, 
 gml_status gml_instance_run_host(gml_instance *instance, uint32_t step, gml_diags *diags);
 /* Replaces every tensor in `value` whose buffer is `marker` by a copy of its own. */
 gml_status gml_rvalue_own(gml_rvalue *value, const gml_buffer *marker);
+
+/* ---- exec_device.c ---------------------------------------------------------------------- */
+
+/* When the instance of such a program is made, and when it ends. */
+gml_status gml_instance_open_device(gml_instance *instance, gml_diags *diags);
+void gml_instance_close_device(gml_instance *instance);
+/* Before the first step. */
+void gml_instance_forget_copies(gml_instance *instance);
+gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags);
+/* The value of `slot` for who runs here; as gml_instance_view of other programs. */
+gml_status gml_instance_here(gml_instance *instance, uint32_t slot, gml_rvalue *out_view,
+                             gml_diags *diags);
+/* Copies the elements of `slot` to `target`, a tensor of its type with another address. */
+gml_status gml_instance_deliver(gml_instance *instance, uint32_t slot, const gml_rvalue *target,
+                                gml_diags *diags);
 
 /* ---- exec_output.c ---------------------------------------------------------------------- */
 

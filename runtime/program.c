@@ -31,6 +31,9 @@ void gml_program_release(gml_program *program)
         for (uint32_t r = 0; r < step->n_regions; r++)
             gml_program_release(step->regions[r].program);
     }
+    gml_buffer_release(program->constants);
+    gml_device_unload(program->code);
+    gml_device_release(program->device);
     if (program->release != NULL)
         program->release(program->context);
     gml_arena_reset(&program->arena);
@@ -93,6 +96,8 @@ static gml_status check_region(checker *c, const gml_region *region)
 {
     if (region->program == NULL)
         return refuse(c, "a region without a program", 0);
+    if (region->program->device != c->program->device)
+        return refuse(c, "a region for another device", 0);
     if ((uint64_t)region->n_params + region->n_captures != region->program->n_inputs)
         return refuse(c, "inputs of a region", region->program->n_inputs);
     for (uint32_t i = 0; i < region->n_captures; i++) {
@@ -105,7 +110,10 @@ static gml_status check_region(checker *c, const gml_region *region)
 static gml_status check_kernel(checker *c, const gml_step *step)
 {
     for (uint32_t i = 0; i < step->n_phases; i++) {
-        if (step->phases[i].run == NULL || !is_dim(c, step->phases[i].extent))
+        const gml_phase *phase = &step->phases[i];
+        bool is_there =
+            c->program->device != NULL ? phase->kernel.launch.threads != 0 : phase->run != NULL;
+        if (!is_there || !is_dim(c, phase->extent))
             return refuse(c, "a phase", i);
     }
     for (uint32_t i = 0; i < step->n_temporaries; i++) {

@@ -15,6 +15,7 @@
 #include "base/diag.h"
 #include "base/dim.h"
 #include "runtime/abi.h"
+#include "runtime/device.h"
 #include "runtime/host.h"
 #include "runtime/value.h"
 
@@ -50,7 +51,8 @@ typedef struct gml_phase {
     gml_lane_fn lane; /* of the emulator */
     gml_dim extent;
     gml_launch launch;
-    const char *symbol; /* name of the function in the object, or in the device's image */
+    const char *symbol;       /* name of the function in the object, or in the device's image */
+    gml_device_kernel kernel; /* of a program for a device: found in the program's code */
 } gml_phase;
 
 typedef enum gml_step_kind { GML_STEP_KERNEL, GML_STEP_HOST } gml_step_kind;
@@ -132,6 +134,14 @@ typedef struct gml_program {
     uint64_t arena_size;   /* of the plan, with what steps need for themselves on one thread */
     uint64_t scratch_size; /* of one thread, at most */
     bool is_static;        /* every arena slot is planned */
+    /* Where kernels run, and arena slots lie; NULL: the CPU. Regions' programs have the device
+     * of the program around, and `code` is that one's. */
+    gml_device *device;    /* retained */
+    gml_device_code *code; /* owned */
+    /* The constants that kernels read, there from the first instance on: by slot, where in
+     * `constants`. */
+    gml_buffer *constants;
+    uint64_t *constant_offsets;
     void (*release)(
         void *context); /* of the kernels' code and the model's mapping; may be NULL */
     void *context;
@@ -199,7 +209,9 @@ void gml_instance_watch(gml_instance *instance, gml_step_watch watch, gml_value_
  * not hand such a view in again after a run of other shapes), or owns what a host operator
  * made. A slot is computed right in the caller's memory when that is aligned to 64 bytes and
  * overlaps no input still to be read; otherwise it is copied there last, so outputs may lie
- * over inputs. An output that is one of the inputs is copied. No allocation happens for a
+ * over inputs. An output that is one of the inputs is copied.
+ * Values on the program's device (gml_buffer_device) are read and written where they lie; all
+ * others are here, and so are the outputs that the instance makes. No allocation happens for a
  * static program, but for such an output without a place. After a failure the outputs hold what
  * they held, or values that can be reset. */
 gml_status gml_instance_run(gml_instance *instance, const gml_rvalue *inputs, size_t n_inputs,

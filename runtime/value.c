@@ -1,6 +1,8 @@
 #define _DEFAULT_SOURCE /* madvise, MAP_ANONYMOUS */
 #include "runtime/value.h"
 
+#include "runtime/device.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +27,8 @@ struct gml_buffer {
     size_t size;
     void (*release)(void *context); /* of wrapped memory */
     void *context;
-    size_t mapped; /* bytes of a mapping from here on; 0: memory of malloc */
+    size_t mapped;      /* bytes of a mapping from here on; 0: memory of malloc */
+    gml_device *device; /* that `data` lies on; NULL: it is here */
 };
 
 /* Allocations until one fails, for tests; 0: none does. */
@@ -97,6 +100,28 @@ gml_buffer *gml_buffer_wrap(void *data, size_t size, void (*release)(void *conte
     return buffer;
 }
 
+gml_buffer *gml_buffer_create_on(gml_device *device, size_t size)
+{
+    gml_buffer *buffer = must_fail() || size > SIZE_MAX / 2 ? NULL : malloc(sizeof *buffer);
+    if (buffer == NULL)
+        return NULL;
+    *buffer = (gml_buffer){.size = size};
+    atomic_init(&buffer->references, 1);
+    if (size != 0)
+        buffer->data = gml_device_allocate(device, size);
+    if (size != 0 && buffer->data == NULL) {
+        free(buffer);
+        return NULL;
+    }
+    buffer->device = gml_device_retain(device);
+    return buffer;
+}
+
+gml_device *gml_buffer_device(const gml_buffer *buffer)
+{
+    return buffer != NULL ? buffer->device : NULL;
+}
+
 gml_buffer *gml_buffer_retain(gml_buffer *buffer)
 {
     if (buffer != NULL)
@@ -111,6 +136,10 @@ void gml_buffer_release(gml_buffer *buffer)
         return;
     if (buffer->release != NULL)
         buffer->release(buffer->context);
+    if (buffer->device != NULL) {
+        gml_device_free(buffer->device, buffer->data);
+        gml_device_release(buffer->device);
+    }
     if (buffer->mapped != 0)
         (void)munmap(buffer, buffer->mapped);
     else
@@ -244,5 +273,35 @@ gml_status gml_rvalue_strings(gml_rvalue *out_value, int rank, const int64_t *di
     }
     tensor.data = elements;
     *out_value = (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = tensor, .buffer = buffer};
+    return GML_OK;
+}
+
+static gml_status fetch_tensor(gml_rvalue *value, gml_diags *diags)
+{
+    gml_rvalue copy;
+    size_t bytes = 0;
+    const gml_tensor *tensor = &value->tensor;
+    gml_device *device = gml_buffer_device(value->buffer);
+    gml_status status = gml_rvalue_alloc(&copy, tensor->dtype, tensor->rank, tensor->dims);
+    if (status != GML_OK)
+        return gml_fail(diags, status, (gml_loc){0}, "no memory for a copy of a value");
+    (void)gml_tensor_bytes(tensor, &bytes);
+    status = gml_device_get(device, copy.tensor.data, tensor->data, bytes, diags);
+    if (status != GML_OK) {
+        gml_rvalue_reset(&copy);
+        return status;
+    }
+    gml_buffer_release(value->buffer);
+    value->tensor = copy.tensor;
+    value->buffer = copy.buffer;
+    return GML_OK;
+}
+
+gml_status gml_rvalue_to_host(gml_rvalue *value, gml_diags *diags)
+{
+    for (size_t i = 0; i < value->n_items; i++)
+        GML_TRY(gml_rvalue_to_host(&value->items[i], diags));
+    if (value->kind == GML_RVALUE_TENSOR && gml_buffer_device(value->buffer) != NULL)
+        return fetch_tensor(value, diags);
     return GML_OK;
 }

@@ -6,14 +6,19 @@
  * Elements of string tensors are gml_string whose bytes belong to the value's buffer (or one it
  * keeps alive through `owner`).
  *
+ * A buffer may lie on a device (runtime/device.h). Its data, and that of tensors in it, is then
+ * an address there: nothing here may follow it. gml_rvalue_to_host gives what can be read.
+ *
  * Reference counts are atomic; everything else is one thread's at a time.
  */
 #ifndef GML_RUNTIME_VALUE_H
 #define GML_RUNTIME_VALUE_H
 
+#include "base/diag.h"
 #include "gemel/types.h"
 
 typedef struct gml_buffer gml_buffer;
+struct gml_device;
 
 /* `size` bytes aligned to 64, zeroed when `zero`. NULL when there is no memory. */
 gml_buffer *gml_buffer_create(size_t size, bool zero);
@@ -21,6 +26,11 @@ gml_buffer *gml_buffer_create(size_t size, bool zero);
  * goes. */
 gml_buffer *gml_buffer_wrap(void *data, size_t size, void (*release)(void *context),
                             void *context);
+/* `size` bytes of a device's memory, which is retained; contents undefined. With size 0 it only
+ * names the device, and its data is NULL. NULL when there is no memory. */
+gml_buffer *gml_buffer_create_on(struct gml_device *device, size_t size);
+/* The device that it lies on; NULL: this machine's memory, or `buffer` is NULL. */
+struct gml_device *gml_buffer_device(const gml_buffer *buffer);
 gml_buffer *gml_buffer_retain(gml_buffer *buffer); /* accepts NULL */
 void gml_buffer_release(gml_buffer *buffer);       /* accepts NULL */
 void *gml_buffer_data(const gml_buffer *buffer);
@@ -55,6 +65,9 @@ gml_status gml_rvalue_strings(gml_rvalue *out_value, int rank, const int64_t *di
                               const gml_string *strings);
 /* A sequence of `n_items` values, all NONE, for the caller to set. Overwrites `out_value`. */
 gml_status gml_rvalue_sequence(gml_rvalue *out_value, size_t n_items);
+
+/* Replaces every tensor in `value` that lies on a device by a copy here. */
+GML_MUST_CHECK gml_status gml_rvalue_to_host(gml_rvalue *value, gml_diags *diags);
 
 /* Bytes of a tensor's elements; false on overflow or a negative dimension. */
 bool gml_tensor_bytes(const gml_tensor *tensor, size_t *out_bytes);

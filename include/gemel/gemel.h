@@ -96,7 +96,9 @@ typedef enum gml_entry {
 
 /* All zero is the default. Everything is copied. */
 typedef struct gml_model_options {
-    const char *device; /* "cpu" (NULL): compiled; "ref": the interpreter, slow */
+    /* "cpu" (NULL), or "cuda", an NVIDIA GPU ("cuda:1": the second one): compiled. "emu": what
+     * a GPU runs, here, to test it; "ref": the interpreter; both are slow. */
+    const char *device;
     int n_threads; /* of a session's run, its caller included, up to 256; 0: one a processor */
     const gml_dim_size *dims;
     size_t n_dims;

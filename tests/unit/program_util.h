@@ -110,7 +110,7 @@ static GML_UNUSED void add_phase(gml_program *p, gml_step *step, gml_phase_fn ru
     gml_phase *phases = gml_new_array(&p->arena, gml_phase, step->n_phases + 1);
     if (step->n_phases != 0)
         memcpy(phases, step->phases, step->n_phases * sizeof *phases);
-    phases[step->n_phases++] = (gml_phase){run, extent, symbol};
+    phases[step->n_phases++] = (gml_phase){.run = run, .extent = extent, .symbol = symbol};
     step->phases = phases;
 }
 

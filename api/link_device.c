@@ -1,0 +1,85 @@
+/* api/link_device.c - a built program becomes one that runs on a device. */
+#include "api/link_device.h"
+
+#include <string.h>
+
+static bool is_cuda(const gml_device *device)
+{
+    return strcmp(gml_device_kind_name(device), "cuda") == 0;
+}
+
+/* Code for sm_90a runs on 9.0 alone, which has instructions that later ones do not; what LLVM
+ * does not know yet gets the newest that it runs. */
+void gml_target_device(gml_target *target, const gml_device *device, gml_arena *arena)
+{
+    int architecture = gml_device_architecture(device);
+    target->gpu = is_cuda(device) ? GML_GPU_CUDA : GML_GPU_EMU;
+    if (is_cuda(device))
+        target->cpu = gml_arena_printf(arena, "sm_%d%s", architecture > 90 ? 90 : architecture,
+                                       architecture == 90 ? "a" : "");
+}
+
+static gml_status load_code(gml_program_builder *builder, gml_device *device, gml_jit **out_jit,
+                            gml_device_code **out_code, gml_diags *diags)
+{
+    if (!is_cuda(device)) {
+        GML_TRY(gml_codegen_jit(builder->codegen, out_jit, diags));
+        return gml_device_load(device, NULL, 0, out_code, diags);
+    }
+    gml_str ptx;
+    gml_str_init(&ptx);
+    gml_status status = gml_codegen_print(builder->codegen, "asm", &ptx, diags);
+    if (status == GML_OK)
+        status = gml_device_load(device, ptx.text, ptx.len + 1, out_code, diags);
+    gml_str_reset(&ptx);
+    return status;
+}
+
+/* The same expressions under the same numbers: generated code uses the numbers. */
+static void copy_dims(const gml_dim_pool *from, gml_program *program)
+{
+    gml_dim_pool *to = &program->dims;
+    to->exprs.count = 0;
+    for (size_t i = 0; i < from->exprs.count; i++) {
+        gml_dim_expr expr = from->exprs.items[i];
+        if (expr.name)
+            expr.name = gml_arena_text(&program->arena, expr.name, strlen(expr.name));
+        gml_push(&program->arena, &to->exprs, expr);
+    }
+}
+
+static gml_status link_step(gml_program *program, gml_step *step, gml_device_code *code,
+                            const gml_jit *jit, gml_diags *diags)
+{
+    gml_phase *phases =
+        gml_arena_copy(&program->arena, step->phases, step->n_phases * sizeof *phases);
+    for (uint32_t i = 0; i < step->n_phases; i++) {
+        gml_phase *phase = &phases[i];
+        if (jit)
+            phase->lane = gml_jit_find_lane(jit, phase->symbol);
+        GML_TRY(gml_device_find(code, phase->symbol, phase->lane, &phase->launch,
+                                &phase->kernel, diags));
+    }
+    step->phases = phases;
+    return GML_OK;
+}
+
+gml_status gml_link_device(gml_program_builder *builder, gml_device *device, gml_jit **out_jit,
+                           gml_diags *diags)
+{
+    gml_device_code *code = NULL;
+    *out_jit = NULL;
+    GML_TRY(load_code(builder, device, out_jit, &code, diags));
+    builder->programs.items[0]->code = code;
+    for (size_t p = 0; p < builder->programs.count; p++) {
+        gml_program *program = builder->programs.items[p];
+        program->device = gml_device_retain(device);
+        copy_dims(&builder->module->dims, program);
+        for (size_t s = 0; s < program->steps.count; s++)
+            GML_TRY(link_step(program, &program->steps.items[s], code, *out_jit, diags));
+    }
+    /* regions were made after the programs around them, and are planned before */
+    for (size_t p = builder->programs.count; p-- > 0;)
+        GML_TRY(gml_program_plan(builder->programs.items[p], diags));
+    return GML_OK;
+}

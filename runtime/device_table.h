@@ -1,0 +1,52 @@
+/* runtime/device_table.h - what a kind of device has to do. Private to runtime/.
+ *
+ * The executor reaches devices through this table alone, so that a compiled model, which opens
+ * none, is linked without them.
+ */
+#ifndef GML_RUNTIME_DEVICE_TABLE_H
+#define GML_RUNTIME_DEVICE_TABLE_H
+
+#include "runtime/device.h"
+
+/* As the functions of runtime/device.h; sizes are not 0. */
+typedef struct gml_device_table {
+    void (*close)(gml_device *device);
+    void *(*allocate)(gml_device *device, size_t bytes);
+    void (*free)(gml_device *device, void *memory);
+    gml_status (*put)(gml_device *device, void *to, const void *from, size_t bytes,
+                      gml_diags *diags);
+    gml_status (*get)(gml_device *device, void *to, const void *from, size_t bytes,
+                      gml_diags *diags);
+    gml_status (*copy)(gml_device *device, void *to, const void *from, size_t bytes,
+                       gml_diags *diags);
+    gml_status (*load)(gml_device *device, const void *image, size_t size, void **out_module,
+                       gml_diags *diags);
+    void (*unload)(gml_device *device, void *module);
+    /* Fills in what launches of `kernel` need beside its symbol, lane and launch. */
+    gml_status (*find)(gml_device *device, void *module, gml_device_kernel *kernel,
+                       gml_diags *diags);
+    gml_status (*launch)(gml_device *device, const gml_device_kernel *kernel, uint32_t blocks,
+                         void *const *params, gml_diags *diags);
+    gml_status (*wait)(gml_device *device, gml_diags *diags);
+    gml_status (*clock_start)(gml_device *device, gml_diags *diags);
+    gml_status (*clock_stop)(gml_device *device, uint64_t *out_nanoseconds, gml_diags *diags);
+} gml_device_table;
+
+/* The first member of a kind's own structure. */
+struct gml_device {
+    const gml_device_table *table;
+    const char *kind;
+    const char *name;
+    int architecture;
+    uint32_t most_blocks; /* of a launch */
+    int number;
+    int refs; /* atomic */
+};
+
+/* ---- device_cuda.c, device_emu.c ----------------------------------------------------------
+ */
+
+gml_status gml_device_open_cuda(int number, gml_device **out_device, gml_diags *diags);
+gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *diags);
+
+#endif

@@ -1,0 +1,281 @@
+/* runtime/exec_device.c - kernels on a device, and what has to be copied for them.
+ *
+ * A slot lies on one side: on the device if it is in the arena, or an input whose buffer is
+ * there; here otherwise. Who wants it on the other side, be it a kernel, a host operator, a
+ * watch or the caller, gets a copy, which is made once in a run. Constants that kernels read
+ * are the program's, and go up with its first instance.
+ *
+ * Captures of a region are handed in as they lie; what a region gives is here. */
+#include "runtime/instance.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- constants ----------------------------------------------------------------------------
+ */
+
+static bool is_constant(const gml_program *program, uint32_t slot)
+{
+    return slot != GML_NO_SLOT && program->slots.items[slot].kind == GML_SLOT_CONSTANT;
+}
+
+static size_t constant_size(const gml_slot *slot)
+{
+    gml_tensor tensor = {.dtype = slot->dtype, .rank = slot->rank};
+    size_t bytes = 0;
+    for (int i = 0; i < slot->rank; i++)
+        tensor.dims[i] = slot->dims[i];
+    return gml_tensor_bytes(&tensor, &bytes) ? bytes : 0;
+}
+
+/* Gives each constant that a kernel reads a place. */
+static uint64_t place_constants(gml_program *program)
+{
+    uint64_t size = 0;
+    uint64_t *offsets = gml_new_array(&program->arena, uint64_t, program->slots.count + 1);
+    for (size_t i = 0; i < program->slots.count; i++)
+        offsets[i] = GML_APART;
+    for (size_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
+        for (uint32_t i = 0; step->kind == GML_STEP_KERNEL && i < step->n_inputs; i++) {
+            uint32_t slot = step->inputs[i];
+            if (!is_constant(program, slot) || offsets[slot] != GML_APART)
+                continue;
+            offsets[slot] = size;
+            size += gml_align_up(constant_size(&program->slots.items[slot]));
+        }
+    }
+    program->constant_offsets = offsets;
+    return size;
+}
+
+static gml_status put_constants(gml_program *program, gml_diags *diags)
+{
+    if (program->constants != NULL)
+        return GML_OK;
+    uint64_t size = place_constants(program);
+    gml_buffer *buffer = gml_buffer_create_on(program->device, (size_t)size);
+    if (buffer == NULL)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0},
+                        "no memory on the device for %llu bytes of constants",
+                        (unsigned long long)size);
+    gml_status status = GML_OK;
+    for (size_t i = 0; i < program->slots.count && status == GML_OK; i++) {
+        const gml_slot *slot = &program->slots.items[i];
+        if (program->constant_offsets[i] != GML_APART)
+            status = gml_device_put(
+                program->device, (char *)gml_buffer_data(buffer) + program->constant_offsets[i],
+                slot->data, constant_size(slot), diags);
+    }
+    if (status == GML_OK)
+        program->constants = buffer;
+    else
+        gml_buffer_release(buffer);
+    return status;
+}
+
+/* ---- life ---------------------------------------------------------------------------------
+ */
+
+gml_status gml_instance_open_device(gml_instance *instance, gml_diags *diags)
+{
+    gml_program *program = instance->program;
+    instance->has_new_sizes = true;
+    instance->remote = gml_buffer_create_on(program->device, 0);
+    if (instance->remote == NULL)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an instance");
+    GML_TRY(put_constants(program, diags));
+    return gml_instance_reserve(program->device, &instance->sizes,
+                                program->dims.exprs.count * sizeof *instance->dims, diags);
+}
+
+void gml_instance_close_device(gml_instance *instance)
+{
+    for (size_t i = 0; i < instance->program->slots.count; i++) {
+        gml_buffer_release(instance->here[i].buffer);
+        gml_buffer_release(instance->there[i].buffer);
+    }
+    gml_buffer_release(instance->sizes);
+    gml_buffer_release(instance->remote);
+}
+
+void gml_instance_forget_copies(gml_instance *instance)
+{
+    for (size_t i = 0; i < instance->program->slots.count; i++) {
+        instance->here[i].is_made = false;
+        instance->there[i].is_made = false;
+    }
+}
+
+/* ---- copies -------------------------------------------------------------------------------
+ */
+
+static bool lies_there(const gml_instance *instance, uint32_t slot)
+{
+    gml_slot_kind kind = instance->program->slots.items[slot].kind;
+    return kind == GML_SLOT_ARENA ||
+           (kind == GML_SLOT_INPUT && gml_buffer_device(instance->values[slot].buffer) != NULL);
+}
+
+gml_status gml_instance_here(gml_instance *instance, uint32_t slot, gml_rvalue *out_view,
+                             gml_diags *diags)
+{
+    gml_device *device = instance->program->device;
+    *out_view = gml_instance_view(instance, slot);
+    if (device == NULL || !lies_there(instance, slot) || out_view->kind != GML_RVALUE_TENSOR)
+        return GML_OK;
+    gml_copy *copy = &instance->here[slot];
+    size_t bytes = 0;
+    if (!gml_tensor_bytes(&out_view->tensor, &bytes))
+        return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "a value's size does not fit");
+    if (!copy->is_made) {
+        GML_TRY(gml_instance_reserve(NULL, &copy->buffer, bytes, diags));
+        GML_TRY(gml_device_get(device, gml_buffer_data(copy->buffer), out_view->tensor.data,
+                               bytes, diags));
+        copy->is_made = true;
+    }
+    out_view->tensor.data = gml_buffer_data(copy->buffer);
+    out_view->buffer = instance->marker;
+    return GML_OK;
+}
+
+/* The address that a kernel gets. What the caller has there may be less aligned than kernels
+ * take for granted. */
+static gml_status find_there(gml_instance *instance, uint32_t slot, void **out_address,
+                             gml_diags *diags)
+{
+    gml_program *program = instance->program;
+    gml_device *device = program->device;
+    bool is_there = lies_there(instance, slot);
+    if (is_constant(program, slot)) {
+        *out_address =
+            (char *)gml_buffer_data(program->constants) + program->constant_offsets[slot];
+        return GML_OK;
+    }
+    *out_address = instance->addresses[slot];
+    if (is_there && (uintptr_t)*out_address % GML_ALIGN == 0)
+        return GML_OK;
+    const gml_tensor *tensor = &instance->values[slot].tensor;
+    gml_copy *copy = &instance->there[slot];
+    size_t bytes = 0;
+    if (!gml_tensor_bytes(tensor, &bytes))
+        return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "a value's size does not fit");
+    if (!copy->is_made) {
+        GML_TRY(gml_instance_reserve(device, &copy->buffer, bytes, diags));
+        void *to = gml_buffer_data(copy->buffer);
+        GML_TRY(is_there ? gml_device_copy(device, to, tensor->data, bytes, diags)
+                         : gml_device_put(device, to, tensor->data, bytes, diags));
+        copy->is_made = true;
+    }
+    *out_address = gml_buffer_data(copy->buffer);
+    return GML_OK;
+}
+
+static bool overlap(const char *a, const char *b, size_t bytes)
+{
+    uintptr_t start_a = (uintptr_t)a;
+    uintptr_t start_b = (uintptr_t)b;
+    return start_a < start_b + bytes && start_b < start_a + bytes;
+}
+
+gml_status gml_instance_deliver(gml_instance *instance, uint32_t slot, const gml_rvalue *target,
+                                gml_diags *diags)
+{
+    gml_device *device = instance->program->device;
+    gml_rvalue view = gml_instance_view(instance, slot);
+    bool is_there = lies_there(instance, slot);
+    bool goes_there = gml_buffer_device(target->buffer) != NULL;
+    size_t bytes = 0;
+    (void)gml_tensor_bytes(&target->tensor, &bytes);
+    if (is_there && !goes_there)
+        return gml_device_get(device, target->tensor.data, view.tensor.data, bytes, diags);
+    if (is_there && !overlap(view.tensor.data, target->tensor.data, bytes))
+        return gml_device_copy(device, target->tensor.data, view.tensor.data, bytes, diags);
+    GML_TRY(gml_instance_here(instance, slot, &view, diags));
+    if (goes_there)
+        return gml_device_put(device, target->tensor.data, view.tensor.data, bytes, diags);
+    memmove(target->tensor.data, view.tensor.data, bytes);
+    return GML_OK;
+}
+
+/* ---- launches -----------------------------------------------------------------------------
+ */
+
+static gml_status put_sizes(gml_instance *instance, gml_diags *diags)
+{
+    if (!instance->has_new_sizes)
+        return GML_OK;
+    size_t bytes = instance->program->dims.exprs.count * sizeof *instance->dims;
+    GML_TRY(gml_device_put(instance->program->device, gml_buffer_data(instance->sizes),
+                           instance->dims, bytes, diags));
+    instance->has_new_sizes = false;
+    return GML_OK;
+}
+
+/* Sets mems[] for all but the temporaries. */
+static gml_status find_operands(gml_instance *instance, const gml_step *step, gml_diags *diags)
+{
+    void **mem = instance->mems;
+    for (uint32_t i = 0; i < step->n_inputs; i++, mem++) {
+        uint32_t slot = step->inputs[i];
+        *mem = NULL;
+        if (slot == GML_NO_SLOT)
+            continue;
+        if (instance->program->slots.items[slot].kind == GML_SLOT_VALUE &&
+            instance->values[slot].kind != GML_RVALUE_TENSOR)
+            return gml_fail(diags, GML_E_TYPE, gml_step_loc(step), "operand %u is no tensor",
+                            i);
+        GML_TRY(find_there(instance, slot, mem, diags));
+    }
+    for (uint32_t i = 0; i < step->n_outputs; i++, mem++) {
+        GML_TRY(gml_instance_ready(instance, step->outputs[i], gml_step_loc(step), diags));
+        *mem = instance->addresses[step->outputs[i]];
+    }
+    return GML_OK;
+}
+
+static gml_status launch_phases(gml_instance *instance, const gml_step *step, gml_diags *diags)
+{
+    size_t n_mems = (size_t)step->n_inputs + step->n_outputs + step->n_temporaries;
+    void *sizes = gml_buffer_data(instance->sizes);
+    int64_t extent = 0;
+    for (size_t i = 0; i < n_mems; i++)
+        instance->params[i] = &instance->mems[i];
+    instance->params[n_mems] = &sizes;
+    instance->params[n_mems + 1] = &extent;
+    for (uint32_t i = 0; i < step->n_phases; i++) {
+        const gml_phase *phase = &step->phases[i];
+        if (!gml_instance_dim(instance, phase->extent, &extent))
+            return gml_fail(diags, GML_E_INTERNAL, gml_step_loc(step),
+                            "the extent of phase %u is not known", i);
+        gml_status status = gml_device_launch(instance->program->device, &phase->kernel, extent,
+                                              instance->params, diags);
+        if (status != GML_OK) {
+            gml_note(diags, "in phase %u of %s, of node %s", i,
+                     step->name != NULL ? step->name : "a kernel",
+                     step->node != NULL ? step->node : "?");
+            return status;
+        }
+    }
+    return GML_OK;
+}
+
+gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags)
+{
+    gml_device *device = instance->program->device;
+    char *scratch = NULL;
+    size_t scratch_size = 0;
+    instance->launched = 0;
+    GML_TRY(find_operands(instance, step, diags));
+    if (gml_instance_makes_nothing(instance, step))
+        return GML_OK;
+    GML_TRY(gml_instance_workspace(instance, step,
+                                   instance->mems + step->n_inputs + step->n_outputs, &scratch,
+                                   &scratch_size, diags));
+    GML_TRY(put_sizes(instance, diags));
+    if (instance->watch == NULL)
+        return launch_phases(instance, step, diags);
+    GML_TRY(gml_device_clock_start(device, diags));
+    GML_TRY(launch_phases(instance, step, diags));
+    return gml_device_clock_stop(device, &instance->launched, diags);
+}
