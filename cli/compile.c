@@ -167,6 +167,8 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     compile_options.target.triple = a->triple;
     if (a->triple && strncmp(a->triple, "nvptx", 5) == 0)
         compile_options.target.gpu = GML_GPU_CUDA;
+    if (getenv("GEMEL_MEDIUM"))
+        compile_options.target.precision = GML_PRECISION_MEDIUM;
     compile_options.passes.out = text;
     compile_options.passes.off = a->off;
     if (a->explain)

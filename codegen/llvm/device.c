@@ -28,3 +28,22 @@ LLVMValueRef gml_dev_shared(gml_emit *e)
     }
     return LLVMBuildAddrSpaceCast(e->b, g, e->be->ptr, "");
 }
+void gml_dev_mma_bf16(gml_emit *e, LLVMValueRef const *a, LLVMValueRef const *b, LLVMValueRef const *c, LLVMValueRef *d)
+{
+    LLVMValueRef args[10] = {a[0], a[1], a[2], a[3], b[0], b[1], c[0], c[1], c[2], c[3]};
+    const char *n = "llvm.nvvm.mma.m16n8k16.row.col.bf16";
+    unsigned id = LLVMLookupIntrinsicID(n, strlen(n));
+    LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->be->module, id, NULL, 0);
+    LLVMValueRef r = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(f), f, args, 10, "");
+    for (unsigned i = 0; i < 4; i++) d[i] = LLVMBuildExtractValue(e->b, r, i, "");
+}
+void gml_dev_load_matrix(gml_emit *e, LLVMValueRef address, bool transposed, LLVMValueRef *d)
+{
+    LLVMTypeRef p3 = LLVMPointerTypeInContext(e->be->context, 3);
+    const char *n = transposed ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16" : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16";
+    unsigned id = LLVMLookupIntrinsicID(n, strlen(n));
+    LLVMValueRef f = LLVMGetIntrinsicDeclaration(e->be->module, id, &p3, 1);
+    LLVMValueRef at = LLVMBuildAddrSpaceCast(e->b, address, p3, "");
+    LLVMValueRef r = LLVMBuildCall2(e->b, LLVMGlobalGetValueType(f), f, &at, 1, "");
+    for (unsigned i = 0; i < 4; i++) d[i] = LLVMBuildExtractValue(e->b, r, i, "");
+}

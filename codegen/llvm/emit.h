@@ -18,6 +18,7 @@
 
 typedef struct gml_backend {
     gml_gpu gpu;
+    gml_precision precision;
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
@@ -61,7 +62,8 @@ typedef struct gml_emit {
     unsigned n_scopes, next_scope;
     unsigned hoists; /* walks so far */
     gml_team team;
-    bool *apart; /* by local: it lies where other threads see it; otherwise a register */
+    bool few_units; /* of the loops being peeled: their numbers have 31 bits */
+    bool *apart;    /* by local: it lies where other threads see it; otherwise a register */
     gml_status status;
 } gml_emit;
 
@@ -126,7 +128,7 @@ typedef struct gml_loop {
     LLVMBasicBlockRef head, exit;
     LLVMValueRef counter; /* phi */
     LLVMValueRef end, step;
-    LLVMValueRef phis[32];
+    LLVMValueRef phis[72];
     unsigned n_phis;
 } gml_loop;
 

@@ -70,6 +70,13 @@ static LLVMValueRef from_memory(gml_emit *e, gml_dtype dtype, LLVMValueRef raw, 
 static LLVMValueRef bf16_bits(gml_emit *e, LLVMValueRef value, unsigned lanes)
 {
     LLVMTypeRef i32 = gml_ll_vector(e->be->i32, lanes);
+    if (e->be->gpu == GML_GPU_CUDA) { /* an instruction does it */
+        LLVMTypeRef type = gml_ll_vector(LLVMBFloatTypeInContext(e->be->context), lanes);
+        LLVMValueRef rounded = LLVMBuildFPTrunc(e->b, value, type, "");
+        return LLVMBuildZExt(
+            e->b, LLVMBuildBitCast(e->b, rounded, gml_ll_vector(e->be->i16, lanes), ""), i32,
+            "");
+    }
     LLVMValueRef bits = LLVMBuildBitCast(e->b, value, i32, "");
     LLVMValueRef odd = LLVMBuildAnd(
         e->b, LLVMBuildLShr(e->b, bits, gml_ll_const(e, e->be->i32, 16, lanes), ""),
@@ -421,6 +428,18 @@ static LLVMValueRef emit_axis(gml_emit *e, const gml_expr *expr)
                         "");
 }
 
+/* A GPU has no 64-bit arithmetic of its own: a scalar index is computed in 32 bits, too, and is
+ * widened where it becomes an address. */
+static LLVMValueRef narrow_scalar(gml_emit *e, const gml_expr *expr)
+{
+    LLVMValueRef args[2];
+    for (unsigned i = 0; i < 2; i++)
+        args[i] =
+            LLVMBuildTrunc(e->b, gml_emit_expr(e, expr->as.scalar.args[i]), e->be->i32, "");
+    LLVMValueRef value = gml_emit_scalar(e, expr, args, 1);
+    return expr->dtype == GML_BOOL ? value : LLVMBuildSExt(e->b, value, e->be->i64, "");
+}
+
 /* Operators that mean the same in 32 bits when operands and result fit. */
 static bool works_narrow(gml_scalar_op op)
 {
@@ -445,19 +464,21 @@ static LLVMValueRef narrow_operand(gml_emit *e, const gml_expr *expr)
                : LLVMBuildTrunc(e->b, value, LLVMVectorType(e->be->i32, e->lanes), "");
 }
 
-static bool is_narrow_scalar(const gml_emit *e, const gml_expr *expr)
+static bool is_narrow_scalar(const gml_expr *expr)
 {
     const gml_expr *a = expr->as.scalar.args[0];
     const gml_expr *b = expr->as.scalar.args[1];
-    return works_narrow(expr->as.scalar.op) && varies(e, expr) && fits_narrow(a) &&
-           fits_narrow(b) && (expr->dtype == GML_BOOL || fits_narrow(expr));
+    return works_narrow(expr->as.scalar.op) && fits_narrow(a) && fits_narrow(b) &&
+           (expr->dtype == GML_BOOL || fits_narrow(expr));
 }
 
 static LLVMValueRef emit_scalar(gml_emit *e, const gml_expr *expr)
 {
     LLVMValueRef args[3] = {NULL, NULL, NULL};
     bool vector = varies(e, expr);
-    if (is_narrow_scalar(e, expr)) {
+    if (is_narrow_scalar(expr) && !vector && e->be->gpu != GML_GPU_NONE)
+        return narrow_scalar(e, expr);
+    if (is_narrow_scalar(expr) && vector) {
         args[0] = narrow_operand(e, expr->as.scalar.args[0]);
         args[1] = narrow_operand(e, expr->as.scalar.args[1]);
         return gml_emit_scalar(e, expr, args, e->lanes);

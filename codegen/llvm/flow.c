@@ -187,6 +187,12 @@ LLVMValueRef gml_emit_peel(gml_emit *e, LLVMValueRef *unit, gml_dim extent)
     if (extent == 1)
         return gml_ll_int(e, 0);
     LLVMValueRef size = gml_emit_dim(e, extent);
+    if (e->few_units && gml_dim_is_const(extent)) {
+        LLVMValueRef number = LLVMBuildTrunc(e->b, *unit, e->be->i32, "");
+        size = LLVMBuildTrunc(e->b, size, e->be->i32, "");
+        *unit = LLVMBuildZExt(e->b, LLVMBuildUDiv(e->b, number, size, ""), e->be->i64, "");
+        return LLVMBuildZExt(e->b, LLVMBuildURem(e->b, number, size, ""), e->be->i64, "");
+    }
     LLVMValueRef rest = LLVMBuildURem(e->b, *unit, size, "");
     *unit = LLVMBuildUDiv(e->b, *unit, size, "");
     return rest;

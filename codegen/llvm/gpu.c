@@ -54,7 +54,7 @@ static void add_step(plan *p, work *w, const gml_stmt *stmt)
     step one = {.stmt = alone};
     if (gml_contract_find(kernel, alone, 0, &c)) {
         gml_gpu_gemm *gemm = gml_new(kernel->arena, gml_gpu_gemm);
-        if (gml_gpu_gemm_prepare(kernel, &c, gemm)) {
+        if (gml_gpu_gemm_prepare(p->e->be, kernel, &c, gemm)) {
             one.gemm = gemm;
             one.stmt = c.store;
         }
@@ -237,6 +237,7 @@ static void form_team(gml_emit *e, unsigned threads)
 static LLVMValueRef begin_units(gml_emit *e, gml_loop *loop, gml_dim units)
 {
     LLVMValueRef blocks = wide(e, gml_dev_blocks(e));
+    e->few_units = gml_gpu_are_few(units);
     gml_loop_begin(e, loop, wide(e, gml_dev_block(e)), gml_emit_dim(e, units), 1, NULL, 0);
     loop->step = blocks;
     return loop->counter;
@@ -332,6 +333,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
         }
     }
     e->team = (gml_team){0};
+    e->few_units = false;
     LLVMBuildRetVoid(e->b);
     if (e->be->gpu == GML_GPU_EMU)
         write_lane(e, symbol);

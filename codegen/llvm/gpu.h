@@ -39,6 +39,12 @@ unsigned gml_gpu_reduce_lanes(gml_kernel *kernel, const gml_expr *reduce);
 /* Units of a flat nest: elements by lanes. */
 gml_dim gml_gpu_units(gml_kernel *kernel, const gml_gpu_nest *nest);
 
+/* Whether numbers below `units` have 31 bits, also when a block's threads are added. */
+static inline bool gml_gpu_are_few(gml_dim units)
+{
+    return gml_dim_is_const(units) && units < (INT64_C(1) << 30);
+}
+
 /* ---- statements (gpu_list.c) ---- */
 
 /* Units `begin`, `begin` + `step`, … of a flat nest, in this thread alone. */

@@ -1,18 +1,11 @@
-/* codegen/llvm/gpu_gemm.c - matrix products of a GPU, in f32 on its ordinary units.
- *
- * 256 threads are a square of 16 x 16. A thread has runs of four rows and of four columns, 64
- * apart: one run each in a tile of 64, two in one of 128. So the threads of a warp read whole
- * lines of shared memory, and store whole lines of y. */
+/* codegen/llvm/gpu_gemm.c - matrix products of a GPU: the tiles, and how slices get there. */
 #include "codegen/llvm/gpu_gemm.h"
 
 #include "codegen/llvm/device.h"
 #include "ir/index.h"
 
-#define GML_RUN      4  /* rows, columns */
-#define GML_RUN_STEP 64 /* from run to run */
-#define GML_DEPTH    16
-#define GML_PAD      4 /* floats behind a line of shared memory, against bank conflicts */
-#define GML_BLOCKS   264
+#define GML_PARTIALS 256 /* bytes of shared memory before the slices */
+#define GML_BLOCKS   264 /* that a device runs at once, about */
 #define GML_MIN_SIDE 16
 
 /* ---- the plan -----------------------------------------------------------------------------
@@ -48,31 +41,45 @@ static int64_t tiles_of(const gml_contraction *c, int64_t side)
     return tiles;
 }
 
-bool gml_gpu_gemm_prepare(gml_kernel *kernel, const gml_contraction *c, gml_gpu_gemm *out)
+bool gml_gpu_gemm_prepare(const gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
+                          gml_gpu_gemm *out)
 {
     int64_t rows = extent_of(c->m, 4096);
     int64_t columns = extent_of(c->n, 4096);
     if (rows < GML_MIN_SIDE || columns < GML_MIN_SIDE)
         return false;
-    *out = (gml_gpu_gemm){.c = *c, .rows = 64, .columns = 64, .depth = GML_DEPTH};
-    if (rows > 64 && columns > 64 && tiles_of(c, 128) >= GML_BLOCKS)
+    *out = (gml_gpu_gemm){.c = *c, .rows = 64, .columns = 64, .depth = 16};
+    out->is_mma = be->precision == GML_PRECISION_MEDIUM;
+    if (rows > 64 && columns > 64 && tiles_of(c, 128) >= GML_BLOCKS / 2)
         out->rows = out->columns = 128;
+    if (out->is_mma)
+        out->depth = 32;
     out->a_along_k = stride_of(kernel, c->a, c->k) == 1;
     out->b_along_k = stride_of(kernel, c->b, c->k) == 1;
     out->a_lanes = lanes_along(out->a_along_k ? c->k : c->m);
     out->b_lanes = lanes_along(out->b_along_k ? c->k : c->n);
-    out->y_lanes = lanes_along(c->n) == 4 ? 4 : 1;
+    out->y_lanes = lanes_along(c->n);
     return true;
 }
 
-static unsigned line_of(unsigned side)
+/* Lines are longer than what they hold: a warp's accesses fall on different banks. */
+static gml_operand shape_operand(const gml_gpu_gemm *g, unsigned extent, bool along_k)
 {
-    return side + GML_PAD;
+    gml_operand o = {.extent = extent, .along_k = along_k};
+    if (!g->is_mma) {
+        o.line = extent + 4;
+        o.bytes = o.line * g->depth * 4;
+    } else {
+        o.line = (along_k ? g->depth : extent) + 8;
+        o.bytes = o.line * (along_k ? extent : g->depth) * 2;
+    }
+    return o;
 }
 
 unsigned gml_gpu_gemm_shared(const gml_gpu_gemm *g)
 {
-    return (line_of(g->rows) + line_of(g->columns)) * g->depth * (unsigned)sizeof(float);
+    return 2 * (shape_operand(g, g->rows, g->a_along_k).bytes +
+                shape_operand(g, g->columns, g->b_along_k).bytes);
 }
 
 static gml_dim count_tiles(gml_kernel *kernel, const gml_axis *axis, unsigned side)
@@ -92,24 +99,6 @@ gml_dim gml_gpu_gemm_units(gml_kernel *kernel, const gml_gpu_gemm *g)
 /* ---- copying slices -----------------------------------------------------------------------
  */
 
-typedef struct tile {
-    gml_emit *e;
-    const gml_gpu_gemm *g;
-    LLVMValueRef a, b;         /* shared memory of the slices */
-    LLVMValueRef row, column;  /* the tile's first */
-    LLVMValueRef y_run, x_run; /* this thread's first row and column in the tile */
-} tile;
-
-static LLVMValueRef add(gml_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
-    return LLVMBuildNSWAdd(e->b, a, b, "");
-}
-
-static LLVMValueRef times(gml_emit *e, LLVMValueRef a, int64_t b)
-{
-    return LLVMBuildNSWMul(e->b, a, gml_ll_int(e, b), "");
-}
-
 static LLVMValueRef smaller(gml_emit *e, LLVMValueRef a, LLVMValueRef b)
 {
     return LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, a, b, ""), a, b, "");
@@ -120,147 +109,111 @@ static bool divides(const gml_axis *axis, unsigned side)
     return gml_dim_is_const(axis->extent) && axis->extent % side == 0;
 }
 
-/* One of the two operands. */
-typedef struct operand {
-    const gml_expr *expr;
-    const gml_axis *side; /* m or n */
-    LLVMValueRef first;   /* of the tile along it */
-    unsigned extent;      /* of the tile */
-    bool along_k;
-    unsigned lanes;
-    LLVMValueRef shared;
-} operand;
-
-static LLVMValueRef shared_at(gml_emit *e, const operand *o, LLVMValueRef k, LLVMValueRef at)
-{
-    LLVMValueRef position = add(e, times(e, k, line_of(o->extent)), at);
-    return LLVMBuildInBoundsGEP2(e->b, e->be->f32, o->shared, &position, 1, "");
-}
-
 /* Positions past the end are read at the last that there is, and what lies behind the end of k
  * counts as zero. */
-static LLVMValueRef evaluate(tile *t, const operand *o, LLVMValueRef k, LLVMValueRef at)
+static LLVMValueRef evaluate(gml_tile *t, const gml_operand *o, LLVMValueRef k, LLVMValueRef at)
 {
     gml_emit *e = t->e;
     const gml_axis *k_axis = t->g->c.k;
-    unsigned k_lanes = o->along_k ? o->lanes : 1;
-    unsigned at_lanes = o->along_k ? 1 : o->lanes;
-    LLVMValueRef is_inside = NULL;
-    LLVMValueRef position = add(e, o->first, at);
+    LLVMValueRef position = gml_tile_add(e, o->first, at);
     if (!divides(o->side, o->extent)) {
-        LLVMValueRef last =
-            LLVMBuildSub(e->b, gml_emit_dim(e, o->side->extent), gml_ll_int(e, at_lanes), "");
-        position = smaller(e, position, last);
+        LLVMValueRef end = gml_emit_dim(e, o->side->extent);
+        int64_t lanes = o->along_k ? 1 : o->lanes;
+        position = smaller(e, position, LLVMBuildSub(e->b, end, gml_ll_int(e, lanes), ""));
     }
-    if (!divides(k_axis, t->g->depth)) {
-        LLVMValueRef end = gml_emit_dim(e, k_axis->extent);
-        is_inside = LLVMBuildICmp(e->b, LLVMIntSLT, k, end, "");
-        k = smaller(e, k, LLVMBuildSub(e->b, end, gml_ll_int(e, k_lanes), ""));
-    }
+    LLVMValueRef end = gml_emit_dim(e, k_axis->extent);
+    LLVMValueRef is_inside = LLVMBuildICmp(e->b, LLVMIntSLT, k, end, "");
+    int64_t lanes = o->along_k ? o->lanes : 1;
+    k = smaller(e, k, LLVMBuildSub(e->b, end, gml_ll_int(e, lanes), ""));
     gml_scope_push(e);
     e->axis[k_axis->number] = k;
     e->axis[o->side->number] = position;
     e->vector = o->lanes > 1 ? (o->along_k ? k_axis : o->side) : NULL;
     e->lanes = o->lanes;
     LLVMValueRef value = o->lanes > 1 ? gml_emit_lanes(e, o->expr) : gml_emit_expr(e, o->expr);
-    if (is_inside)
-        value = LLVMBuildSelect(e->b, is_inside, value, LLVMConstNull(LLVMTypeOf(value)), "");
+    value = LLVMBuildSelect(e->b, is_inside, value, LLVMConstNull(LLVMTypeOf(value)), "");
     e->vector = NULL;
     e->lanes = 1;
     gml_scope_pop(e);
     return value;
 }
 
-static void keep(gml_emit *e, const operand *o, LLVMValueRef k, LLVMValueRef at,
-                 LLVMValueRef value)
+static LLVMValueRef element_at(gml_tile *t, const gml_operand *o, LLVMValueRef slice,
+                               LLVMValueRef k, LLVMValueRef at)
 {
-    if (o->lanes == 1 || !o->along_k) {
-        LLVMValueRef store = LLVMBuildStore(e->b, value, shared_at(e, o, k, at));
-        LLVMSetAlignment(store, o->lanes * (unsigned)sizeof(float));
+    gml_emit *e = t->e;
+    bool by_side = t->g->is_mma && o->along_k;
+    LLVMValueRef line = by_side ? at : k;
+    LLVMValueRef position = gml_tile_add(e, gml_tile_times(e, line, o->line), by_side ? k : at);
+    LLVMTypeRef type = t->g->is_mma ? e->be->i16 : e->be->f32;
+    return LLVMBuildInBoundsGEP2(e->b, type, slice, &position, 1, "");
+}
+
+static void keep(gml_tile *t, const gml_operand *o, LLVMValueRef slice, LLVMValueRef k,
+                 LLVMValueRef at, LLVMValueRef value)
+{
+    gml_emit *e = t->e;
+    if (t->g->is_mma || !o->along_k || o->lanes == 1) {
+        gml_emit_store_at(e, t->g->is_mma ? GML_BF16 : GML_F32, element_at(t, o, slice, k, at),
+                          value, o->lanes, NULL);
         return;
     }
     for (unsigned lane = 0; lane < o->lanes; lane++) {
-        LLVMValueRef one =
-            LLVMBuildExtractElement(e->b, value, LLVMConstInt(e->be->i32, lane, 0), "");
-        LLVMBuildStore(e->b, one, shared_at(e, o, add(e, k, gml_ll_int(e, lane)), at));
+        LLVMValueRef number = LLVMConstInt(e->be->i32, lane, 0);
+        LLVMValueRef one = LLVMBuildExtractElement(e->b, value, number, "");
+        LLVMValueRef deeper = gml_tile_add(e, k, gml_ll_int(e, lane));
+        LLVMBuildStore(e->b, one, element_at(t, o, slice, deeper, at));
     }
 }
 
-/* Where in the slice this thread's copy number `i` lies. */
-static void place_copy(gml_emit *e, const operand *o, unsigned depth, unsigned i,
-                       LLVMValueRef *out_k, LLVMValueRef *out_at)
+typedef struct copy {
+    LLVMValueRef k, at, value;
+} copy;
+
+#define GML_MAX_COPIES 32
+
+static unsigned copies_of(const gml_tile *t, const gml_operand *o)
 {
-    unsigned inner = (o->along_k ? depth : o->extent) / o->lanes;
-    LLVMValueRef number =
-        add(e, e->team.lane, gml_ll_int(e, (int64_t)i * GML_GPU_GEMM_THREADS));
-    LLVMValueRef fast =
-        times(e, LLVMBuildURem(e->b, number, gml_ll_int(e, inner), ""), o->lanes);
-    LLVMValueRef slow = LLVMBuildUDiv(e->b, number, gml_ll_int(e, inner), "");
-    *out_k = o->along_k ? fast : slow;
-    *out_at = o->along_k ? slow : fast;
+    return o->extent * t->g->depth / o->lanes / GML_GPU_GEMM_THREADS;
 }
 
-/* All values are on their way before the first is kept. */
-static void copy_slice(tile *t, const operand *o, LLVMValueRef k)
+/* This thread's part of the slice at `k`, on its way into registers. */
+static void fetch(gml_tile *t, const gml_operand *o, LLVMValueRef k, copy *copies)
 {
     gml_emit *e = t->e;
-    LLVMValueRef values[16], ks[16], ats[16];
-    unsigned copies = o->extent * t->g->depth / o->lanes / GML_GPU_GEMM_THREADS;
+    unsigned inner = (o->along_k ? t->g->depth : o->extent) / o->lanes;
     gml_team team = e->team;
-    for (unsigned i = 0; i < copies; i++) {
-        place_copy(e, o, t->g->depth, i, &ks[i], &ats[i]);
-        e->team.threads = 0;
-        values[i] = evaluate(t, o, add(e, k, ks[i]), ats[i]);
-        e->team = team;
+    e->team.threads = 0;
+    for (unsigned i = 0; i < copies_of(t, o); i++) {
+        LLVMValueRef number =
+            gml_tile_add(e, team.lane, gml_ll_int(e, (int64_t)i * GML_GPU_GEMM_THREADS));
+        LLVMValueRef fast =
+            gml_tile_times(e, LLVMBuildURem(e->b, number, gml_ll_int(e, inner), ""), o->lanes);
+        LLVMValueRef slow = LLVMBuildUDiv(e->b, number, gml_ll_int(e, inner), "");
+        copies[i].k = o->along_k ? fast : slow;
+        copies[i].at = o->along_k ? slow : fast;
+        copies[i].value = evaluate(t, o, gml_tile_add(e, k, copies[i].k), copies[i].at);
     }
-    for (unsigned i = 0; i < copies; i++)
-        keep(e, o, ks[i], ats[i], values[i]);
+    e->team = team;
 }
 
-/* ---- multiplying --------------------------------------------------------------------------
- */
-
-static LLVMValueRef run_of(tile *t, LLVMValueRef slice, unsigned line, unsigned k,
-                           LLVMValueRef at, unsigned run)
+static void keep_all(gml_tile *t, const gml_operand *o, LLVMValueRef slice, const copy *copies)
 {
-    gml_emit *e = t->e;
-    LLVMValueRef position =
-        add(e, at, gml_ll_int(e, (int64_t)k * line + (int64_t)run * GML_RUN_STEP));
-    LLVMValueRef address = LLVMBuildInBoundsGEP2(e->b, e->be->f32, slice, &position, 1, "");
-    LLVMValueRef value = LLVMBuildLoad2(e->b, LLVMVectorType(e->be->f32, GML_RUN), address, "");
-    LLVMSetAlignment(value, 16);
-    return value;
+    for (unsigned i = 0; i < copies_of(t, o); i++)
+        keep(t, o, slice, copies[i].k, copies[i].at, copies[i].value);
 }
 
-/* `sums` by row, then by run of columns. */
-static void multiply(tile *t, LLVMValueRef *sums)
+static LLVMValueRef slice_of(gml_tile *t, const gml_operand *o, LLVMValueRef parity)
 {
     gml_emit *e = t->e;
-    unsigned row_runs = t->g->rows / GML_RUN_STEP;
-    unsigned column_runs = t->g->columns / GML_RUN_STEP;
-    for (unsigned k = 0; k < t->g->depth; k++) {
-        LLVMValueRef b[2];
-        for (unsigned h = 0; h < column_runs; h++)
-            b[h] = run_of(t, t->b, line_of(t->g->columns), k, t->x_run, h);
-        for (unsigned v = 0; v < row_runs; v++) {
-            LLVMValueRef a = run_of(t, t->a, line_of(t->g->rows), k, t->y_run, v);
-            for (unsigned r = 0; r < GML_RUN; r++) {
-                LLVMValueRef one =
-                    LLVMBuildExtractElement(e->b, a, LLVMConstInt(e->be->i32, r, 0), "");
-                LLVMValueRef all = gml_ll_splat(e, one, GML_RUN);
-                for (unsigned h = 0; h < column_runs; h++) {
-                    LLVMValueRef *sum = &sums[(v * GML_RUN + r) * column_runs + h];
-                    *sum = gml_ll_fma(e, all, b[h], *sum);
-                }
-            }
-        }
-    }
+    LLVMValueRef at = gml_tile_times(e, parity, o->bytes);
+    return LLVMBuildInBoundsGEP2(e->b, e->be->i8, o->shared, &at, 1, "");
 }
 
 /* ---- storing ------------------------------------------------------------------------------
  */
 
-static void store_some(tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sum,
+static void store_some(gml_tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sums,
                        unsigned lanes)
 {
     gml_emit *e = t->e;
@@ -279,7 +232,7 @@ static void store_some(tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValue
     e->axis[c->n->number] = column;
     e->vector = lanes > 1 ? c->n : NULL;
     e->lanes = lanes;
-    gml_emit_assume(e, c->sum, sum);
+    gml_emit_assume(e, c->sum, sums);
     for (const gml_stmt *store = c->store; store; store = store->next)
         gml_emit_store(e, store);
     e->vector = NULL;
@@ -289,47 +242,25 @@ static void store_some(tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValue
         gml_if_end(e, after);
 }
 
-static void store_sums(tile *t, LLVMValueRef const *sums)
+void gml_tile_store(gml_tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sums,
+                    unsigned lanes)
 {
     gml_emit *e = t->e;
-    gml_team team = e->team;
-    unsigned runs = t->g->columns / GML_RUN_STEP;
-    e->team.threads = 0;
-    for (unsigned i = 0; i < t->g->rows / GML_RUN_STEP * GML_RUN * runs; i++) {
-        unsigned row = i / runs;
-        int64_t row_at = row / GML_RUN * GML_RUN_STEP + row % GML_RUN;
-        LLVMValueRef y = add(e, add(e, t->row, t->y_run), gml_ll_int(e, row_at));
-        LLVMValueRef x = add(e, add(e, t->column, t->x_run),
-                             gml_ll_int(e, (int64_t)(i % runs) * GML_RUN_STEP));
-        if (t->g->y_lanes == GML_RUN) {
-            store_some(t, y, x, sums[i], GML_RUN);
-            continue;
-        }
-        for (unsigned lane = 0; lane < GML_RUN; lane++)
-            store_some(
-                t, y, add(e, x, gml_ll_int(e, lane)),
-                LLVMBuildExtractElement(e->b, sums[i], LLVMConstInt(e->be->i32, lane, 0), ""),
-                1);
+    LLVMValueRef y = gml_tile_add(e, t->a.first, row);
+    LLVMValueRef x = gml_tile_add(e, t->b.first, column);
+    if (t->g->y_lanes >= lanes) {
+        store_some(t, y, x, sums, lanes);
+        return;
     }
-    e->team = team;
+    for (unsigned lane = 0; lane < lanes; lane++) {
+        LLVMValueRef number = LLVMConstInt(e->be->i32, lane, 0);
+        store_some(t, y, gml_tile_add(e, x, gml_ll_int(e, lane)),
+                   LLVMBuildExtractElement(e->b, sums, number, ""), 1);
+    }
 }
 
 /* ---- a tile -------------------------------------------------------------------------------
  */
-
-static void place_tile(tile *t, LLVMValueRef unit)
-{
-    gml_emit *e = t->e;
-    const gml_contraction *c = &t->g->c;
-    /* tiles one below the other share columns of B, which are the larger part mostly */
-    t->row =
-        times(e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->m, t->g->rows)), t->g->rows);
-    t->column = times(e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->n, t->g->columns)),
-                      t->g->columns);
-    for (unsigned i = c->n_batch; i-- > 0;)
-        e->axis[c->batch[i]->number] =
-            i == 0 ? unit : gml_emit_peel(e, &unit, c->batch[i]->extent);
-}
 
 static LLVMValueRef shared_from(gml_emit *e, unsigned bytes)
 {
@@ -337,31 +268,63 @@ static LLVMValueRef shared_from(gml_emit *e, unsigned bytes)
     return LLVMBuildInBoundsGEP2(e->b, e->be->i8, e->team.partials, &at, 1, "");
 }
 
+static void place_tile(gml_tile *t, LLVMValueRef unit)
+{
+    gml_emit *e = t->e;
+    const gml_gpu_gemm *g = t->g;
+    const gml_contraction *c = &g->c;
+    t->a = shape_operand(g, g->rows, g->a_along_k);
+    t->b = shape_operand(g, g->columns, g->b_along_k);
+    t->a.expr = c->a;
+    t->a.side = c->m;
+    t->a.lanes = g->a_lanes;
+    t->a.shared = shared_from(e, GML_PARTIALS);
+    t->b.expr = c->b;
+    t->b.side = c->n;
+    t->b.lanes = g->b_lanes;
+    t->b.shared = shared_from(e, GML_PARTIALS + 2 * t->a.bytes);
+    /* neighbours share the rows of A, which are what streams mostly */
+    t->b.first = gml_tile_times(
+        e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->n, g->columns)), g->columns);
+    t->a.first = gml_tile_times(
+        e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->m, g->rows)), g->rows);
+    for (unsigned i = c->n_batch; i-- > 0;)
+        e->axis[c->batch[i]->number] =
+            i == 0 ? unit : gml_emit_peel(e, &unit, c->batch[i]->extent);
+}
+
 void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *g, LLVMValueRef unit)
 {
-    tile t = {.e = e, .g = g};
-    LLVMValueRef sums[32];
-    unsigned n_sums = g->rows / GML_RUN_STEP * GML_RUN * (g->columns / GML_RUN_STEP);
-    unsigned a_bytes = line_of(g->rows) * g->depth * (unsigned)sizeof(float);
+    gml_tile t = {.e = e, .g = g};
+    LLVMValueRef carried[GML_TILE_SUMS + 1];
+    copy a[GML_MAX_COPIES], b[GML_MAX_COPIES];
     place_tile(&t, unit);
-    t.a = shared_from(e, 256);
-    t.b = shared_from(e, 256 + a_bytes);
-    t.y_run = times(e, LLVMBuildLShr(e->b, e->team.lane, gml_ll_int(e, 4), ""), GML_RUN);
-    t.x_run = times(e, LLVMBuildAnd(e->b, e->team.lane, gml_ll_int(e, 15), ""), GML_RUN);
-    operand a = {g->c.a, g->c.m, t.row, g->rows, g->a_along_k, g->a_lanes, t.a};
-    operand b = {g->c.b, g->c.n, t.column, g->columns, g->b_along_k, g->b_lanes, t.b};
-    for (unsigned i = 0; i < n_sums; i++)
-        sums[i] = LLVMConstNull(LLVMVectorType(e->be->f32, GML_RUN));
+    (g->is_mma ? gml_mma_begin : gml_fma_begin)(&t, carried);
+    carried[t.n_sums] = gml_ll_int(e, 0); /* which of the two slices */
+    fetch(&t, &t.a, gml_ll_int(e, 0), a);
+    fetch(&t, &t.b, gml_ll_int(e, 0), b);
+    keep_all(&t, &t.a, t.a.shared, a);
+    keep_all(&t, &t.b, t.b.shared, b);
+    gml_dev_barrier(e);
     gml_loop loop;
-    gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, g->c.k->extent), g->depth, sums,
-                   n_sums);
-    for (unsigned i = 0; i < n_sums; i++)
-        sums[i] = loop.phis[i];
-    copy_slice(&t, &a, loop.counter);
-    copy_slice(&t, &b, loop.counter);
+    gml_loop_begin(e, &loop, gml_ll_int(e, 0), gml_emit_dim(e, g->c.k->extent), g->depth,
+                   carried, t.n_sums + 1);
+    for (unsigned i = 0; i < t.n_sums; i++)
+        carried[i] = loop.phis[i];
+    LLVMValueRef parity = loop.phis[t.n_sums];
+    LLVMValueRef next = gml_tile_add(e, loop.counter, gml_ll_int(e, g->depth));
+    fetch(&t, &t.a, next, a);
+    fetch(&t, &t.b, next, b);
+    (g->is_mma ? gml_mma_multiply : gml_fma_multiply)(&t, slice_of(&t, &t.a, parity),
+                                                      slice_of(&t, &t.b, parity), carried);
+    parity = LLVMBuildXor(e->b, parity, gml_ll_int(e, 1), "");
+    keep_all(&t, &t.a, slice_of(&t, &t.a, parity), a);
+    keep_all(&t, &t.b, slice_of(&t, &t.b, parity), b);
+    carried[t.n_sums] = parity;
     gml_dev_barrier(e);
-    multiply(&t, sums);
-    gml_dev_barrier(e);
-    gml_loop_end(e, &loop, sums);
-    store_sums(&t, loop.phis);
+    gml_loop_end(e, &loop, carried);
+    gml_team team = e->team;
+    e->team.threads = 0;
+    (g->is_mma ? gml_mma_store : gml_fma_store)(&t, loop.phis);
+    e->team = team;
 }

@@ -4,10 +4,13 @@
  *
  *          n            the block's threads copy a slice of `depth` of A's rows and of B's
  *       +-----+         columns into shared memory, evaluating both expressions on the way,
- *     m | tile|         then each multiplies its part of the slice out of registers; sums stay
- *       +-----+         in registers until k is done, then the epilogue stores them.
+ *     m | tile|         then each multiplies its part of the slice; sums stay in registers
+ * until
+ *       +-----+         k is done, and then the epilogue stores them. While one slice is
+ *                       multiplied the next is on its way.
  *
- * Every element of y is summed in the order of k by one thread. */
+ * Every element of y is summed in a fixed order: by one thread in the order of k, or by the
+ * tensor cores. */
 #ifndef GML_CODEGEN_LLVM_GPU_GEMM_H
 #define GML_CODEGEN_LLVM_GPU_GEMM_H
 
@@ -18,17 +21,69 @@
 
 typedef struct gml_gpu_gemm {
     gml_contraction c;
+    bool is_mma;                   /* operands rounded to bf16, on tensor cores; else f32 */
     unsigned rows, columns, depth; /* of a tile, and of a slice */
     bool a_along_k, b_along_k;     /* neighbours in memory are neighbours in k; else in m, n */
     unsigned a_lanes, b_lanes;     /* copied at once */
-    unsigned y_lanes;              /* stored at once */
+    unsigned y_lanes;              /* elements of y whose stores are one */
 } gml_gpu_gemm;
 
 /* False where another way is better: the product is too small. */
-bool gml_gpu_gemm_prepare(gml_kernel *kernel, const gml_contraction *c, gml_gpu_gemm *out_gemm);
-unsigned gml_gpu_gemm_shared(const gml_gpu_gemm *gemm); /* bytes */
+bool gml_gpu_gemm_prepare(const gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
+                          gml_gpu_gemm *out_gemm);
+unsigned gml_gpu_gemm_shared(const gml_gpu_gemm *gemm); /* bytes, behind the partial sums */
 gml_dim gml_gpu_gemm_units(gml_kernel *kernel, const gml_gpu_gemm *gemm);
 /* Writes tile `unit`, by a team of GML_GPU_GEMM_THREADS. */
 void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit);
+
+/* ---- between gpu_gemm.c and the two ways to multiply ------------------------------------- */
+
+#define GML_TILE_SUMS 64
+
+/* An operand's slice in shared memory: [k][line] of f32; for tensor cores bf16, [k][line] or,
+ * along k, [side][line]. */
+typedef struct gml_operand {
+    const gml_expr *expr;
+    const gml_axis *side; /* m or n */
+    LLVMValueRef first;   /* of the tile along it */
+    unsigned extent;      /* of the tile */
+    bool along_k;
+    unsigned lanes;
+    unsigned line;       /* elements from line to line */
+    unsigned bytes;      /* of the slice */
+    LLVMValueRef shared; /* of two slices, one behind the other */
+} gml_operand;
+
+typedef struct gml_tile {
+    gml_emit *e;
+    const gml_gpu_gemm *g;
+    gml_operand a, b;
+    LLVMValueRef y, x; /* this thread's first row and column in the tile */
+    unsigned n_sums;   /* values carried through k: vectors of f32, or f32 */
+} gml_tile;
+
+/* Where this thread's sums are, and what they start as. */
+void gml_fma_begin(gml_tile *tile, LLVMValueRef *out_sums);
+/* Adds the products of the slices at `a` and `b` (shared memory). */
+void gml_fma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *sums);
+void gml_fma_store(gml_tile *tile, LLVMValueRef const *sums);
+/* The same on tensor cores. */
+void gml_mma_begin(gml_tile *tile, LLVMValueRef *out_sums);
+void gml_mma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *sums);
+void gml_mma_store(gml_tile *tile, LLVMValueRef const *sums);
+
+/* Stores `lanes` neighbouring sums, of which the first is at `row`, `column` of the tile. */
+void gml_tile_store(gml_tile *tile, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sums,
+                    unsigned lanes);
+
+static inline LLVMValueRef gml_tile_add(gml_emit *e, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildNSWAdd(e->b, a, b, "");
+}
+
+static inline LLVMValueRef gml_tile_times(gml_emit *e, LLVMValueRef a, int64_t b)
+{
+    return LLVMBuildNSWMul(e->b, a, gml_ll_int(e, b), "");
+}
 
 #endif

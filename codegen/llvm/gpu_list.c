@@ -22,7 +22,10 @@ void gml_gpu_emit_flat(gml_emit *e, const gml_gpu_nest *nest, LLVMValueRef begin
                        LLVMValueRef step)
 {
     const gml_axis *last = nest->n_loops > 0 ? nest->loops[nest->n_loops - 1] : NULL;
-    LLVMValueRef end = gml_emit_dim(e, gml_gpu_units(e->kernel, nest));
+    gml_dim units = gml_gpu_units(e->kernel, nest);
+    LLVMValueRef end = gml_emit_dim(e, units);
+    bool were_few = e->few_units;
+    e->few_units = gml_gpu_are_few(units);
     gml_loop loop;
     gml_loop_begin(e, &loop, begin, end, 1, NULL, 0);
     loop.step = step;
@@ -46,6 +49,7 @@ void gml_gpu_emit_flat(gml_emit *e, const gml_gpu_nest *nest, LLVMValueRef begin
         gml_emit_store(e, store);
     e->vector = NULL;
     e->lanes = 1;
+    e->few_units = were_few;
     gml_loop_end(e, &loop, NULL);
 }
 

@@ -103,7 +103,10 @@ LLVMValueRef gml_emit_team_reduce(gml_emit *e, const gml_expr *expr)
     for (unsigned i = 0; i < expr->as.reduce.n_axes; i++)
         inner |= UINT64_C(1) << expr->as.reduce.axes[i]->number;
     gml_emit_hoist(e, expr->as.reduce.body, inner);
-    LLVMValueRef steps = gml_emit_dim(e, steps_of(e->kernel, expr, lanes));
+    gml_dim n_steps = steps_of(e->kernel, expr, lanes);
+    LLVMValueRef steps = gml_emit_dim(e, n_steps);
+    bool were_few = e->few_units;
+    e->few_units = gml_gpu_are_few(n_steps);
     e->team.threads = 0;
     gml_loop loop;
     gml_loop_begin(e, &loop, team.lane, steps, team.threads, &acc, 1);
@@ -116,6 +119,7 @@ LLVMValueRef gml_emit_team_reduce(gml_emit *e, const gml_expr *expr)
     e->vector = NULL;
     e->lanes = 1;
     gml_loop_end(e, &loop, &next);
+    e->few_units = were_few;
     e->team = team;
     LLVMValueRef value = across_warp(e, expr, gml_emit_across(e, expr, loop.phis[0], lanes));
     return !team.is_warp && team.threads > GML_WARP ? across_block(e, expr, value) : value;

@@ -149,6 +149,7 @@ static void choose_machine(gml_codegen *cg, const gml_target *target)
 {
     bool elsewhere = target && (target->triple || target->gpu == GML_GPU_CUDA);
     cg->be.gpu = target ? target->gpu : GML_GPU_NONE;
+    cg->be.precision = target ? target->precision : GML_PRECISION_HIGHEST;
     cg->be.host_cpu = keep_message(cg, LLVMGetHostCPUName());
     cg->be.host_features = keep_message(cg, LLVMGetHostCPUFeatures());
     cg->be.is_elsewhere = elsewhere;
