@@ -197,8 +197,8 @@ static gml_status copy_states(const gml_compare_side *side, gml_arena *arena, ru
         return gml_fail(diags, GML_E_INVALID, (gml_loc){.file = module->file},
                         "does not have these states");
     for (size_t i = 0; side->states && i < n; i++)
-        begin[i].initial = gml_states_tensor(side->states, i);
-    return n ? gml_states_create(begin, n, module->file, &out->states, diags) : GML_OK;
+        GML_TRY(gml_states_read(side->states, i, &begin[i].initial, diags));
+    return n ? gml_states_create(begin, n, NULL, module->file, &out->states, diags) : GML_OK;
 }
 
 /* Elements that a value only views are its own from now on. */
@@ -227,9 +227,10 @@ static gml_status run_compiled(const gml_compare_side *side, const run_states *o
         uint32_t port = own_states->ports[i].output;
         if (port == GML_NO_PORT)
             continue;
-        outputs[port] = (gml_rvalue){.kind = GML_RVALUE_TENSOR,
-                                     .tensor = gml_states_tensor(own_states->states, i)};
-        status = own(&outputs[port]);
+        outputs[port] = (gml_rvalue){.kind = GML_RVALUE_TENSOR};
+        status = gml_states_read(own_states->states, i, &outputs[port].tensor, diags);
+        if (status == GML_OK)
+            status = own(&outputs[port]);
     }
     gml_session_destroy(session);
     return status;

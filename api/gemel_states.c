@@ -47,9 +47,10 @@ gml_status gml_session_get_state(const gml_session *session, const char *name,
 {
     gml_call c;
     size_t index = 0;
-    gml_status status = find_state(session, name, &index, gml_call_begin(&c));
+    gml_diags *diags = gml_call_begin(&c);
+    gml_status status = find_state(session, name, &index, diags);
     if (status == GML_OK)
-        *out_tensor = gml_states_tensor(gml_session_states(session), index);
+        status = gml_states_read(gml_session_states(session), index, out_tensor, diags);
     return gml_call_end(&c, status);
 }
 

@@ -32,14 +32,19 @@ bool gml_tensor_nonfinite(const gml_tensor *tensor)
     return false;
 }
 
-const char *gml_states_nonfinite(const gml_states *states)
+gml_status gml_states_nonfinite(const gml_states *states, const char **out_name,
+                                gml_diags *diags)
 {
-    for (size_t i = 0; i < gml_states_count(states); i++) {
-        gml_tensor tensor = gml_states_tensor(states, i);
+    *out_name = NULL;
+    for (size_t i = 0; i < gml_states_count(states) && *out_name == NULL; i++) {
+        gml_tensor tensor = gml_states_type(states, i);
+        if (gml_dtype_get_class(tensor.dtype) != GML_CLASS_FLOAT)
+            continue;
+        GML_TRY(gml_states_read(states, i, &tensor, diags));
         if (gml_tensor_nonfinite(&tensor))
-            return gml_states_name(states, i);
+            *out_name = gml_states_name(states, i);
     }
-    return NULL;
+    return GML_OK;
 }
 
 /* ---- a step -------------------------------------------------------------------------------
@@ -97,7 +102,8 @@ gml_status gml_nonfinite_find(const gml_model *model, gml_states *states,
             out_first->value = gml_model_inputs(model)[i].name;
             return GML_OK;
         }
-    const char *state = gml_states_nonfinite(states);
+    const char *state = NULL;
+    GML_TRY(gml_states_nonfinite(states, &state, diags));
     if (state != NULL) {
         out_first->value = gml_arena_text(arena, state, strlen(state));
         return GML_OK;

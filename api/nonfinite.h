@@ -7,7 +7,8 @@
 /* Whether an element of a tensor of floats is infinite or no number. */
 bool gml_tensor_nonfinite(const gml_tensor *tensor);
 /* The name of the first state that has such an element; NULL: none has. */
-const char *gml_states_nonfinite(const gml_states *states);
+GML_MUST_CHECK gml_status gml_states_nonfinite(const gml_states *states, const char **out_name,
+                                               gml_diags *diags);
 
 typedef struct gml_nonfinite {
     const char *value; /* the ONNX value, in the arena; NULL: all that is stored is finite */

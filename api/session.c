@@ -51,14 +51,18 @@ static gml_status open_states(gml_session *session, gml_states *states, gml_diag
     if (!states && n == 0)
         return GML_OK;
     if (!states) {
-        GML_TRY(
-            gml_states_create(session->state_ports, n, module->file, &session->states, diags));
+        GML_TRY(gml_states_create(session->state_ports, n, gml_model_remote(session->model),
+                                  module->file, &session->states, diags));
         gml_source_forget(gml_model_source(session->model));
         return GML_OK;
     }
     if (!gml_states_fit(states, session->state_ports, n))
         return gml_fail(diags, GML_E_USAGE, (gml_loc){.file = module->file},
                         "does not have these states");
+    if (gml_states_device(states) &&
+        gml_states_device(states) != gml_model_remote(session->model))
+        return gml_fail(diags, GML_E_USAGE, (gml_loc){.file = module->file},
+                        "does not run on the device where the states lie");
     session->states = gml_states_retain(states);
     return GML_OK;
 }
@@ -243,6 +247,21 @@ static gml_status run(gml_session *session, gml_diags *diags)
                             session->results, graph->n_results, diags);
 }
 
+/* States that decide shapes are looked at here, wherever they lie. */
+static gml_status read_states(gml_session *session, gml_diags *diags)
+{
+    if (!gml_states_device(session->states))
+        return GML_OK;
+    for (size_t i = 0; i < gml_states_count(session->states); i++) {
+        uint32_t port = session->state_ports[i].input;
+        if (port == GML_NO_PORT || !gml_model_reads(session->model, port))
+            continue;
+        session->params[port].buffer = NULL;
+        GML_TRY(gml_states_read(session->states, i, &session->params[port].tensor, diags));
+    }
+    return GML_OK;
+}
+
 gml_status gml_session_execute(gml_session *session, const gml_rvalue *inputs,
                                gml_rvalue *outputs, gml_diags *diags)
 {
@@ -255,7 +274,9 @@ gml_status gml_session_execute(gml_session *session, const gml_rvalue *inputs,
     if (session->states)
         gml_states_bind(session->states, session->state_ports, session->params,
                         session->results);
-    gml_status status = run(session, diags);
+    gml_status status = session->states ? read_states(session, diags) : GML_OK;
+    if (status == GML_OK)
+        status = run(session, diags);
     memcpy(outputs, session->results, n_outputs * sizeof *outputs);
     if (status == GML_OK && session->states)
         status = gml_states_store(session->states, session->state_ports, session->results,

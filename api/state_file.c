@@ -49,7 +49,8 @@ gml_status gml_state_file_make(gml_state_file *file, const gml_model *model,
     gml_arena_init(&file->arena);
     gml_map_init(&names, &file->arena);
     for (size_t i = 0; i < gml_states_count(states); i++) {
-        gml_tensor tensor = gml_states_tensor(states, i);
+        gml_tensor tensor;
+        GML_TRY(gml_states_read(states, i, &tensor, diags));
         add_tensor(file, &names, gml_states_name(states, i), &tensor);
     }
     if (!gml_source_is_onnx(source))
@@ -82,19 +83,19 @@ gml_status gml_states_save(const gml_model *model, const gml_states *states, con
 /* ---- reading ------------------------------------------------------------------------------
  */
 
-static gml_status load_state(const gml_safetensor *item, const gml_tensor *place, gml_loc loc,
-                             gml_diags *diags)
+static gml_status load_state(const gml_safetensor *item, gml_states *states, size_t index,
+                             gml_loc loc, gml_diags *diags)
 {
     const gml_tensor *tensor = &item->tensor;
+    const gml_tensor type = gml_states_type(states, index);
+    const gml_tensor *place = &type;
     if (tensor->dtype != place->dtype || tensor->rank != place->rank ||
         (place->rank != 0 &&
          memcmp(tensor->dims, place->dims, (size_t)place->rank * sizeof *place->dims) != 0))
         return gml_fail(diags, GML_E_SHAPE, loc, "the file has %s where the model has %s",
                         gml_tensor_text(tensor, diags->arena),
                         gml_tensor_text(place, diags->arena));
-    if (item->size != 0)
-        memcpy(place->data, tensor->data, (size_t)item->size);
-    return GML_OK;
+    return gml_states_set(states, index, tensor, loc, diags);
 }
 
 gml_status gml_states_take(const gml_safetensors *file, gml_states *states, gml_diags *diags)
@@ -102,9 +103,8 @@ gml_status gml_states_take(const gml_safetensors *file, gml_states *states, gml_
     for (size_t i = 0; i < gml_states_count(states); i++) {
         const char *name = gml_states_name(states, i);
         const gml_safetensor *item = gml_safetensors_find(file, name);
-        gml_tensor place = gml_states_tensor(states, i);
         gml_loc loc = {.file = file->path, .node = name};
-        GML_TRY(item != NULL ? load_state(item, &place, loc, diags)
+        GML_TRY(item != NULL ? load_state(item, states, i, loc, diags)
                              : gml_fail(diags, GML_E_INVALID, loc, "is not in the file"));
     }
     return GML_OK;

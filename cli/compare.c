@@ -167,7 +167,7 @@ static gml_status run(gml_compare_request *r, const char *path, gml_model *model
 static gml_status load_states(gml_compare_request *r, const gml_model *model)
 {
     const gml_module *module = gml_model_module(model);
-    GML_TRY(gml_states_create(gml_state_ports(module, &r->arena), module->states.count,
+    GML_TRY(gml_states_create(gml_state_ports(module, &r->arena), module->states.count, NULL,
                               module->file, &r->states, &r->diags));
     return gml_states_load(r->load, r->states, &r->diags);
 }

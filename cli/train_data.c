@@ -41,7 +41,8 @@ gml_status gml_data_run_save(gml_data_run *run, gml_diags *diags)
 {
     if (run->saved == run->step)
         return GML_OK;
-    const char *name = gml_states_nonfinite(run->states);
+    const char *name = NULL;
+    GML_TRY(gml_states_nonfinite(run->states, &name, diags));
     if (name != NULL)
         return gml_fail(diags, GML_E_MISMATCH, (gml_loc){.node = name},
                         "is not finite after step %" PRId64, run->step);

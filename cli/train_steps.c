@@ -82,7 +82,8 @@ static gml_status repeat(gml_data_run *run, gml_nonfinite *out_first, gml_diags 
 static gml_status stop_nonfinite(gml_data_run *run, const gml_scalar *number, gml_diags *diags)
 {
     gml_nonfinite first = {.node = ""};
-    const char *state = gml_states_nonfinite(run->states);
+    const char *state = NULL;
+    GML_TRY(gml_states_nonfinite(run->states, &state, diags));
     const char *name = number->name;
     double value = number->value;
     int64_t step = run->step;

@@ -79,12 +79,13 @@ gml_status gml_eval_graph_run(gml_eval_graph *graph, gml_eval_part part,
                                diags);
 }
 
-gml_tensor gml_eval_graph_state(const gml_eval_graph *graph, const char *name)
+gml_status gml_eval_graph_state(const gml_eval_graph *graph, const char *name,
+                                gml_tensor *out_tensor, gml_diags *diags)
 {
     const gml_states *states = gml_session_states(graph->sessions[GML_EVAL_STEP]);
     for (size_t i = 0; i < gml_states_count(states); i++)
         if (strcmp(gml_states_name(states, i), name) == 0)
-            return gml_states_tensor(states, i);
+            return gml_states_read(states, i, out_tensor, diags);
     gml_bug(__FILE__, __LINE__, name);
 }
 

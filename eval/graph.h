@@ -48,8 +48,9 @@ size_t gml_eval_graph_output(const gml_eval_graph *graph, gml_eval_part part, co
 /* `inputs` are the part's, all of them, in order; they are read where they lie. */
 GML_MUST_CHECK gml_status gml_eval_graph_run(gml_eval_graph *graph, gml_eval_part part,
                                              const gml_tensor *inputs, gml_diags *diags);
-/* The elements of a state, which stay where they are. The state exists. */
-gml_tensor gml_eval_graph_state(const gml_eval_graph *graph, const char *name);
+/* The elements of a state, as gml_states_read gives them. The state exists. */
+GML_MUST_CHECK gml_status gml_eval_graph_state(const gml_eval_graph *graph, const char *name,
+                                               gml_tensor *out_tensor, gml_diags *diags);
 void gml_eval_graph_close(gml_eval_graph *graph);
 
 /* ---- shorthands for builders ---------------------------------------------------------------

@@ -195,20 +195,20 @@ static gml_status train(probe *x)
 }
 
 /* What the state is now, in the context's arena. */
-static gml_tensor keep(const probe *x, const char *name)
+static gml_status keep(const probe *x, const char *name, gml_tensor *out_tensor)
 {
-    gml_tensor tensor = gml_eval_graph_state(&x->graph, name);
-    size_t size = (size_t)gml_tensor_numel(&tensor) * sizeof(float);
-    tensor.data = gml_arena_copy(x->context->arena, tensor.data, size);
-    return tensor;
+    GML_TRY(gml_eval_graph_state(&x->graph, name, out_tensor, x->context->diags));
+    size_t size = (size_t)gml_tensor_numel(out_tensor) * sizeof(float);
+    out_tensor->data = gml_arena_copy(x->context->arena, out_tensor->data, size);
+    return GML_OK;
 }
 
-static void keep_all(const probe *x)
+static gml_status keep_all(const probe *x)
 {
-    x->out->weight = keep(x, "head.weight");
-    x->out->bias = keep(x, "head.bias");
-    x->out->mean = keep(x, "running_mean");
-    x->out->variance = keep(x, "running_var");
+    GML_TRY(keep(x, "head.weight", &x->out->weight));
+    GML_TRY(keep(x, "head.bias", &x->out->bias));
+    GML_TRY(keep(x, "running_mean", &x->out->mean));
+    return keep(x, "running_var", &x->out->variance);
 }
 
 static gml_status test(probe *x)
@@ -247,12 +247,13 @@ gml_status gml_probe_run(gml_probe *out, const gml_eval_data *data,
     gml_arena_init(&x.arena);
     x.rows = gml_new_array(&x.arena, float, x.batch *x.dim);
     x.labels = gml_new_array(&x.arena, int64_t, x.batch);
-    out->initial = keep(&x, "head.weight");
-    gml_status status = train(&x);
+    gml_status status = keep(&x, "head.weight", &out->initial);
+    if (status == GML_OK)
+        status = train(&x);
     if (status == GML_OK)
         status = test(&x);
     if (status == GML_OK)
-        keep_all(&x);
+        status = keep_all(&x);
     gml_arena_reset(&x.arena);
     gml_eval_graph_close(&x.graph);
     return status;

@@ -77,10 +77,11 @@ static gml_status open_states(gml_embed *embed, gml_diags *diags)
     size_t n = embed->parts[0].program->states.count;
     if (n == 0)
         return GML_OK;
-    GML_TRY(gml_states_create(embed->parts[0].ports, n, NULL, &embed->states, diags));
+    GML_TRY(gml_states_create(embed->parts[0].ports, n, NULL, NULL, &embed->states, diags));
     embed->views = gml_new_array(arena, gml_embed_state, n);
     for (size_t i = 0; i < n; i++) {
-        gml_tensor tensor = gml_states_tensor(embed->states, i);
+        gml_tensor tensor;
+        GML_TRY(gml_states_read(embed->states, i, &tensor, diags));
         gml_embed_state *view = &embed->views[i];
         (void)gml_tensor_bytes(&tensor, &view->size);
         view->name = gml_states_name(embed->states, i);

@@ -1,6 +1,8 @@
 /* runtime/states.c - what a model keeps from run to run. */
 #include "runtime/states.h"
 
+#include "runtime/device.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,9 @@ struct gml_states {
     gml_arena arena;
     const char **names;
     gml_rvalue *values;
+    gml_rvalue *copies; /* of those on a device, as they were read last; else NONE */
     size_t count;
+    gml_device *device; /* retained; NULL: here */
 };
 
 static bool is_same_shape(const gml_tensor *a, const gml_tensor *b)
@@ -38,6 +42,27 @@ static bool is_zero(const void *data, size_t size)
     return memcmp(at, zeros, size) == 0;
 }
 
+static gml_status no_memory(size_t bytes, gml_loc loc, gml_diags *diags)
+{
+    return gml_fail(diags, GML_E_MEMORY, loc, "no memory for %zu bytes", bytes);
+}
+
+/* Takes `*value` to the device. */
+static gml_status send(gml_device *device, gml_rvalue *value, gml_loc loc, gml_diags *diags)
+{
+    size_t bytes = 0;
+    (void)gml_tensor_bytes(&value->tensor, &bytes);
+    gml_buffer *there = gml_buffer_create_on(device, bytes);
+    if (there == NULL)
+        return no_memory(bytes, loc, diags);
+    gml_status status =
+        gml_device_put(device, gml_buffer_data(there), value->tensor.data, bytes, diags);
+    gml_buffer_release(value->buffer);
+    value->buffer = there;
+    value->tensor.data = gml_buffer_data(there);
+    return status;
+}
+
 /* Memory of zeros is not touched: a large one takes none before it changes. */
 static gml_status create_value(const gml_state_port *port, gml_loc loc, gml_rvalue *out_value,
                                gml_diags *diags)
@@ -50,7 +75,7 @@ static gml_status create_value(const gml_state_port *port, gml_loc loc, gml_rval
         return gml_fail(diags, GML_E_UNSUPPORTED, loc, "has no fixed size");
     gml_buffer *buffer = gml_buffer_create(bytes, true);
     if (buffer == NULL)
-        return gml_fail(diags, GML_E_MEMORY, loc, "no memory for %zu bytes", bytes);
+        return no_memory(bytes, loc, diags);
     tensor.data = gml_buffer_data(buffer);
     if (bytes != 0 && initial->data != NULL && !is_zero(initial->data, bytes))
         memcpy(tensor.data, initial->data, bytes);
@@ -58,8 +83,8 @@ static gml_status create_value(const gml_state_port *port, gml_loc loc, gml_rval
     return GML_OK;
 }
 
-gml_status gml_states_create(const gml_state_port *ports, size_t n, const char *file,
-                             gml_states **out_states, gml_diags *diags)
+gml_status gml_states_create(const gml_state_port *ports, size_t n, gml_device *device,
+                             const char *file, gml_states **out_states, gml_diags *diags)
 {
     gml_states *states = calloc(1, sizeof *states);
     if (states == NULL)
@@ -68,16 +93,20 @@ gml_status gml_states_create(const gml_state_port *ports, size_t n, const char *
     gml_arena_init(&states->arena);
     states->names = gml_new_array(&states->arena, const char *, n + 1);
     states->values = gml_new_array(&states->arena, gml_rvalue, n + 1);
+    states->copies = gml_new_array(&states->arena, gml_rvalue, n + 1);
+    states->device = gml_device_retain(device);
     for (size_t i = 0; i < n; i++) {
         const char *name = ports[i].name;
         gml_loc loc = {.file = file, .node = name, .op = "state"};
         states->names[i] = gml_arena_text(&states->arena, name, strlen(name));
         gml_status status = create_value(&ports[i], loc, &states->values[i], diags);
+        states->count = i + 1; /* a value that failed is NONE */
+        if (status == GML_OK && device != NULL)
+            status = send(device, &states->values[i], loc, diags);
         if (status != GML_OK) {
             gml_states_release(states);
             return status;
         }
-        states->count = i + 1;
     }
     *out_states = states;
     return GML_OK;
@@ -94,8 +123,11 @@ void gml_states_release(gml_states *states)
     if (states == NULL ||
         atomic_fetch_sub_explicit(&states->refs, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < states->count; i++)
+    for (size_t i = 0; i < states->count; i++) {
         gml_rvalue_reset(&states->values[i]);
+        gml_rvalue_reset(&states->copies[i]);
+    }
+    gml_device_release(states->device);
     gml_arena_reset(&states->arena);
     free(states);
 }
@@ -110,9 +142,33 @@ const char *gml_states_name(const gml_states *states, size_t index)
     return states->names[index];
 }
 
-gml_tensor gml_states_tensor(const gml_states *states, size_t index)
+gml_device *gml_states_device(const gml_states *states)
 {
-    return states->values[index].tensor;
+    return states->device;
+}
+
+gml_tensor gml_states_type(const gml_states *states, size_t index)
+{
+    gml_tensor type = states->values[index].tensor;
+    type.data = NULL;
+    return type;
+}
+
+gml_status gml_states_read(const gml_states *states, size_t index, gml_tensor *out_tensor,
+                           gml_diags *diags)
+{
+    const gml_tensor *place = &states->values[index].tensor;
+    gml_rvalue *copy = &states->copies[index];
+    gml_loc loc = {.node = states->names[index], .op = "state"};
+    size_t bytes = 0;
+    *out_tensor = *place;
+    if (states->device == NULL || !gml_tensor_bytes(place, &bytes))
+        return GML_OK;
+    if (copy->kind == GML_RVALUE_NONE &&
+        gml_rvalue_alloc(copy, place->dtype, place->rank, place->dims) != GML_OK)
+        return no_memory(bytes, loc, diags);
+    *out_tensor = copy->tensor;
+    return gml_device_get(states->device, copy->tensor.data, place->data, bytes, diags);
 }
 
 gml_status gml_states_set(gml_states *states, size_t index, const gml_tensor *tensor,
@@ -128,6 +184,8 @@ gml_status gml_states_set(gml_states *states, size_t index, const gml_tensor *te
         return GML_OK;
     if (tensor->data == NULL)
         return gml_fail(diags, GML_E_USAGE, loc, "gets no elements");
+    if (states->device != NULL)
+        return gml_device_put(states->device, place->data, tensor->data, bytes, diags);
     memmove(place->data, tensor->data, bytes);
     return GML_OK;
 }
@@ -152,9 +210,12 @@ bool gml_states_fit(const gml_states *states, const gml_state_port *ports, size_
 /* ---- running ------------------------------------------------------------------------------
  */
 
+/* On a device the buffer says so. Parameters borrow it; results are reset. */
 static gml_rvalue view_of(const gml_states *states, size_t index)
 {
-    return (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = states->values[index].tensor};
+    gml_rvalue view = {.kind = GML_RVALUE_TENSOR, .tensor = states->values[index].tensor};
+    view.buffer = states->device != NULL ? states->values[index].buffer : NULL;
+    return view;
 }
 
 void gml_states_bind(const gml_states *states, const gml_state_port *ports, gml_rvalue *params,
@@ -163,9 +224,26 @@ void gml_states_bind(const gml_states *states, const gml_state_port *ports, gml_
     for (size_t i = 0; i < states->count; i++) {
         if (ports[i].input != GML_NO_PORT)
             params[ports[i].input] = view_of(states, i);
-        if (ports[i].output != GML_NO_PORT)
-            results[ports[i].output] = view_of(states, i);
+        if (ports[i].output == GML_NO_PORT)
+            continue;
+        results[ports[i].output] = view_of(states, i);
+        gml_buffer_retain(results[ports[i].output].buffer);
     }
+}
+
+static gml_status store(const gml_states *states, const gml_tensor *place,
+                        const gml_rvalue *value, gml_diags *diags)
+{
+    gml_device *device = states->device;
+    size_t bytes = 0;
+    if (!gml_tensor_bytes(place, &bytes) || bytes == 0)
+        return GML_OK;
+    if (device != NULL && gml_buffer_device(value->buffer) == device)
+        return gml_device_copy(device, place->data, value->tensor.data, bytes, diags);
+    if (device != NULL)
+        return gml_device_put(device, place->data, value->tensor.data, bytes, diags);
+    memcpy(place->data, value->tensor.data, bytes);
+    return GML_OK;
 }
 
 gml_status gml_states_store(const gml_states *states, const gml_state_port *ports,
@@ -176,7 +254,6 @@ gml_status gml_states_store(const gml_states *states, const gml_state_port *port
             continue;
         const gml_rvalue *value = &results[ports[i].output];
         const gml_tensor *place = &states->values[i].tensor;
-        size_t bytes = 0;
         if (value->tensor.data == place->data)
             continue;
         if (value->kind != GML_RVALUE_TENSOR || value->tensor.dtype != place->dtype ||
@@ -185,8 +262,7 @@ gml_status gml_states_store(const gml_states *states, const gml_state_port *port
                             (gml_loc){.file = file, .node = ports[i].name, .op = "state"},
                             "is %s and would become %s", type_text(place, diags->arena),
                             type_text(&value->tensor, diags->arena));
-        if (gml_tensor_bytes(place, &bytes) && bytes != 0)
-            memcpy(place->data, value->tensor.data, bytes);
+        GML_TRY(store(states, place, value, diags));
     }
     return GML_OK;
 }

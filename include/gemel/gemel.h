@@ -198,7 +198,8 @@ size_t gml_session_n_states(const gml_session *session);
 /* Valid while the session lives; NULL when `index` is too large. */
 const char *gml_session_state_name(const gml_session *session, size_t index);
 /* A view of the state's elements, which change with every step; valid while a session with
- * these states lives. After a step that failed while running they are lost. */
+ * these states lives. On a device with memory of its own it shows what they were at the last
+ * such call for the state. After a step that failed while running they are lost. */
 GML_MUST_CHECK gml_status gml_session_get_state(const gml_session *session, const char *name,
                                                 gml_tensor *out_tensor);
 /* Copies the elements of `tensor`, which has the state's type (GML_E_TYPE) and shape

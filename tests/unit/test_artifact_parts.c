@@ -98,11 +98,15 @@ static void every_part_knows_all_states(void **state)
     assert_int_equal(run[1].initial.dims[0], 3);
     assert_int_equal(step[1].output, 2);
     gml_states *states = NULL;
-    assert_ok(&b, gml_states_create(run, 2, NULL, &states, &b.diags));
+    assert_ok(&b, gml_states_create(run, 2, NULL, NULL, &states, &b.diags));
     assert_true(gml_states_fit(states, step, 2));
     assert_false(gml_states_fit(states, step, 1));
-    assert_memory_equal(gml_states_tensor(states, 0).data, a, sizeof a);
-    assert_memory_equal(gml_states_tensor(states, 1).data, zeros, sizeof zeros);
+    gml_tensor state_0;
+    gml_tensor state_1;
+    assert_ok(&b, gml_states_read(states, 0, &state_0, &b.diags));
+    assert_ok(&b, gml_states_read(states, 1, &state_1, &b.diags));
+    assert_memory_equal(state_0.data, a, sizeof a);
+    assert_memory_equal(state_1.data, zeros, sizeof zeros);
     gml_states_release(states);
     gml_artifact_image_reset(&parts);
     gml_str_reset(&image);

@@ -222,7 +222,8 @@ static void first_step(const gml_eval_context *context, const char *path)
                      GML_OK);
     assert_int_equal(gml_eval_graph_wrap(&graph, bytes, true, context), GML_OK);
     for (int i = 0; i < 3; i++) {
-        gml_tensor w = gml_eval_graph_state(&graph, names[i]);
+        gml_tensor w;
+        assert_int_equal(gml_eval_graph_state(&graph, names[i], &w, context->diags), GML_OK);
         memcpy(before[i], w.data, (size_t)gml_tensor_numel(&w) * sizeof(float));
     }
     const gml_tensor inputs[] = {gml_eval_view(GML_F32, 2, GML_DIM, x),
@@ -232,7 +233,8 @@ static void first_step(const gml_eval_context *context, const char *path)
     float loss = *(const float *)graph.outputs[GML_EVAL_STEP][at].tensor.data;
     expect_near(loss, log(3) * (0.5 + 0.3 + 0.7 + 0.1 + 0.9 + 0.2) / 2, 1e-3);
     for (int i = 0; i < 3; i++) {
-        gml_tensor w = gml_eval_graph_state(&graph, names[i]);
+        gml_tensor w;
+        assert_int_equal(gml_eval_graph_state(&graph, names[i], &w, context->diags), GML_OK);
         expect_move(before[i], w.data, (int)gml_tensor_numel(&w), 0.01 * scales[i], decays[i]);
     }
     assert_int_equal(gml_eval_graph_run(&graph, GML_EVAL_RUN, inputs, context->diags), GML_OK);

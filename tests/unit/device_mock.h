@@ -1,0 +1,159 @@
+/* tests/unit/device_mock.h - a device that counts what is asked of it. Its memory cannot be
+ * read or written but through it: whoever takes an address there for one here gets a fault. */
+#ifndef GML_TESTS_DEVICE_MOCK_H
+#define GML_TESTS_DEVICE_MOCK_H
+
+#include "program_util.h"
+#include "runtime/device_table.h"
+
+#include <sys/mman.h>
+
+#define MOCK_PAGE 4096u
+#define MOCK_MOST 256
+
+typedef struct mock {
+    gml_device device;
+    struct {
+        char *memory;
+        size_t size;
+    } blocks[MOCK_MOST];
+    size_t n_blocks;
+    size_t n_puts, n_gets, n_copies, n_launches;
+    size_t fails_at; /* the launch that fails, from 1 */
+} mock;
+
+static mock *mock_of(gml_device *device)
+{
+    return (mock *)(void *)device;
+}
+
+static void mock_protect(mock *m, int protection)
+{
+    for (size_t i = 0; i < m->n_blocks; i++)
+        assert_int_equal(mprotect(m->blocks[i].memory, m->blocks[i].size, protection), 0);
+}
+
+static void *mock_allocate(gml_device *device, size_t bytes)
+{
+    mock *m = mock_of(device);
+    size_t size = (bytes + MOCK_PAGE - 1) / MOCK_PAGE * MOCK_PAGE;
+    assert_true(m->n_blocks < MOCK_MOST);
+    char *memory = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return NULL;
+    m->blocks[m->n_blocks].memory = memory;
+    m->blocks[m->n_blocks++].size = size;
+    return memory;
+}
+
+static void mock_free(gml_device *device, void *memory)
+{
+    mock *m = mock_of(device);
+    size_t i = 0;
+    while (i < m->n_blocks && m->blocks[i].memory != memory)
+        i++;
+    assert_true(i < m->n_blocks);
+    assert_int_equal(munmap(memory, m->blocks[i].size), 0);
+    m->blocks[i] = m->blocks[--m->n_blocks];
+}
+
+static gml_status mock_move(mock *m, void *to, const void *from, size_t bytes, size_t *count)
+{
+    mock_protect(m, PROT_READ | PROT_WRITE);
+    memcpy(to, from, bytes);
+    mock_protect(m, PROT_NONE);
+    ++*count;
+    return GML_OK;
+}
+
+static gml_status mock_put(gml_device *device, void *to, const void *from, size_t bytes,
+                           GML_UNUSED gml_diags *diags)
+{
+    return mock_move(mock_of(device), to, from, bytes, &mock_of(device)->n_puts);
+}
+
+static gml_status mock_get(gml_device *device, void *to, const void *from, size_t bytes,
+                           GML_UNUSED gml_diags *diags)
+{
+    return mock_move(mock_of(device), to, from, bytes, &mock_of(device)->n_gets);
+}
+
+static gml_status mock_copy(gml_device *device, void *to, const void *from, size_t bytes,
+                            GML_UNUSED gml_diags *diags)
+{
+    return mock_move(mock_of(device), to, from, bytes, &mock_of(device)->n_copies);
+}
+
+static gml_status mock_load(GML_UNUSED gml_device *device, GML_UNUSED const void *image,
+                            GML_UNUSED size_t size, void **out_module,
+                            GML_UNUSED gml_diags *diags)
+{
+    *out_module = NULL;
+    return GML_OK;
+}
+
+static void mock_unload(GML_UNUSED gml_device *device, GML_UNUSED void *module) {}
+
+static gml_status mock_find(GML_UNUSED gml_device *device, GML_UNUSED void *module,
+                            GML_UNUSED gml_device_kernel *kernel, GML_UNUSED gml_diags *diags)
+{
+    return GML_OK;
+}
+
+static gml_status mock_launch(gml_device *device, const gml_device_kernel *kernel,
+                              uint32_t blocks, void *const *params, gml_diags *diags)
+{
+    mock *m = mock_of(device);
+    if (++m->n_launches == m->fails_at)
+        return gml_fail(diags, GML_E_DEVICE, (gml_loc){0}, "%s does not run", kernel->symbol);
+    mock_protect(m, PROT_READ | PROT_WRITE);
+    for (uint32_t i = 0; i < blocks * kernel->launch.threads; i++)
+        kernel->lane(params);
+    mock_protect(m, PROT_NONE);
+    return GML_OK;
+}
+
+static gml_status mock_wait(GML_UNUSED gml_device *device, GML_UNUSED gml_diags *diags)
+{
+    return GML_OK;
+}
+
+static gml_status mock_clock_stop(GML_UNUSED gml_device *device, uint64_t *out_nanoseconds,
+                                  GML_UNUSED gml_diags *diags)
+{
+    *out_nanoseconds = 7;
+    return GML_OK;
+}
+
+static void mock_close(GML_UNUSED gml_device *device) {}
+
+static GML_UNUSED void mock_init(mock *m)
+{
+    static const gml_device_table table = {
+        .close = mock_close,
+        .allocate = mock_allocate,
+        .free = mock_free,
+        .put = mock_put,
+        .get = mock_get,
+        .copy = mock_copy,
+        .load = mock_load,
+        .unload = mock_unload,
+        .find = mock_find,
+        .launch = mock_launch,
+        .wait = mock_wait,
+        .clock_start = mock_wait,
+        .clock_stop = mock_clock_stop,
+    };
+    *m = (mock){
+        .device = {
+            .table = &table, .kind = "mock", .name = "mock", .most_blocks = 1000, .refs = 1}};
+}
+
+/* Everything was given back. */
+static GML_UNUSED void mock_end(mock *m)
+{
+    assert_int_equal(m->n_blocks, 0);
+    assert_int_equal(m->device.refs, 1);
+}
+
+#endif
