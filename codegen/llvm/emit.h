@@ -17,6 +17,7 @@
 #include <llvm-c/Core.h>
 
 typedef struct gml_backend {
+    gml_gpu gpu; /* which the module is for */
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
@@ -49,7 +50,9 @@ typedef struct gml_emit {
     size_t n_memo;
     unsigned *scopes; /* stack of live scope numbers */
     unsigned n_scopes, next_scope;
-    unsigned hoists; /* walks so far */
+    unsigned hoists;       /* walks so far */
+    const char *site_text; /* what is being written, in the emulator's reports; NULL: nothing */
+    unsigned n_sites;      /* so far (device.h) */
     gml_status status;
 } gml_emit;
 
