@@ -19,6 +19,8 @@
 /* Blocks that have room of their own in device memory. */
 #define GML_ROOMY_BLOCKS   264
 #define GML_PARTIALS       256
+/* Products at once on a processor: one waits for memory while the other multiplies. */
+#define GML_GEMM_BLOCKS    2
 /* Fewer leave a device idle; so many are wanted then. */
 #define GML_BUSY_BLOCKS    132
 #define GML_WANTED_BLOCKS  528
@@ -215,7 +217,7 @@ static void bind_mems(plan *p, bool has_scratch)
     }
 }
 
-static void begin_function(plan *p, const char *symbol, unsigned threads)
+static void begin_function(plan *p, const char *symbol, unsigned threads, unsigned blocks)
 {
     gml_emit *e = p->e;
     gml_backend *be = e->be;
@@ -230,7 +232,7 @@ static void begin_function(plan *p, const char *symbol, unsigned threads)
                            : symbol;
     e->function =
         LLVMAddFunction(be->module, name, LLVMFunctionType(be->none, params, n + 2, 0));
-    gml_backend_mark_gpu_kernel(be, e->function, threads);
+    gml_backend_mark_gpu_kernel(be, e->function, threads, blocks);
     e->dims = LLVMGetParam(e->function, n);
     LLVMPositionBuilderAtEnd(e->b,
                              LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
@@ -358,7 +360,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
     if (w->outer) {
         phase.launch.threads = threads_of(kernel, w);
         phase.extent = product_of(kernel, w->outer, w->n_outer);
-        begin_function(p, symbol, phase.launch.threads);
+        begin_function(p, symbol, phase.launch.threads, 0);
         form_team(e, phase.launch.threads);
         set_outer(e, w->outer, w->n_outer, begin_units(e, &units, phase.extent));
         emit_steps(e, w);
@@ -366,7 +368,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
     } else if (first->gemm) {
         phase.launch.threads = GML_GPU_GEMM_THREADS;
         phase.extent = gml_gpu_gemm_units(kernel, first->gemm);
-        begin_function(p, symbol, phase.launch.threads);
+        begin_function(p, symbol, phase.launch.threads, GML_GEMM_BLOCKS);
         form_team(e, phase.launch.threads);
         gml_gpu_gemm_emit(e, first->gemm, begin_units(e, &units, phase.extent));
         gml_loop_end(e, &units, NULL);
@@ -374,7 +376,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
         gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
         phase.launch.threads = nest.threads;
         phase.extent = gml_gpu_units(kernel, &nest);
-        begin_function(p, symbol, nest.threads);
+        begin_function(p, symbol, nest.threads, 0);
         if (nest.is_flat) {
             phase.launch.per_block = nest.threads;
             phase.launch.shared = 0;
