@@ -5,8 +5,9 @@
  * NVPTX its body is an intrinsic or inline assembly; for the emulator it calls the C model
  * gml_emu_NAME (runtime/emu.h). Private to codegen/llvm.
  *
- * `site` numbers barriers and collectives for the emulator's reports; gml_dev_site gives the
- * next one, and NVPTX ignores it.
+ * These functions are to be inlined: the passes of a module begin with always-inline. In the
+ * emulator's reports a call is "barrier 3 of FUNCTION", with e->site_text behind it in brackets
+ * where that is set; NVPTX ignores it.
  */
 #ifndef GML_CODEGEN_LLVM_DEVICE_H
 #define GML_CODEGEN_LLVM_DEVICE_H
@@ -28,7 +29,8 @@ LLVMValueRef gml_dev_shared(gml_emit *e);
  * pairs, c[4] f32, and so is what is returned in `d`. */
 void gml_dev_mma_bf16(gml_emit *e, LLVMValueRef const *a, LLVMValueRef const *b,
                       LLVMValueRef const *c, LLVMValueRef *d);
-/* The same of 16 x 8 x 8 in tf32: a[4], b[2] as i32 bits of f32 whose low 13 bits do not count. */
+/* The same of 16 x 8 x 8 in tf32: a[4], b[2] as i32 bits of f32 whose low 13 bits do not count.
+ */
 void gml_dev_mma_tf32(gml_emit *e, LLVMValueRef const *a, LLVMValueRef const *b,
                       LLVMValueRef const *c, LLVMValueRef *d);
 /* Four 8 x 8 matrices of 16-bit elements out of shared memory (ldmatrix.x4): each lane gives
@@ -42,7 +44,10 @@ void gml_dev_copy_commit(gml_emit *e);
 /* Until at most `pending` groups of this thread are open. A barrier makes others see them. */
 void gml_dev_copy_wait(gml_emit *e, unsigned pending);
 
-/* Emulator: before every load and store of the module's functions, a call that checks it. */
+/* Emulator: before every load and store of the module's functions, a call that checks it. To be
+ * called once, when the module is complete and before it is optimised. Left out are stack
+ * variables, the module's own tables, and a lane function's (runtime/abi.h: its only parameter
+ * is a pointer) loads of its parameters. */
 void gml_dev_check_accesses(gml_backend *be);
 
 #endif

@@ -17,7 +17,7 @@
 #include <llvm-c/Core.h>
 
 typedef struct gml_backend {
-    gml_gpu gpu;
+    gml_gpu gpu; /* which the module is for */
     gml_precision precision;
     LLVMContextRef context;
     LLVMModuleRef module;
@@ -64,6 +64,8 @@ typedef struct gml_emit {
     gml_team team;
     bool few_units; /* of the loops being peeled: their numbers have 31 bits */
     bool *apart;    /* by local: it lies where other threads see it; otherwise a register */
+    const char *site_text; /* what is being written, in the emulator's reports; NULL: nothing */
+    unsigned n_sites;      /* so far (device.h) */
     gml_status status;
 } gml_emit;
 

@@ -9,15 +9,25 @@
 #include "codegen/llvm/gpu_gemm.h"
 #include "codegen/llvm/homes.h"
 #include "codegen/llvm/kernel.h"
+#include "codegen/split.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* Shared memory that a block of a generation-old GPU gets without asking. */
-#define GML_SHARED_LIMIT 49152
+#define GML_SHARED_LIMIT   49152
 /* Blocks that have room of their own in device memory. */
-#define GML_ROOMY_BLOCKS 264
-#define GML_PARTIALS     256
+#define GML_ROOMY_BLOCKS   264
+#define GML_PARTIALS       256
+/* Products at once on a processor: one waits for memory while the other multiplies. */
+#define GML_GEMM_BLOCKS    2
+/* Fewer leave a device idle; so many are wanted then. */
+#define GML_BUSY_BLOCKS    132
+#define GML_WANTED_BLOCKS  528
+/* Steps of a part at least: of a product, of a thread's column, of a team's row. */
+#define GML_SPLIT_PRODUCTS 512
+#define GML_SPLIT_COLUMN   32
+#define GML_SPLIT_ROW      4096
 
 /* One statement of a unit, or a product. */
 typedef struct step {
@@ -62,6 +72,53 @@ static void add_step(plan *p, work *w, const gml_stmt *stmt)
     gml_push(kernel->arena, &w->steps, one);
 }
 
+/* How many blocks a top-level statement keeps busy, and how long its reductions are. */
+static bool is_idle(plan *p, const gml_stmt *stmt, int64_t *out_parts, int64_t *out_least)
+{
+    gml_kernel *kernel = p->e->kernel;
+    gml_contraction c;
+    gml_gpu_gemm gemm;
+    gml_dim blocks = 0;
+    if (gml_contract_find(kernel, stmt, 0, &c) &&
+        gml_gpu_gemm_prepare(p->e->be, kernel, &c, &gemm)) {
+        blocks = gml_gpu_gemm_units(kernel, &gemm);
+        *out_least = GML_SPLIT_PRODUCTS;
+    } else {
+        gml_gpu_nest nest = gml_gpu_find_nest(kernel, stmt);
+        blocks = gml_gpu_units(kernel, &nest);
+        if (nest.is_flat)
+            blocks = gml_dim_ceil_div(kernel->dims, blocks, nest.threads);
+        *out_least = nest.is_flat ? GML_SPLIT_COLUMN : GML_SPLIT_ROW;
+    }
+    if (!gml_dim_is_const(blocks) || blocks <= 0 || blocks >= GML_BUSY_BLOCKS)
+        return false;
+    *out_parts = GML_WANTED_BLOCKS / blocks;
+    return *out_parts > 1;
+}
+
+/* A statement with long reductions and few elements is cut in two. */
+static void add_parted(plan *p, const gml_stmt *stmt)
+{
+    gml_kernel *kernel = p->e->kernel;
+    gml_stmt alone = *stmt;
+    gml_stmt *parts[2] = {NULL, NULL};
+    int64_t n = 0;
+    int64_t least = 1;
+    alone.next = NULL;
+    if (is_idle(p, &alone, &n, &least) &&
+        gml_split_reduction(kernel, &alone, n, least, &parts[0], &parts[1])) {
+        for (unsigned i = 0; i < 2; i++) {
+            work w = {0};
+            add_step(p, &w, parts[i]);
+            gml_push(kernel->arena, &p->works, w);
+        }
+        return;
+    }
+    work w = {0};
+    add_step(p, &w, &alone);
+    gml_push(kernel->arena, &p->works, w);
+}
+
 static void find_works(plan *p)
 {
     gml_kernel *kernel = p->e->kernel;
@@ -72,11 +129,10 @@ static void find_works(plan *p)
         outer[i] = list->as.loop.axis;
     work unit = {.outer = outer, .n_outer = kernel->n_shared};
     for (; list; list = list->next) {
-        work single = {0};
-        work *w = kernel->n_shared > 0 ? &unit : &single;
-        add_step(p, w, list);
-        if (kernel->n_shared == 0)
-            gml_push(kernel->arena, &p->works, single);
+        if (kernel->n_shared > 0)
+            add_step(p, &unit, list);
+        else
+            add_parted(p, list);
     }
     if (kernel->n_shared > 0)
         gml_push(kernel->arena, &p->works, unit);
@@ -161,7 +217,7 @@ static void bind_mems(plan *p, bool has_scratch)
     }
 }
 
-static void begin_function(plan *p, const char *symbol, unsigned threads)
+static void begin_function(plan *p, const char *symbol, unsigned threads, unsigned blocks)
 {
     gml_emit *e = p->e;
     gml_backend *be = e->be;
@@ -176,7 +232,7 @@ static void begin_function(plan *p, const char *symbol, unsigned threads)
                            : symbol;
     e->function =
         LLVMAddFunction(be->module, name, LLVMFunctionType(be->none, params, n + 2, 0));
-    gml_backend_mark_gpu_kernel(be, e->function, threads);
+    gml_backend_mark_gpu_kernel(be, e->function, threads, blocks);
     e->dims = LLVMGetParam(e->function, n);
     LLVMPositionBuilderAtEnd(e->b,
                              LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
@@ -304,7 +360,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
     if (w->outer) {
         phase.launch.threads = threads_of(kernel, w);
         phase.extent = product_of(kernel, w->outer, w->n_outer);
-        begin_function(p, symbol, phase.launch.threads);
+        begin_function(p, symbol, phase.launch.threads, 0);
         form_team(e, phase.launch.threads);
         set_outer(e, w->outer, w->n_outer, begin_units(e, &units, phase.extent));
         emit_steps(e, w);
@@ -312,7 +368,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
     } else if (first->gemm) {
         phase.launch.threads = GML_GPU_GEMM_THREADS;
         phase.extent = gml_gpu_gemm_units(kernel, first->gemm);
-        begin_function(p, symbol, phase.launch.threads);
+        begin_function(p, symbol, phase.launch.threads, GML_GEMM_BLOCKS);
         form_team(e, phase.launch.threads);
         gml_gpu_gemm_emit(e, first->gemm, begin_units(e, &units, phase.extent));
         gml_loop_end(e, &units, NULL);
@@ -320,7 +376,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
         gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
         phase.launch.threads = nest.threads;
         phase.extent = gml_gpu_units(kernel, &nest);
-        begin_function(p, symbol, nest.threads);
+        begin_function(p, symbol, nest.threads, 0);
         if (nest.is_flat) {
             phase.launch.per_block = nest.threads;
             phase.launch.shared = 0;

@@ -38,11 +38,12 @@ static LLVMValueRef run_at(gml_tile *t, LLVMValueRef slice, unsigned line, unsig
     return value;
 }
 
-void gml_fma_multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *sums)
+void gml_fma_multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, unsigned begin, unsigned end,
+                      LLVMValueRef *sums)
 {
     gml_emit *e = t->e;
     unsigned column_runs = runs_of(t->g->columns);
-    for (unsigned k = 0; k < t->g->depth; k++) {
+    for (unsigned k = begin; k < end; k++) {
         LLVMValueRef columns[2];
         for (unsigned h = 0; h < column_runs; h++)
             columns[h] = run_at(t, b, t->b.line, k, t->x, h);

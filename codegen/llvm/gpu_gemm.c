@@ -121,17 +121,21 @@ static LLVMValueRef evaluate(gml_tile *t, const gml_operand *o, LLVMValueRef k, 
         int64_t lanes = o->along_k ? 1 : o->lanes;
         position = smaller(e, position, LLVMBuildSub(e->b, end, gml_ll_int(e, lanes), ""));
     }
-    LLVMValueRef end = gml_emit_dim(e, k_axis->extent);
-    LLVMValueRef is_inside = LLVMBuildICmp(e->b, LLVMIntSLT, k, end, "");
-    int64_t lanes = o->along_k ? o->lanes : 1;
-    k = smaller(e, k, LLVMBuildSub(e->b, end, gml_ll_int(e, lanes), ""));
+    LLVMValueRef is_inside = NULL;
+    if (!divides(k_axis, t->g->depth)) {
+        LLVMValueRef end = gml_emit_dim(e, k_axis->extent);
+        int64_t lanes = o->along_k ? o->lanes : 1;
+        is_inside = LLVMBuildICmp(e->b, LLVMIntSLT, k, end, "");
+        k = smaller(e, k, LLVMBuildSub(e->b, end, gml_ll_int(e, lanes), ""));
+    }
     gml_scope_push(e);
     e->axis[k_axis->number] = k;
     e->axis[o->side->number] = position;
     e->vector = o->lanes > 1 ? (o->along_k ? k_axis : o->side) : NULL;
     e->lanes = o->lanes;
     LLVMValueRef value = o->lanes > 1 ? gml_emit_lanes(e, o->expr) : gml_emit_expr(e, o->expr);
-    value = LLVMBuildSelect(e->b, is_inside, value, LLVMConstNull(LLVMTypeOf(value)), "");
+    if (is_inside)
+        value = LLVMBuildSelect(e->b, is_inside, value, LLVMConstNull(LLVMTypeOf(value)), "");
     e->vector = NULL;
     e->lanes = 1;
     gml_scope_pop(e);
@@ -293,6 +297,12 @@ static void place_tile(gml_tile *t, LLVMValueRef unit)
             i == 0 ? unit : gml_emit_peel(e, &unit, c->batch[i]->extent);
 }
 
+static void multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, unsigned begin, unsigned end,
+                     LLVMValueRef *sums)
+{
+    (t->g->is_mma ? gml_mma_multiply : gml_fma_multiply)(t, a, b, begin, end, sums);
+}
+
 void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *g, LLVMValueRef unit)
 {
     gml_tile t = {.e = e, .g = g};
@@ -313,12 +323,17 @@ void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *g, LLVMValueRef unit)
         carried[i] = loop.phis[i];
     LLVMValueRef parity = loop.phis[t.n_sums];
     LLVMValueRef next = gml_tile_add(e, loop.counter, gml_ll_int(e, g->depth));
-    fetch(&t, &t.a, next, a);
-    fetch(&t, &t.b, next, b);
-    (g->is_mma ? gml_mma_multiply : gml_fma_multiply)(&t, slice_of(&t, &t.a, parity),
-                                                      slice_of(&t, &t.b, parity), carried);
+    if (divides(g->c.k, g->depth)) /* the last one is fetched once more, for nobody */
+        next = smaller(e, next, gml_ll_int(e, g->c.k->extent - g->depth));
+    LLVMValueRef a_slice = slice_of(&t, &t.a, parity);
+    LLVMValueRef b_slice = slice_of(&t, &t.b, parity);
     parity = LLVMBuildXor(e->b, parity, gml_ll_int(e, 1), "");
+    /* one operand after the other: what is fetched takes registers until it is kept */
+    fetch(&t, &t.a, next, a);
+    multiply(&t, a_slice, b_slice, 0, g->depth / 2, carried);
     keep_all(&t, &t.a, slice_of(&t, &t.a, parity), a);
+    fetch(&t, &t.b, next, b);
+    multiply(&t, a_slice, b_slice, g->depth / 2, g->depth, carried);
     keep_all(&t, &t.b, slice_of(&t, &t.b, parity), b);
     carried[t.n_sums] = parity;
     gml_dev_barrier(e);

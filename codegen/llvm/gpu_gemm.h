@@ -64,12 +64,15 @@ typedef struct gml_tile {
 
 /* Where this thread's sums are, and what they start as. */
 void gml_fma_begin(gml_tile *tile, LLVMValueRef *out_sums);
-/* Adds the products of the slices at `a` and `b` (shared memory). */
-void gml_fma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *sums);
+/* Adds the products of the slices at `a` and `b` (shared memory), of k from `begin` to `end`.
+ */
+void gml_fma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, unsigned begin,
+                      unsigned end, LLVMValueRef *sums);
 void gml_fma_store(gml_tile *tile, LLVMValueRef const *sums);
 /* The same on tensor cores. */
 void gml_mma_begin(gml_tile *tile, LLVMValueRef *out_sums);
-void gml_mma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *sums);
+void gml_mma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, unsigned begin,
+                      unsigned end, LLVMValueRef *sums);
 void gml_mma_store(gml_tile *tile, LLVMValueRef const *sums);
 
 /* Stores `lanes` neighbouring sums, of which the first is at `row`, `column` of the tile. */

@@ -65,10 +65,11 @@ static void load_four(gml_tile *t, const gml_operand *o, LLVMValueRef slice, LLV
                         !o->along_k, out);
 }
 
-void gml_mma_multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *sums)
+void gml_mma_multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, unsigned begin, unsigned end,
+                      LLVMValueRef *sums)
 {
     gml_emit *e = t->e;
-    for (unsigned k = 0; k < t->g->depth; k += GML_K) {
+    for (unsigned k = begin; k < end; k += GML_K) {
         LLVMValueRef rows[4][4], columns[4][2];
         for (unsigned i = 0; i < down_of(t); i++)
             load_four(t, &t->a, a, gml_tile_add(e, t->y, gml_ll_int(e, (int64_t)i * GML_M)), k,

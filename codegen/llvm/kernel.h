@@ -17,9 +17,10 @@ bool gml_emit_transposed(gml_emit *e, const gml_stmt *store, const gml_axis *axi
                          const gml_axis *serial, unsigned lanes);
 /* The attributes that every function gets: vector width, no unwinding. */
 void gml_backend_mark_function(gml_backend *be, LLVMValueRef function);
-/* The same of a function that a GPU launches in blocks of `threads`: its parameters are as in
- * runtime/abi.h. */
-void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads);
+/* The same of a function that a GPU launches in blocks of `threads`, of which a processor is to
+ * have room for `blocks` (0: as it comes). */
+void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads,
+                                 unsigned blocks);
 /* A function that packs constants runs here, when compiling, whatever the others are for. */
 void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function);
 /* Sets vector_bytes and has_fma to what the machine has; the module knows its target. */

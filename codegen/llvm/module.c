@@ -2,9 +2,11 @@
  *
  * The module is optimised lightly (it is written as vectors with invariants hoisted already)
  * and turned into one object, which is either linked into this process or handed out. */
+#include "codegen/llvm/device.h"
 #include "codegen/llvm/gpu.h"
 #include "codegen/llvm/kernel.h"
 #include "runtime/code_support.h"
+#include "runtime/emu.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
@@ -243,7 +245,8 @@ static void annotate(gml_backend *be, LLVMValueRef function, const char *name, u
 
 #define GML_PTX_KERNEL_CALL 71 /* LLVM's number of the calling convention */
 
-void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads)
+void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads,
+                                 unsigned blocks)
 {
     unsigned kind = LLVMGetEnumAttributeKindForName("nounwind", 8);
     LLVMAddAttributeAtIndex(function, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
@@ -252,6 +255,8 @@ void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigne
         return;
     LLVMSetFunctionCallConv(function, GML_PTX_KERNEL_CALL);
     annotate(be, function, "maxntidx", threads);
+    if (blocks > 0)
+        annotate(be, function, "minctasm", blocks);
 }
 
 void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function)
@@ -315,6 +320,8 @@ static gml_status optimise(gml_codegen *cg, gml_diags *diags)
     if (cg->optimised)
         return GML_OK;
     cg->optimised = true;
+    if (cg->be.gpu == GML_GPU_EMU)
+        gml_dev_check_accesses(&cg->be);
     if (LLVMVerifyModule(cg->be.module, LLVMReturnStatusAction, &text)) {
         gml_status status =
             gml_fail(diags, GML_E_INTERNAL, here(), "generated code is malformed: %s", text);
@@ -323,8 +330,13 @@ static gml_status optimise(gml_codegen *cg, gml_diags *diags)
     }
     LLVMDisposeMessage(text);
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    bool is_gpu = cg->be.gpu != GML_GPU_NONE;
     LLVMErrorRef error = LLVMRunPasses(
-        cg->be.module, "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
+        cg->be.module,
+        is_gpu ? "always-inline,"
+                 "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg),"
+                 "globaldce"
+               : "function(sroa,early-cse,instcombine<no-verify-fixpoint>,simplifycfg)",
         cg->machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error)
@@ -387,18 +399,23 @@ static gml_status orc_failure(LLVMErrorRef error, gml_diags *diags)
 static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
 {
     size_t n = 0;
+    size_t n_emu = 0;
     const gml_code_function *functions = gml_code_functions(&n);
-    LLVMOrcCSymbolMapPair *pairs = calloc(n, sizeof *pairs);
+    const gml_emu_function *emu = gml_emu_functions(&n_emu);
+    LLVMOrcCSymbolMapPair *pairs = calloc(n + n_emu, sizeof *pairs);
     if (!pairs)
         return NULL;
-    for (size_t i = 0; i < n; i++) {
-        pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, functions[i].name);
-        pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)functions[i].address;
+    for (size_t i = 0; i < n + n_emu; i++) {
+        const char *name = i < n ? functions[i].name : emu[i - n].name;
+        void (*address)(void) = i < n ? functions[i].address : emu[i - n].address;
+        pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, name);
+        pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
         pairs[i].Sym.Flags.GenericFlags =
             LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
         pairs[i].Sym.Flags.TargetFlags = 0;
     }
-    LLVMErrorRef error = LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n));
+    LLVMErrorRef error =
+        LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n + n_emu));
     free(pairs);
     return error;
 }

@@ -1,0 +1,71 @@
+/* runtime/emu_state.h - the launch that runs, as the emulator's files share it. Private to
+ * them.
+ *
+ * Threads of a block are numbered as the GPU does; a warp is 32 in a row. Turns go by places: a
+ * permutation of the warps, and one of the lanes of every warp. */
+#ifndef GML_RUNTIME_EMU_STATE_H
+#define GML_RUNTIME_EMU_STATE_H
+
+#include "runtime/emu.h"
+#include "runtime/emu_fiber.h"
+
+#define GML_EMU_THREADS 1024 /* of a block, at most */
+#define GML_EMU_SHARED  ((size_t)227 << 10)
+#define GML_EMU_POISON  0xff /* bytes of it are a NaN in every float, and -1 */
+
+typedef enum gml_emu_wait {
+    GML_EMU_RUNS, /* or may, or has not begun */
+    GML_EMU_AT_BARRIER,
+    GML_EMU_IN_SHUFFLE,
+    GML_EMU_IN_MMA_BF16,
+    GML_EMU_IN_MMA_TF32,
+    GML_EMU_IN_LOAD_MATRIX,
+    GML_EMU_IN_LOAD_MATRIX_TRANSPOSED,
+    GML_EMU_ENDED,
+} gml_emu_wait;
+
+typedef struct gml_emu_thread_state {
+    gml_fiber *fiber; /* NULL: it has not begun, or has ended */
+    const char *site; /* where it waits */
+    gml_emu_wait wait;
+} gml_emu_thread_state;
+
+typedef struct gml_emu_warp {
+    uint32_t ready;  /* by place */
+    unsigned n_here; /* lanes in the collective */
+    uint32_t first;  /* the thread that came to it first */
+    unsigned parity;
+    uint64_t value[2][32]; /* what lanes exchange; of two collectives in a row, since lanes
+                              still read the one when others come to the next */
+    void *operand[32];
+} gml_emu_warp;
+
+typedef struct gml_emu_launch_state {
+    const char *kernel;
+    gml_lane_fn lane;
+    void *const *params;
+    uint32_t threads, blocks, block;
+    uint32_t current; /* thread */
+    uint32_t n_warps, ready_warps, all_warps;
+    uint8_t warp_at[32], place_of_warp[32];
+    uint8_t lane_at[32], place_of_lane[32];
+    uint32_t n_at_barrier, first_at_barrier, n_ended;
+    uint32_t epoch; /* barriers that this block has passed, from 1 */
+    char *shared;
+    uint32_t n_shared;
+    gml_emu_options options;
+    bool failed;
+    char failure[512];
+    gml_emu_warp warps[GML_EMU_THREADS / 32];
+    gml_emu_thread_state all[GML_EMU_THREADS];
+} gml_emu_launch_state;
+
+extern gml_emu_launch_state gml_emu;
+
+/* Ends the launch; the words follow "kernel K, block B, thread T: ". */
+_Noreturn void gml_emu_stop(uint32_t thread, const char *format, ...) GML_PRINTF(2, 3);
+/* The current thread comes to a collective of its warp. True: it is the last, and must do what
+ * is to be done for all lanes. False: that was done. `operand` is the lane's. */
+bool gml_emu_gather(gml_emu_wait what, void *operand, const char *site);
+
+#endif
