@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# tests/suite.sh DEVICE - the ONNX backend suite by `gemel check` on a device, cpu or ref.
+# tests/suite.sh DEVICE - the ONNX backend suite by `gemel check` on a device: cpu, ref, cuda or emu.
 #
 # The suite is the directories of node, simple, pytorch-operator and pytorch-converted, and the light
 # models (nine networks with constant weights), of which tests/make_light.py makes directories. Every
 # directory of the suite that has a model counts once: passed, failed, or skipped, and a
 # directory about which gemel said nothing (because it crashed) has failed. Tests named in
-# tests/xfail/DEVICE.txt ("test_name  reason", # for comments) are expected to fail, and count as
+# tests/xfail/DEVICE.txt ("test_name  reason", # for comments; of cuda and emu cpu.txt, whose passes
+# they share) are expected to fail, and count as
 # skipped; one that passes, or that the suite does not have, has failed. GEMEL and ONNX_DATA override
 # which program and which data, PYTHON which python has onnx; LIGHT=no skips the light models (the
 # interpreter with sanitizers takes an hour for them); OFF=PASS leaves an optional pass out. All results, one
@@ -19,6 +20,7 @@ device=${1:?usage: tests/suite.sh DEVICE}
 gemel=${GEMEL:-build/release/bin/gemel}
 results=build/suite-$device${OFF:+-without-$OFF}${LANE:+-$LANE}.txt
 xfail=tests/xfail/$device.txt
+[[ -f $xfail || $device == ref ]] || xfail=tests/xfail/cpu.txt
 [[ -f $xfail ]] || xfail=/dev/null
 
 give_up() {
