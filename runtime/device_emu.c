@@ -4,6 +4,7 @@
 #include "runtime/device_table.h"
 #include "runtime/emu.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,8 +12,10 @@
 /* Of a CUDA grid's first dimension. */
 #define GML_MOST_BLOCKS INT32_MAX
 
+/* The emulator's list of memory is one thread's at a time, and a launch reads it. */
 typedef struct emu {
     gml_device device;
+    pthread_mutex_t mutex;
     uint64_t start; /* of the clock */
 } emu;
 
@@ -23,19 +26,23 @@ static emu *emu_of(gml_device *device)
 
 static void close_emu(gml_device *device)
 {
+    pthread_mutex_destroy(&emu_of(device)->mutex);
     free(emu_of(device));
 }
 
 static void *allocate(gml_device *device, size_t bytes)
 {
-    (void)device;
-    return gml_emu_allocate(bytes);
+    pthread_mutex_lock(&emu_of(device)->mutex);
+    void *memory = gml_emu_allocate(bytes);
+    pthread_mutex_unlock(&emu_of(device)->mutex);
+    return memory;
 }
 
 static void give_back(gml_device *device, void *memory)
 {
-    (void)device;
+    pthread_mutex_lock(&emu_of(device)->mutex);
     gml_emu_free(memory);
+    pthread_mutex_unlock(&emu_of(device)->mutex);
 }
 
 static gml_status move(gml_device *device, void *to, const void *from, size_t bytes,
@@ -78,8 +85,11 @@ static gml_status find(gml_device *device, void *module, gml_device_kernel *kern
 static gml_status launch(gml_device *device, const gml_device_kernel *kernel, uint32_t blocks,
                          void *const *params, gml_diags *diags)
 {
-    (void)device;
-    return gml_emu_launch(kernel->symbol, kernel->lane, &kernel->launch, blocks, params, diags);
+    pthread_mutex_lock(&emu_of(device)->mutex);
+    gml_status status =
+        gml_emu_launch(kernel->symbol, kernel->lane, &kernel->launch, blocks, params, diags);
+    pthread_mutex_unlock(&emu_of(device)->mutex);
+    return status;
 }
 
 static gml_status wait_for_all(gml_device *device, gml_diags *diags)
@@ -132,8 +142,10 @@ gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *d
         return gml_fail(diags, GML_E_DEVICE, (gml_loc){0},
                         "there is no device emu:%d, only emu", number);
     emu *e = calloc(1, sizeof *e);
-    if (e == NULL)
+    if (e == NULL || pthread_mutex_init(&e->mutex, NULL) != 0) {
+        free(e);
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a device");
+    }
     e->device = (gml_device){.table = &table,
                              .kind = "emu",
                              .name = "the emulator",

@@ -8,7 +8,7 @@
  * Captures of a region are handed in as they lie; what a region gives is here. */
 #include "runtime/instance.h"
 
-#include <stdlib.h>
+#include <pthread.h>
 #include <string.h>
 
 /* ---- constants ----------------------------------------------------------------------------
@@ -51,8 +51,6 @@ static uint64_t place_constants(gml_program *program)
 
 static gml_status put_constants(gml_program *program, gml_diags *diags)
 {
-    if (program->constants != NULL)
-        return GML_OK;
     uint64_t size = place_constants(program);
     gml_buffer *buffer = gml_buffer_create_on(program->device, (size_t)size);
     if (buffer == NULL)
@@ -74,6 +72,16 @@ static gml_status put_constants(gml_program *program, gml_diags *diags)
     return status;
 }
 
+/* Instances may be made by several threads. */
+static gml_status share_constants(gml_program *program, gml_diags *diags)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    pthread_mutex_lock(&mutex);
+    gml_status status = program->constants == NULL ? put_constants(program, diags) : GML_OK;
+    pthread_mutex_unlock(&mutex);
+    return status;
+}
+
 /* ---- life ---------------------------------------------------------------------------------
  */
 
@@ -90,7 +98,7 @@ gml_status gml_instance_open_device(gml_instance *instance, gml_diags *diags)
     instance->remote = gml_buffer_create_on(program->device, 0);
     if (instance->remote == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an instance");
-    GML_TRY(put_constants(program, diags));
+    GML_TRY(share_constants(program, diags));
     return gml_instance_reserve(program->device, &instance->sizes,
                                 program->dims.exprs.count * sizeof *instance->dims, diags);
 }

@@ -54,7 +54,7 @@ if [[ ${LIGHT:-yes} == no ]]; then
     printf 'SKIP %s: LIGHT=no\n' "${light_tests[@]##*/}" >>"$results"
 fi
 
-printf '%s\n' "${all[@]}" | awk -v device="$device" '
+printf '%s\n' "${all[@]}" | awk -v xfail="$xfail" '
     function bare(name) { sub(/:$/, "", name); sub(/\/+$/, "", name); sub(/.*\//, "", name); return name }
     function bad(line) { print line; n_failed++ }
     FILENAME == ARGV[1] {
@@ -81,17 +81,17 @@ printf '%s\n' "${all[@]}" | awk -v device="$device" '
         else if (verdict[name] == "FAIL")
             bad(text[name])
         else if (name in expected)
-            bad("FAIL " name ": passes, but tests/xfail/" device ".txt expects a failure")
+            bad("FAIL " name ": passes, but " xfail " expects a failure")
         else
             n_passed++
     }
     END {
         for (name in expected) {
             if (!(name in seen))
-                bad("FAIL " name ": named in tests/xfail/" device ".txt, but not in the suite")
+                bad("FAIL " name ": named in " xfail ", but not in the suite")
         }
         if (n_expected)
-            printf "%d failed as tests/xfail/%s.txt expects, and count as skipped\n", n_expected, device
+            printf "%d failed as %s expects, and count as skipped\n", n_expected, xfail
         printf "%d passed, %d failed, %d skipped\n", n_passed, n_failed, n_skipped + n_expected
         exit n_failed > 0
     }' "$xfail" "$results" - >"$results.sum" && summary=0 || summary=$?

@@ -18,7 +18,7 @@ static const char relu[] = "graph @f(%x: f32[batch,3], %w: f32[3]) {\n"
                            "  return %y\n"
                            "}\n";
 
-static const char *const devices[] = {"ref", "cpu"};
+static const char *const devices[] = {"ref", "cpu", "emu"};
 
 static gml_model *load(const char *text, const char *device)
 {
@@ -85,7 +85,7 @@ static void test_interface(void **state)
 static void test_simple(void **state)
 {
     (void)state;
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model *model = load(relu, devices[d]);
         gml_session *session = create(model);
         gml_model_release(model); /* the session holds it */
@@ -111,7 +111,7 @@ static void test_simple(void **state)
 static void test_set_copies_bind_does_not(void **state)
 {
     (void)state;
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model *model = load(relu, devices[d]);
         gml_session *session = create(model);
         float x[] = {1, 2, 3};
@@ -138,7 +138,7 @@ static void test_set_copies_bind_does_not(void **state)
 static void test_bound_output(void **state)
 {
     (void)state;
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model *model = load(relu, devices[d]);
         gml_session *session = create(model);
         float x[] = {1, 2, 3};
@@ -221,7 +221,7 @@ static void test_sequences(void **state)
                                "  %y = SequenceInsert(%s, %x) : seq(f32[3])\n"
                                "  return %y\n"
                                "}\n";
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model *model = load(text, devices[d]);
         gml_session *session = create(model);
         float a[] = {1, 2, 3};
@@ -251,7 +251,7 @@ static void test_sequences(void **state)
 static void test_out_of_memory(void **state)
 {
     (void)state;
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model *model = load(relu, devices[d]);
         bool done = false;
         for (unsigned n = 1; !done; n++) {
@@ -313,7 +313,7 @@ static void *work(void *context)
 static void test_threads(void **state)
 {
     (void)state;
-    for (size_t d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model *model = load(relu, devices[d]);
         worker workers[4];
         for (int i = 0; i < 4; i++) {

@@ -1,5 +1,5 @@
 /* tests/unit/test_training.c - training information: which graph each entry gives, what is
- * wrong with bindings, and what steps do to states, on both devices. */
+ * wrong with bindings, and what steps do to states, on all devices. */
 #include "training_model.h"
 
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 
 enum { GML_N = 67 }; /* elements of a state: vectors, and a rest */
 static const int64_t size_n[] = {GML_N};
-static const char *const devices[] = {"ref", "cpu"};
+static const char *const devices[] = {"ref", "cpu", "emu"};
 
 /* y = x + a; in a step a += b, and m, which is the algorithm's own, becomes m + a. */
 static Onnx__TrainingInfoProto *begin_model(onnx_model *m)
@@ -211,7 +211,7 @@ static void the_graph_sees_what_steps_made(void **state)
     onnx_model m;
     begin_model(&m);
     pack_model(&m);
-    for (int d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         for (int first = 0; first < 2; first++) { /* either may own the states */
             gml_session *one =
                 open_entry(&m, devices[d], first ? GML_ENTRY_STEP : GML_ENTRY_RUN, NULL);
@@ -306,7 +306,7 @@ static void sparse_initialisers_are_states(void **state)
     add_update(&m, info, "Add", "v b", "v.next");
     bind_update(&m, info, "v", "v.next");
     pack_model(&m);
-    for (int d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_session *step = open_entry(&m, devices[d], GML_ENTRY_STEP, NULL);
         assert_int_equal(gml_session_n_states(step), 3);
         for (int i = 0; i < GML_N; i++)
@@ -553,7 +553,7 @@ static void states_change_all_at_once(void **state)
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         onnx_model m;
         build_case(&m, &cases[k]);
-        for (int d = 0; d < 2; d++) {
+        for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
             float p[3][GML_N];
             float old[GML_N];
             gml_session *step = open_entry(&m, devices[d], GML_ENTRY_STEP, NULL);
@@ -589,7 +589,7 @@ static void states_stay_after_a_failure(void **state)
     add_output(&m, "long", GML_F32);
     in_graph(&m, info->algorithm);
     pack_model(&m);
-    for (int d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         float z[2] = {0};
         gml_tensor none = {.dtype = GML_F32, .rank = 1, .dims = {0}, .data = z};
         gml_tensor two = {.dtype = GML_F32, .rank = 1, .dims = {2}, .data = z};
@@ -628,7 +628,7 @@ static void initialisation_sets_states(void **state)
     bind_initial(&m, info, "a", "free");
     bind_initial(&m, info, "m", "seeded");
     pack_model(&m);
-    for (int d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         float a[3][GML_N];
         float momentum[3][GML_N];
         for (int k = 0; k < 3; k++) { /* no seed, and two */
@@ -665,7 +665,7 @@ static void trainings_share_all_states(void **state)
     add_update(&m, info, "Add", "b a", "b.next");
     bind_update(&m, info, "b", "b.next");
     pack_model(&m);
-    for (int d = 0; d < 2; d++) {
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++) {
         gml_model_options options = {
             .device = devices[d], .fast_compile = true, .entry = GML_ENTRY_STEP};
         gml_session *one = open_part(&m, &options, NULL);
