@@ -86,6 +86,31 @@ gml_status gml_random_inputs(const gml_program *program, uint64_t seed, gml_rval
     return GML_OK;
 }
 
+/* A program for a device finds its states there, as it would leave them. */
+static gml_status send_states(const gml_program *program, gml_rvalue *inputs, gml_diags *diags)
+{
+    for (size_t i = 0; program->device != NULL && i < program->states.count; i++) {
+        size_t bytes = 0;
+        if (program->states.items[i].input == GML_NO_SLOT)
+            continue;
+        gml_rvalue *here = &inputs[program->states.items[i].input];
+        gml_rvalue there = *here;
+        if (!gml_tensor_bytes(&here->tensor, &bytes) || bytes == 0)
+            continue;
+        there.buffer = gml_buffer_create_on(program->device, bytes);
+        if (there.buffer == NULL)
+            return gml_fail(diags, GML_E_MEMORY, (gml_loc){0},
+                            "no memory on the device for the states");
+        there.tensor.data = gml_buffer_data(there.buffer);
+        gml_status status =
+            gml_device_put(program->device, there.tensor.data, here->tensor.data, bytes, diags);
+        gml_rvalue_reset(here);
+        *here = there;
+        GML_TRY(status);
+    }
+    return GML_OK;
+}
+
 /* ---- timing -------------------------------------------------------------------------------
  */
 
@@ -121,17 +146,18 @@ static int by_time(const void *a, const void *b)
 static void step_in_place(const gml_program_state *state, const gml_rvalue *inputs,
                           gml_rvalue *outputs)
 {
-    if (state->input != GML_NO_SLOT && state->output != GML_NO_SLOT)
-        outputs[state->output] =
-            (gml_rvalue){.kind = GML_RVALUE_TENSOR, .tensor = inputs[state->input].tensor};
+    if (state->input == GML_NO_SLOT || state->output == GML_NO_SLOT)
+        return;
+    const gml_rvalue *input = &inputs[state->input];
+    outputs[state->output] = (gml_rvalue){
+        .kind = GML_RVALUE_TENSOR, .tensor = input->tensor, .buffer = input->buffer};
+    gml_buffer_retain(input->buffer);
 }
 
 static gml_status time_runs(gml_instance *instance, gml_program *program,
                             const gml_rvalue *inputs, const gml_bench_options *options,
-                            watcher *w, gml_arena *arena, gml_bench *out)
+                            watcher *w, gml_arena *arena, gml_bench *out, gml_diags *diags)
 {
-    gml_diags diags;
-    gml_diags_init(&diags, arena);
     gml_rvalue *outputs = gml_new_array(arena, gml_rvalue, program->n_outputs + 1);
     gml_vec(uint64_t) times = {NULL, 0, 0};
     uint64_t begin = now();
@@ -145,7 +171,7 @@ static gml_status time_runs(gml_instance *instance, gml_program *program,
             step_in_place(&program->states.items[i], inputs, outputs);
         uint64_t t = now();
         GML_TRY(gml_instance_run(instance, inputs, program->n_inputs, outputs,
-                                 program->n_outputs, &diags));
+                                 program->n_outputs, diags));
         t = now() - t;
         for (uint32_t i = 0; i < program->n_outputs; i++)
             gml_rvalue_reset(&outputs[i]);
@@ -171,6 +197,7 @@ gml_status gml_bench_run(gml_program *program, const gml_rvalue *inputs,
     if (!inputs) {
         own = gml_new_array(arena, gml_rvalue, program->n_inputs + 1);
         GML_TRY(gml_random_inputs(program, options->seed, own, diags));
+        GML_TRY(send_states(program, own, diags));
         inputs = own;
     }
     out_bench->steps = gml_new_array(arena, gml_bench_step, out_bench->n_steps + 1);
@@ -182,7 +209,7 @@ gml_status gml_bench_run(gml_program *program, const gml_rvalue *inputs,
     gml_status status = gml_instance_create(program, pool, &instance, diags);
     if (status == GML_OK) {
         gml_instance_watch(instance, watch_step, NULL, &w);
-        status = time_runs(instance, program, inputs, options, &w, arena, out_bench);
+        status = time_runs(instance, program, inputs, options, &w, arena, out_bench, diags);
         out_bench->memory = gml_instance_memory(instance);
     }
     if (status == GML_OK && options->limits && program->device == NULL)

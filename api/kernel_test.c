@@ -125,6 +125,7 @@ const char *gml_kernel_case_text(const gml_kernel_case *c, gml_dtype dtype, gml_
 
 typedef struct trial {
     const gml_kernel_case *kernel_case;
+    const gml_kernel_options *options;
     gml_model *model;
     gml_rvalue *inputs;
     gml_arena *arena;
@@ -137,7 +138,10 @@ static gml_status compare(trial *t, bool fused, bool specials)
 {
     static const char *const off[] = {"fuse", NULL};
     gml_compare_side actual = {.model = t->model,
-                               .execute = {.verify = true, .optimise = true}};
+                               .execute = {.device = t->options->device,
+                                           .device_number = t->options->device_number,
+                                           .verify = true,
+                                           .optimise = true}};
     gml_compare_side expected = {.model = t->model, .execute = {.device = GML_DEVICE_REF}};
     gml_tolerance tolerance = {
         .rtol_ulps = GML_KERNEL_ULPS,
@@ -158,10 +162,10 @@ static gml_status compare(trial *t, bool fused, bool specials)
     return GML_OK;
 }
 
-static gml_status run_on(trial *t, bool specials, uint64_t seed)
+static gml_status run_on(trial *t, bool specials)
 {
     gml_status status =
-        make_inputs(t->model, t->kernel_case, specials, seed, t->inputs, t->diags);
+        make_inputs(t->model, t->kernel_case, specials, t->options->seed, t->inputs, t->diags);
     if (status == GML_OK)
         status = compare(t, true, specials);
     if (status == GML_OK && t->result->passed)
@@ -171,23 +175,27 @@ static gml_status run_on(trial *t, bool specials, uint64_t seed)
     return status;
 }
 
-void gml_kernel_case_run(const gml_kernel_case *kernel_case, gml_dtype dtype, uint64_t seed,
-                         gml_arena *arena, gml_kernel_result *out_result)
+void gml_kernel_case_run(const gml_kernel_case *kernel_case, gml_dtype dtype,
+                         const gml_kernel_options *options, gml_arena *arena,
+                         gml_kernel_result *out_result)
 {
     gml_diags diags;
     size_t len = 0;
     const char *text = gml_kernel_case_text(kernel_case, dtype, arena, &len);
     gml_open_options open = {.n_threads = 1};
     *out_result = (gml_kernel_result){.passed = true};
-    trial t = {
-        .kernel_case = kernel_case, .arena = arena, .diags = &diags, .result = out_result};
+    trial t = {.kernel_case = kernel_case,
+               .options = options,
+               .arena = arena,
+               .diags = &diags,
+               .result = out_result};
     gml_diags_init(&diags, arena);
     gml_status status = gml_model_open_bytes(text, len, NULL, &open, &t.model, &diags);
     if (status == GML_OK) {
         t.inputs = gml_new_array(arena, gml_rvalue, gml_model_n_inputs(t.model) + 1);
-        status = run_on(&t, false, seed);
+        status = run_on(&t, false);
         if (status == GML_OK && out_result->passed && kernel_case->specials)
-            status = run_on(&t, true, seed);
+            status = run_on(&t, true);
     }
     gml_model_release(t.model);
     if (status == GML_OK)

@@ -53,9 +53,16 @@ typedef struct gml_kernel_result {
     double deviation; /* the largest share, as in api/compare.h */
 } gml_kernel_result;
 
+typedef struct gml_kernel_options {
+    gml_device_kind device; /* not ref */
+    int device_number;
+    uint64_t seed; /* of the inputs */
+} gml_kernel_options;
+
 /* Runs a case for an element type; everything in `out_result` is in `arena`. */
-void gml_kernel_case_run(const gml_kernel_case *kernel_case, gml_dtype dtype, uint64_t seed,
-                         gml_arena *arena, gml_kernel_result *out_result);
+void gml_kernel_case_run(const gml_kernel_case *kernel_case, gml_dtype dtype,
+                         const gml_kernel_options *options, gml_arena *arena,
+                         gml_kernel_result *out_result);
 
 /* The gradient of a case in f64, on the interpreter: its derivative along random directions
  * against central differences. The function is the sum of the sines of all f64 results, the

@@ -166,7 +166,7 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     gml_target target = options->target;
     if (options->device)
         gml_target_device(&target, options->device, &module->arena);
-    if (options->object && !options->dump && target.gpu != GML_GPU_NONE)
+    if (options->object && target.gpu != GML_GPU_NONE && !target.triple)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
                         "compiling ahead of time for a GPU is not supported yet");
     GML_TRY(gml_passes_run(module, names, &passes, diags));

@@ -163,8 +163,10 @@ static void print_kernels(const gml_program *program, const gml_bench *bench)
                constant(step->flops) / 1e9, constant(step->bytes) / 1e6,
                share_of_limit(bench, step, seconds) * 100, step->name, step->node);
     }
-    printf("kernels account for %.1f %% of the time; limits: %.0f GFLOP/s, %.1f GB/s\n",
-           all * 100, bench->gflops, bench->gbytes);
+    printf("kernels account for %.1f %% of the time", all * 100);
+    if (bench->gflops > 0)
+        printf("; limits: %.0f GFLOP/s, %.1f GB/s", bench->gflops, bench->gbytes);
+    putchar('\n');
 }
 
 static json_t *json_kernels(const gml_program *program, const gml_bench *bench)
@@ -206,6 +208,8 @@ static int print_result(const bench_args *a, const gml_program *program, const g
     if (a->json)
         return print_json(a, program, bench);
     double median = gml_bench_quantile(bench, 0.5);
+    if (program->device)
+        printf("%s: ", gml_device_name(program->device));
     printf(
         "%u runs, %d thread%s: median %.3f ms, 10 %% below %.3f, 90 %% below %.3f, least %.3f; "
         "first %.3f\n",

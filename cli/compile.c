@@ -1,5 +1,6 @@
 /* cli/compile.c - gemel compile: an ONNX model as a shared library and a C header. */
 #include "api/compile_parts.h"
+#include "api/execute.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 
@@ -14,6 +15,7 @@ typedef struct compile_args {
     gml_parts_wanted wanted;
     bool explain, json, beside;
     uint64_t memory;
+    gml_device_kind device;
     const char *off[32];
     size_t n_off;
 } compile_args;
@@ -21,6 +23,7 @@ typedef struct compile_args {
 static const gml_cli_option options[] = {
     {"output", "FILE", "the library; its header lies beside it", 'o'},
     {"dim", "NAME=N", "fix a symbolic size; others stay parameters of the functions"},
+    {"device", "NAME", "cpu: libraries for others are not written yet"},
     {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
     {"triple", "NAME", "with --dump: another kind of machine, aarch64-linux-gnu"},
     {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
@@ -64,6 +67,10 @@ static bool handle(void *context, const char *name, const char *value)
     compile_args *a = context;
     if (strcmp(name, "dim") == 0)
         return add_dim(a, value);
+    if (strcmp(name, "device") == 0) {
+        int number = 0;
+        return gml_device_parse(value, &a->device, &number) && a->device != GML_DEVICE_REF;
+    }
     if (strcmp(name, "off") == 0) {
         a->off[a->n_off] = value;
         return ++a->n_off < 31 && gml_pass_find(value);
@@ -165,6 +172,8 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
     gml_compile_options compile_options = {.dump = a->dump};
     compile_options.target.cpu = a->cpu;
     compile_options.target.triple = a->triple;
+    if (a->device != GML_DEVICE_CPU)
+        compile_options.target.gpu = a->device == GML_DEVICE_CUDA ? GML_GPU_CUDA : GML_GPU_EMU;
     if (a->triple && strncmp(a->triple, "nvptx", 5) == 0)
         compile_options.target.gpu = GML_GPU_CUDA;
     if (getenv("GEMEL_MEDIUM"))

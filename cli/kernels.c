@@ -18,7 +18,7 @@ typedef struct request {
     gml_kernel_cases cases;
     const char *filter;
     gml_dtype type; /* NONE: every one of a case */
-    uint64_t seed;
+    gml_kernel_options options;
     bool json;
     json_t *rows;
     unsigned counts[3]; /* passed, failed, skipped */
@@ -27,6 +27,7 @@ typedef struct request {
 static const gml_cli_option options[] = {
     {"filter", "TEXT", "only operators and cases with TEXT in 'operator/case'"},
     {"type", "NAME", "only this element type: f32, i8, …"},
+    {"device", "NAME", "of test: cpu (default), cuda (cuda:1: the second) or emu"},
     {"seed", "N", "of the inputs (0)"},
     {"json", NULL, "report as JSON"},
     {NULL, NULL, NULL},
@@ -68,10 +69,13 @@ static bool handle(void *context, const char *name, const char *value)
         r->type = gml_dtype_find(value, strlen(value));
         return r->type != GML_NONE;
     }
+    if (strcmp(name, "device") == 0)
+        return gml_device_parse(value, &r->options.device, &r->options.device_number) &&
+               r->options.device != GML_DEVICE_REF;
     if (strcmp(name, "json") == 0)
         return r->json = true;
     bool ok = gml_cli_int(value, &n) && n >= 0;
-    r->seed = (uint64_t)n;
+    r->options.seed = (uint64_t)n;
     return ok;
 }
 
@@ -171,7 +175,7 @@ static void run_case(request *r, const gml_kernel_case *kernel_case)
         gml_arena arena;
         gml_kernel_result result;
         gml_arena_init(&arena);
-        gml_kernel_case_run(kernel_case, dtype, r->seed, &arena, &result);
+        gml_kernel_case_run(kernel_case, dtype, &r->options, &arena, &result);
         report(r, result.passed ? 0 : 1, name, dtype, &result);
         fflush(stdout);
         gml_arena_reset(&arena);
@@ -206,7 +210,7 @@ static void grad_case(request *r, const gml_kernel_case *kernel_case)
     if (r->filter && !strstr(name, r->filter))
         return;
     gml_arena_init(&arena);
-    gml_kernel_case_grad(kernel_case, r->seed, &arena, &g);
+    gml_kernel_case_grad(kernel_case, r->options.seed, &arena, &g);
     if (!g.skipped || *g.skipped) {
         gml_kernel_result result = {g.passed, g.skipped ? g.skipped : g.why, g.error};
         report(r, g.skipped ? 2 : g.passed ? 0 : 1, name, GML_F64, &result);
