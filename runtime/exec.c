@@ -402,7 +402,7 @@ static gml_status run_all(gml_instance *instance, const gml_rvalue *inputs, size
         GML_TRY(status);
     }
     if (program->device != NULL)
-        gml_instance_forget_copies(instance);
+        GML_TRY(gml_instance_send_inputs(instance, diags));
     gml_instance_direct(instance, outputs);
     instance->next_check = 0;
     for (uint32_t s = 0; s < program->steps.count; s++)

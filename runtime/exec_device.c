@@ -81,6 +81,12 @@ gml_status gml_instance_open_device(gml_instance *instance, gml_diags *diags)
 {
     gml_program *program = instance->program;
     instance->has_new_sizes = true;
+    for (size_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
+        for (uint32_t i = 0; step->kind == GML_STEP_KERNEL && i < step->n_inputs; i++)
+            if (step->inputs[i] != GML_NO_SLOT)
+                instance->there[step->inputs[i]].is_wanted = true;
+    }
     instance->remote = gml_buffer_create_on(program->device, 0);
     if (instance->remote == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an instance");
@@ -97,14 +103,6 @@ void gml_instance_close_device(gml_instance *instance)
     }
     gml_buffer_release(instance->sizes);
     gml_buffer_release(instance->remote);
-}
-
-void gml_instance_forget_copies(gml_instance *instance)
-{
-    for (size_t i = 0; i < instance->program->slots.count; i++) {
-        instance->here[i].is_made = false;
-        instance->there[i].is_made = false;
-    }
 }
 
 /* ---- copies -------------------------------------------------------------------------------
@@ -168,6 +166,22 @@ static gml_status find_there(gml_instance *instance, uint32_t slot, void **out_a
         copy->is_made = true;
     }
     *out_address = gml_buffer_data(copy->buffer);
+    return GML_OK;
+}
+
+gml_status gml_instance_send_inputs(gml_instance *instance, gml_diags *diags)
+{
+    const gml_program *program = instance->program;
+    for (size_t i = 0; i < program->slots.count; i++) {
+        instance->here[i].is_made = false;
+        instance->there[i].is_made = false;
+    }
+    for (uint32_t i = 0; i < program->n_inputs; i++) {
+        uint32_t slot = program->inputs[i];
+        void *address = NULL;
+        if (instance->there[slot].is_wanted)
+            GML_TRY(find_there(instance, slot, &address, diags));
+    }
     return GML_OK;
 }
 

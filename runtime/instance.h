@@ -44,7 +44,8 @@ typedef struct gml_inherited {
  * first asked for. */
 typedef struct gml_copy {
     gml_buffer *buffer;
-    bool is_made; /* in this run */
+    bool is_made;   /* in this run */
+    bool is_wanted; /* a kernel reads the slot */
 } gml_copy;
 
 /* Where in the arena a step's temporaries lie, and its scratch, of one thread after the other.
@@ -193,8 +194,9 @@ gml_status gml_rvalue_own(gml_rvalue *value, const gml_buffer *marker);
 /* When the instance of such a program is made, and when it ends. */
 gml_status gml_instance_open_device(gml_instance *instance, gml_diags *diags);
 void gml_instance_close_device(gml_instance *instance);
-/* Before the first step. */
-void gml_instance_forget_copies(gml_instance *instance);
+/* Before the first step: forgets the copies, and makes those of inputs that kernels read, since
+ * the device is idle now. */
+gml_status gml_instance_send_inputs(gml_instance *instance, gml_diags *diags);
 gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags);
 /* The value of `slot` for who runs here; as gml_instance_view of other programs. */
 gml_status gml_instance_here(gml_instance *instance, uint32_t slot, gml_rvalue *out_view,
