@@ -14,15 +14,27 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 gml_emu_launch_state gml_emu;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool options_set; /* or asked of the environment */
 static gml_fiber launcher;
 static gml_fiber fibers[GML_EMU_THREADS];
 static gml_fiber *idle[GML_EMU_THREADS]; /* fibers without a thread */
 static unsigned n_fibers, n_idle;
+
+void gml_emu_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void gml_emu_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
 
 /* ---- failure ------------------------------------------------------------------------------
  */
@@ -202,7 +214,7 @@ void gml_emu_barrier(const char *site)
         return;
     }
     gml_emu.n_at_barrier = 0;
-    gml_emu.epoch++;
+    gml_emu_next_epoch();
     for (uint32_t t = 0; t < gml_emu.threads; t++)
         gml_emu.all[t].wait = GML_EMU_RUNS;
     set_all_ready();
@@ -235,38 +247,7 @@ bool gml_emu_gather(gml_emu_wait what, void *operand, const char *site)
     return true;
 }
 
-uint64_t gml_emu_shuffle_xor(uint64_t bits, uint32_t mask, const char *site)
-{
-    gml_emu_warp *warp = &gml_emu.warps[gml_emu.current / 32];
-    uint32_t lane = gml_emu.current % 32;
-    unsigned parity = warp->parity;
-    warp->value[parity][lane] = bits;
-    if (gml_emu_gather(GML_EMU_IN_SHUFFLE, NULL, site))
-        warp->parity ^= 1;
-    return warp->value[parity][(lane ^ mask) % 32];
-}
-
-uint32_t gml_emu_thread(void)
-{
-    return gml_emu.current;
-}
-
-uint32_t gml_emu_block(void)
-{
-    return gml_emu.block;
-}
-
-uint32_t gml_emu_blocks(void)
-{
-    return gml_emu.blocks;
-}
-
-void *gml_emu_shared(void)
-{
-    return gml_emu.shared;
-}
-
-/* ---- launches -----------------------------------------------------------------------------
+/* ---- a block ------------------------------------------------------------------------------
  */
 
 static gml_loc here(void)
@@ -301,7 +282,8 @@ static void run_block(uint32_t block)
     uint64_t seed = gml_emu.options.seed * UINT64_C(0x2545f4914f6cdd1d) + block;
     gml_emu.block = block;
     gml_emu.n_at_barrier = gml_emu.n_ended = 0;
-    gml_emu.epoch = 1;
+    gml_emu_next_epoch();
+    gml_emu_drop_copies();
     if (block == 0 || gml_emu.options.order == GML_EMU_MIXED) {
         order_places(gml_emu.warp_at, gml_emu.place_of_warp, gml_emu.n_warps, &seed);
         order_places(gml_emu.lane_at, gml_emu.place_of_lane, 32, &seed);
@@ -325,6 +307,59 @@ static void reset_fibers(void)
         idle[n_idle++] = &fibers[i - 1];
     }
 }
+
+/* ---- options ------------------------------------------------------------------------------
+ */
+
+void gml_emu_set_options(const gml_emu_options *options)
+{
+    gml_emu_lock();
+    gml_emu.options = *options;
+    options_set = true;
+    gml_emu_unlock();
+}
+
+static bool read_option(const char *word, size_t len, gml_emu_options *options)
+{
+    if (len == 7 && memcmp(word, "forward", len) == 0)
+        options->order = GML_EMU_FORWARD;
+    else if (len == 7 && memcmp(word, "reverse", len) == 0)
+        options->order = GML_EMU_REVERSE;
+    else if (len >= 5 && memcmp(word, "mixed", 5) == 0 && (len == 5 || word[5] == ':')) {
+        options->order = GML_EMU_MIXED;
+        options->seed = len > 6 ? strtoull(word + 6, NULL, 10) : 0;
+    } else if (len == 5 && memcmp(word, "early", len) == 0)
+        options->early = true;
+    else if (len == 9 && memcmp(word, "unchecked", len) == 0)
+        options->unchecked = true;
+    else
+        return len == 0;
+    return true;
+}
+
+/* GEMEL_EMU, a list as "reverse,early,unchecked" or "mixed:7", where nobody set them. */
+static gml_status ask_environment(gml_diags *diags)
+{
+    gml_emu_options options = {0};
+    const char *text = getenv("GEMEL_EMU");
+    while (!options_set && text) {
+        size_t len = strcspn(text, ",");
+        if (!read_option(text, len, &options))
+            return gml_fail(diags, GML_E_USAGE, here(),
+                            "GEMEL_EMU has '%.*s', which is none of forward, reverse, "
+                            "mixed:SEED, early, unchecked",
+                            (int)len, text);
+        text = text[len] ? text + len + 1 : NULL;
+    }
+    if (!options_set)
+        gml_emu.options = options;
+    options_set = true;
+    return GML_OK;
+}
+
+/* ---- launches
+ * ---------------------------------------------------------------------------------
+ */
 
 static gml_status prepare(const gml_launch *launch, gml_diags *diags)
 {
@@ -364,7 +399,7 @@ static gml_status run(uint32_t blocks, gml_diags *diags)
 gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane, const gml_launch *launch,
                           uint32_t blocks, void *const *params, gml_diags *diags)
 {
-    pthread_mutex_lock(&lock);
+    gml_emu_lock();
     static _Alignas(128) char shared[GML_EMU_SHARED + 128];
     gml_emu.kernel = kernel;
     gml_emu.lane = lane;
@@ -375,35 +410,11 @@ gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane, const gml_launch
     gml_emu.all_warps = UINT32_MAX >> ((32 - gml_emu.n_warps) % 32);
     gml_emu.shared = shared;
     gml_emu.n_shared = launch->shared;
-    gml_status status = prepare(launch, diags);
+    gml_status status = ask_environment(diags);
+    if (status == GML_OK)
+        status = prepare(launch, diags);
     if (status == GML_OK)
         status = run(blocks, diags);
-    pthread_mutex_unlock(&lock);
+    gml_emu_unlock();
     return status;
-}
-
-void gml_emu_set_options(const gml_emu_options *options)
-{
-    pthread_mutex_lock(&lock);
-    gml_emu.options = *options;
-    pthread_mutex_unlock(&lock);
-}
-
-/* ---- names -----------------------------------------------------------------------
- */
-
-#define ROW(function)                                                                          \
-    {                                                                                          \
-#        function, (void (*)(void))(function)                                                  \
-    }
-
-const gml_emu_function *gml_emu_functions(size_t *out_count)
-{
-    static const gml_emu_function functions[] = {
-        ROW(gml_emu_thread), ROW(gml_emu_block),   ROW(gml_emu_blocks),
-        ROW(gml_emu_shared), ROW(gml_emu_barrier), ROW(gml_emu_shuffle_xor),
-        ROW(gml_emu_access),
-    };
-    *out_count = sizeof functions / sizeof *functions;
-    return functions;
 }

@@ -10,12 +10,13 @@
  *   that is not aligned as the kernel claims; a barrier that some threads of a block never
  *   reach, or at which they wait at different sites; a warp's lanes in different collectives;
  *   two threads that touch the same bytes of shared memory between two barriers, one of them
- *   writing (a race, which is found whatever the order in which the threads ran).
+ *   writing (a race, which is found whatever the order in which the threads ran); shared
+ *   memory that is used while an asynchronous copy into it has not been waited for.
  * Shared memory is poisoned before every block. Memory of a device that was never written is
  * poisoned when allocated.
  *
- * A site is a number that the code generator gives to every barrier, collective and access of a
- * kernel; `sites` of a kernel tell what it is in loop IR.
+ * A site is what the code generator calls a barrier, a collective or an access: "barrier 3 of
+ * FUNCTION".
  *
  * One launch at a time in a process (the emulator takes a lock).
  */
@@ -31,12 +32,14 @@ typedef enum gml_emu_order { GML_EMU_FORWARD, GML_EMU_REVERSE, GML_EMU_MIXED } g
 
 typedef struct gml_emu_options {
     gml_emu_order order;
-    uint64_t seed;   /* of MIXED */
-    bool early;      /* asynchronous copies happen when issued; else not before they are waited
-                        for, and their target is poison until then */
-    bool unchecked;  /* no bounds, alignment or races: some times faster */
+    uint64_t seed;  /* of MIXED */
+    bool early;     /* asynchronous copies happen when issued; else not before they are waited
+                       for, and their target is poison until then */
+    bool unchecked; /* no bounds, alignment or races: some times faster */
 } gml_emu_options;
 
+/* Of launches to come. Until then the variable GEMEL_EMU says it, a list of forward, reverse,
+ * mixed:SEED, early, unchecked. */
 void gml_emu_set_options(const gml_emu_options *options);
 
 /* Memory that kernels may touch. Poisoned, aligned to 256 bytes; NULL: there is none. */

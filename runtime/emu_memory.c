@@ -1,33 +1,253 @@
 /* runtime/emu_memory.c - memory that emulated kernels may touch, and the check of each access.
- */
+ *
+ * Allocations are a sorted table; a site mostly touches one of them, so each site's last hit is
+ * tried first. Every byte of shared memory has a word that tells who wrote and who read it
+ * since the last barrier, and in which epoch that was: words of another epoch count as empty,
+ * so a barrier clears them all by a sum. */
 #define _POSIX_C_SOURCE 200809L
 #include "runtime/emu_calls.h"
 #include "runtime/emu_state.h"
 
-#include <pthread.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define GAP 256 /* between allocations: what runs over one touches none */
+
+typedef struct range {
+    uintptr_t begin, end;
+} range;
+
+static range *table;
+static size_t n_table, capacity;
+static range hits[256]; /* by site */
+
+/* The number of allocations that begin at `at` or below. */
+static size_t count_below(uintptr_t at)
+{
+    size_t low = 0;
+    size_t high = n_table;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (table[middle].begin <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
 
 void *gml_emu_allocate(size_t bytes)
 {
     void *memory = NULL;
-    if (posix_memalign(&memory, 256, bytes + 256) != 0)
+    if (bytes > SIZE_MAX - GAP || posix_memalign(&memory, 256, bytes + GAP) != 0)
         return NULL;
     memset(memory, GML_EMU_POISON, bytes);
+    gml_emu_lock();
+    if (n_table == capacity) {
+        size_t more = capacity ? capacity * 2 : 64;
+        range *grown = realloc(table, more * sizeof *grown);
+        if (!grown) {
+            gml_emu_unlock();
+            free(memory);
+            return NULL;
+        }
+        table = grown;
+        capacity = more;
+    }
+    size_t place = count_below((uintptr_t)memory);
+    memmove(&table[place + 1], &table[place], (n_table - place) * sizeof *table);
+    table[place] = (range){(uintptr_t)memory, (uintptr_t)memory + bytes};
+    n_table++;
+    gml_emu_unlock();
     return memory;
 }
 
 void gml_emu_free(void *memory)
 {
+    if (!memory)
+        return;
+    gml_emu_lock();
+    size_t place = count_below((uintptr_t)memory);
+    if (place == 0 || table[place - 1].begin != (uintptr_t)memory)
+        GML_BUG("memory that the emulator did not give is freed");
+    memmove(&table[place - 1], &table[place], (n_table - place) * sizeof *table);
+    n_table--;
+    memset(hits, 0, sizeof hits);
+    if (n_table == 0) {
+        free(table);
+        table = NULL;
+        capacity = 0;
+    }
+    gml_emu_unlock();
     free(memory);
 }
 
-void gml_emu_access(const void *address, uint64_t bytes, uint32_t align, uint32_t is_store,
+/* ---- shared memory ------------------------------------------------------------------------
+ */
+
+/* Of a byte: epoch (10 bits), who wrote it, who read it (11 bits each: thread + 1, 0 nobody).
+ */
+#define MANY        UINT32_C(0x7ff) /* several threads read it */
+#define EPOCH_SHIFT 22
+#define WRITE_SHIFT 11
+
+static uint32_t shadow[GML_EMU_SHARED];
+static uint32_t epoch;
+/* Of 16 bytes: thread + 1 whose asynchronous copy is to write them. */
+static uint16_t copies[GML_EMU_SHARED / 16 + 1];
+static unsigned n_copies;
+
+void gml_emu_next_epoch(void)
+{
+    if (++epoch == UINT32_C(1) << (32 - EPOCH_SHIFT)) {
+        memset(shadow, 0, sizeof shadow);
+        epoch = 1;
+    }
+}
+
+void gml_emu_forget_copies(void)
+{
+    if (n_copies)
+        memset(copies, 0, sizeof copies);
+    n_copies = 0;
+}
+
+void gml_emu_mark_copy(const char *to, bool open)
+{
+    size_t place = (size_t)(to - gml_emu.shared) / 16;
+    copies[place] = (uint16_t)(open ? gml_emu.current + 1 : 0);
+    n_copies += open ? 1U : UINT_MAX;
+}
+
+static _Noreturn void stop_race(uint32_t other, uint64_t offset, bool is_store,
+                                const char *site)
+{
+    char who[32] = "other threads";
+    if (other != MANY)
+        snprintf(who, sizeof who, "thread %u", other - 1);
+    gml_emu_stop(gml_emu.current,
+                 "%s races with %s: it %s byte %llu of shared memory, which that %s since the "
+                 "last barrier",
+                 site, who, is_store ? "writes" : "reads", (unsigned long long)offset,
+                 is_store ? "touched" : "wrote");
+}
+
+/* A byte's word after this thread's access. */
+static uint32_t touch(uint32_t word, uint64_t offset, bool is_store, const char *site)
+{
+    uint32_t me = gml_emu.current + 1;
+    if (word >> EPOCH_SHIFT != epoch)
+        word = epoch << EPOCH_SHIFT;
+    uint32_t writer = (word >> WRITE_SHIFT) & MANY;
+    uint32_t reader = word & MANY;
+    if (writer && writer != me)
+        stop_race(writer, offset, is_store, site);
+    if (is_store) {
+        if (reader && reader != me)
+            stop_race(reader, offset, is_store, site);
+        return word | me << WRITE_SHIFT;
+    }
+    if (reader && reader != me)
+        return word | MANY;
+    return word | me;
+}
+
+static void check_shared(uint64_t offset, uint64_t bytes, uint32_t kind, const char *site)
+{
+    if (bytes > gml_emu.n_shared - offset)
+        gml_emu_stop(gml_emu.current,
+                     "%s: %llu bytes at %llu of shared memory, which has %u bytes", site,
+                     (unsigned long long)bytes, (unsigned long long)offset, gml_emu.n_shared);
+    for (uint64_t i = offset / 16; n_copies && i * 16 < offset + bytes; i++)
+        if (copies[i])
+            gml_emu_stop(gml_emu.current,
+                         "%s: byte %llu of shared memory is the target of an asynchronous copy "
+                         "of thread %u that has not been waited for",
+                         site, (unsigned long long)(i * 16), copies[i] - 1U);
+    if (kind == GML_EMU_ATOMIC)
+        return;
+    uint32_t *words = &shadow[offset];
+    uint32_t before = words[0];
+    uint32_t after = touch(before, offset, kind == GML_EMU_STORE, site);
+    words[0] = after;
+    for (uint64_t i = 1; i < bytes; i++) { /* mostly all alike */
+        if (words[i] != before) {
+            before = words[i];
+            after = touch(before, offset + i, kind == GML_EMU_STORE, site);
+        }
+        words[i] = after;
+    }
+}
+
+/* ---- all memory ---------------------------------------------------------------------------
+ */
+
+static _Noreturn void stop_outside(uintptr_t at, uint64_t bytes, uint32_t kind,
+                                   const char *site)
+{
+    const char *does = kind == GML_EMU_LOAD ? "reads" : "writes";
+    size_t place = count_below(at);
+    if (place == 0)
+        gml_emu_stop(gml_emu.current, "%s %s %llu bytes at %p, before every allocation", site,
+                     does, (unsigned long long)bytes, (void *)at);
+    range near = table[place - 1];
+    gml_emu_stop(gml_emu.current,
+                 "%s %s %llu bytes at byte %llu of an allocation of %llu bytes", site, does,
+                 (unsigned long long)bytes, (unsigned long long)(at - near.begin),
+                 (unsigned long long)(near.end - near.begin));
+}
+
+static void check_other(uintptr_t at, uint64_t bytes, uint32_t kind, const char *site)
+{
+    range *hit = &hits[((uintptr_t)site >> 4) % (sizeof hits / sizeof *hits)];
+    if (at >= hit->begin && at < hit->end && bytes <= hit->end - at)
+        return;
+    size_t place = count_below(at);
+    if (place > 0 && at < table[place - 1].end && bytes <= table[place - 1].end - at) {
+        *hit = table[place - 1];
+        return;
+    }
+    const gml_fiber *fiber = gml_emu.all[gml_emu.current].fiber;
+    if (at - (uintptr_t)fiber->stack < fiber->size)
+        return; /* a variable of the thread's own, through a pointer that hides it */
+    stop_outside(at, bytes, kind, site);
+}
+
+void gml_emu_access(const void *address, uint64_t bytes, uint32_t align, uint32_t kind,
                     const char *site)
 {
-    (void)address;
-    (void)bytes;
-    (void)align;
-    (void)is_store;
-    (void)site;
+    if (gml_emu.options.unchecked || bytes == 0)
+        return;
+    uintptr_t at = (uintptr_t)address;
+    uintptr_t offset = at - (uintptr_t)gml_emu.shared;
+    if (at % align)
+        gml_emu_stop(gml_emu.current, "%s: %p is not aligned to %u bytes", site, (void *)at,
+                     align);
+    if (offset < gml_emu.n_shared)
+        check_shared(offset, bytes, kind, site);
+    else
+        check_other(at, bytes, kind, site);
+}
+
+void gml_emu_access_masked(const void *address, uint64_t bytes, uint32_t align, uint32_t kind,
+                           uint64_t mask, const char *site)
+{
+    const char *base = address;
+    if (gml_emu.options.unchecked || mask == 0)
+        return;
+    if ((uintptr_t)address % align)
+        gml_emu_stop(gml_emu.current, "%s: %p is not aligned to %u bytes", site,
+                     (const void *)address, align);
+    for (; mask; mask &= mask - 1)
+        gml_emu_access(base + (uint64_t)__builtin_ctzll(mask) * bytes, bytes, 1, kind, site);
+}
+
+void gml_emu_check_shared(const void *address, const char *site)
+{
+    uintptr_t offset = (uintptr_t)address - (uintptr_t)gml_emu.shared;
+    if (offset >= gml_emu.n_shared || gml_emu.n_shared - offset < 16)
+        gml_emu_stop(gml_emu.current, "%s: %p is not in the shared memory of the block", site,
+                     (const void *)address);
 }

@@ -50,7 +50,6 @@ typedef struct gml_emu_launch_state {
     uint8_t warp_at[32], place_of_warp[32];
     uint8_t lane_at[32], place_of_lane[32];
     uint32_t n_at_barrier, first_at_barrier, n_ended;
-    uint32_t epoch; /* barriers that this block has passed, from 1 */
     char *shared;
     uint32_t n_shared;
     gml_emu_options options;
@@ -67,5 +66,22 @@ _Noreturn void gml_emu_stop(uint32_t thread, const char *format, ...) GML_PRINTF
 /* The current thread comes to a collective of its warp. True: it is the last, and must do what
  * is to be done for all lanes. False: that was done. `operand` is the lane's. */
 bool gml_emu_gather(gml_emu_wait what, void *operand, const char *site);
+
+/* What the launch holds, and whoever changes what it reads. */
+void gml_emu_lock(void);
+void gml_emu_unlock(void);
+
+/* ---- memory (emu_memory.c) ---- */
+/* What was touched until now cannot race with what follows. */
+void gml_emu_next_epoch(void);
+/* 16 bytes there are, or no longer are, the target of an open copy of the current thread. */
+void gml_emu_mark_copy(const char *to, bool open);
+void gml_emu_forget_copies(void);
+/* Stops where 16 bytes at `address` are not in shared memory. */
+void gml_emu_check_shared(const void *address, const char *site);
+
+/* ---- copies (emu_copy.c) ---- */
+/* Open copies of the block before are forgotten. */
+void gml_emu_drop_copies(void);
 
 #endif

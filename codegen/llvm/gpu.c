@@ -54,7 +54,19 @@ typedef struct plan {
 /* ---- what there is to do ------------------------------------------------------------------
  */
 
-static void add_step(plan *p, work *w, const gml_stmt *stmt)
+/* A statement of its own; NULL: none. */
+static void add_single(plan *p, const gml_stmt *stmt)
+{
+    work w = {0};
+    step one = {.stmt = stmt};
+    if (!stmt)
+        return;
+    gml_push(p->e->kernel->arena, &w.steps, one);
+    gml_push(p->e->kernel->arena, &p->works, w);
+}
+
+/* `is_alone`: it is the only step of its work, and others may go before. */
+static void add_step(plan *p, work *w, const gml_stmt *stmt, bool is_alone)
 {
     gml_kernel *kernel = p->e->kernel;
     gml_stmt *alone = gml_new(kernel->arena, gml_stmt);
@@ -67,6 +79,10 @@ static void add_step(plan *p, work *w, const gml_stmt *stmt)
         if (gml_gpu_gemm_prepare(p->e->be, kernel, &c, gemm)) {
             one.gemm = gemm;
             one.stmt = c.store;
+            if (is_alone && gml_gpu_gemm_stream(kernel, gemm)) {
+                add_single(p, gemm->pack_a);
+                add_single(p, gemm->pack_b);
+            }
         }
     }
     gml_push(kernel->arena, &w->steps, one);
@@ -109,13 +125,13 @@ static void add_parted(plan *p, const gml_stmt *stmt)
         gml_split_reduction(kernel, &alone, n, least, &parts[0], &parts[1])) {
         for (unsigned i = 0; i < 2; i++) {
             work w = {0};
-            add_step(p, &w, parts[i]);
+            add_step(p, &w, parts[i], true);
             gml_push(kernel->arena, &p->works, w);
         }
         return;
     }
     work w = {0};
-    add_step(p, &w, &alone);
+    add_step(p, &w, &alone, true);
     gml_push(kernel->arena, &p->works, w);
 }
 
@@ -130,7 +146,7 @@ static void find_works(plan *p)
     work unit = {.outer = outer, .n_outer = kernel->n_shared};
     for (; list; list = list->next) {
         if (kernel->n_shared > 0)
-            add_step(p, &unit, list);
+            add_step(p, &unit, list, false);
         else
             add_parted(p, list);
     }
@@ -143,8 +159,9 @@ static void note_step(plan *p, const step *one, unsigned phase)
     gml_homes_note(&p->homes, one->stmt, phase, false);
     if (!one->gemm)
         return;
-    gml_homes_note_load(&p->homes, one->gemm->c.a, phase);
-    gml_homes_note_load(&p->homes, one->gemm->c.b, phase);
+    const gml_gpu_gemm *g = one->gemm;
+    gml_homes_note_load(&p->homes, g->a_load ? g->a_load : g->c.a, phase);
+    gml_homes_note_load(&p->homes, g->b_load ? g->b_load : g->c.b, phase);
 }
 
 /* Where the locals are, and how much a block needs. */

@@ -78,8 +78,9 @@ static gml_operand shape_operand(const gml_gpu_gemm *g, unsigned extent, bool al
 
 unsigned gml_gpu_gemm_shared(const gml_gpu_gemm *g)
 {
-    return 2 * (shape_operand(g, g->rows, g->a_along_k).bytes +
-                shape_operand(g, g->columns, g->b_along_k).bytes);
+    unsigned slices = g->a_load ? GML_STREAM_STAGES : 2;
+    return slices * (shape_operand(g, g->rows, g->a_along_k).bytes +
+                     shape_operand(g, g->columns, g->b_along_k).bytes);
 }
 
 static gml_dim count_tiles(gml_kernel *kernel, const gml_axis *axis, unsigned side)
@@ -272,21 +273,21 @@ static LLVMValueRef shared_from(gml_emit *e, unsigned bytes)
     return LLVMBuildInBoundsGEP2(e->b, e->be->i8, e->team.partials, &at, 1, "");
 }
 
-static void place_tile(gml_tile *t, LLVMValueRef unit)
+void gml_tile_place(gml_tile *t, LLVMValueRef unit, unsigned slices)
 {
     gml_emit *e = t->e;
     const gml_gpu_gemm *g = t->g;
     const gml_contraction *c = &g->c;
     t->a = shape_operand(g, g->rows, g->a_along_k);
     t->b = shape_operand(g, g->columns, g->b_along_k);
-    t->a.expr = c->a;
+    t->a.expr = g->a_load ? g->a_load : c->a;
     t->a.side = c->m;
     t->a.lanes = g->a_lanes;
     t->a.shared = shared_from(e, GML_PARTIALS);
-    t->b.expr = c->b;
+    t->b.expr = g->b_load ? g->b_load : c->b;
     t->b.side = c->n;
     t->b.lanes = g->b_lanes;
-    t->b.shared = shared_from(e, GML_PARTIALS + 2 * t->a.bytes);
+    t->b.shared = shared_from(e, GML_PARTIALS + slices * t->a.bytes);
     /* neighbours share the rows of A, which are what streams mostly */
     t->b.first = gml_tile_times(
         e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->n, g->columns)), g->columns);
@@ -308,7 +309,11 @@ void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *g, LLVMValueRef unit)
     gml_tile t = {.e = e, .g = g};
     LLVMValueRef carried[GML_TILE_SUMS + 1];
     copy a[GML_MAX_COPIES], b[GML_MAX_COPIES];
-    place_tile(&t, unit);
+    if (g->a_load) {
+        gml_gpu_stream_emit(e, g, unit);
+        return;
+    }
+    gml_tile_place(&t, unit, 2);
     (g->is_mma ? gml_mma_begin : gml_fma_begin)(&t, carried);
     carried[t.n_sums] = gml_ll_int(e, 0); /* which of the two slices */
     fetch(&t, &t.a, gml_ll_int(e, 0), a);

@@ -21,7 +21,12 @@
 
 typedef struct gml_gpu_gemm {
     gml_contraction c;
-    bool is_mma;                   /* operands rounded to bf16, on tensor cores; else f32 */
+    bool is_mma; /* operands rounded to bf16, on tensor cores; else f32 */
+    /* Operands as they lie in memory, in bf16: loads of eight neighbours along k, or along m
+     * and n, at positions that eight divides. NULL: they are evaluated while they are copied.
+     */
+    const gml_expr *a_load, *b_load;
+    gml_stmt *pack_a, *pack_b;     /* statements that make them so; NULL: they are */
     unsigned rows, columns, depth; /* of a tile, and of a slice */
     bool a_along_k, b_along_k;     /* neighbours in memory are neighbours in k; else in m, n */
     unsigned a_lanes, b_lanes;     /* copied at once */
@@ -31,10 +36,17 @@ typedef struct gml_gpu_gemm {
 /* False where another way is better: the product is too small. */
 bool gml_gpu_gemm_prepare(const gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                           gml_gpu_gemm *out_gemm);
+/* Brings both operands into memory as bf16, where they are not yet: for a product that stands
+ * by itself. False where it is not one for tensor cores. */
+bool gml_gpu_gemm_stream(gml_kernel *kernel, gml_gpu_gemm *gemm);
 unsigned gml_gpu_gemm_shared(const gml_gpu_gemm *gemm); /* bytes, behind the partial sums */
 gml_dim gml_gpu_gemm_units(gml_kernel *kernel, const gml_gpu_gemm *gemm);
 /* Writes tile `unit`, by a team of GML_GPU_GEMM_THREADS. */
 void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit);
+
+/* Writes a tile whose operands are streamed (gpu_stream.c). */
+void gml_gpu_stream_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit);
+#define GML_STREAM_STAGES 4 /* slices in shared memory at once */
 
 /* ---- between gpu_gemm.c and the two ways to multiply ------------------------------------- */
 
@@ -43,7 +55,7 @@ void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit)
 /* An operand's slice in shared memory: [k][line] of f32; for tensor cores bf16, [k][line] or,
  * along k, [side][line]. */
 typedef struct gml_operand {
-    const gml_expr *expr;
+    const gml_expr *expr; /* or the load, of one that is streamed */
     const gml_axis *side; /* m or n */
     LLVMValueRef first;   /* of the tile along it */
     unsigned extent;      /* of the tile */
@@ -51,7 +63,7 @@ typedef struct gml_operand {
     unsigned lanes;
     unsigned line;       /* elements from line to line */
     unsigned bytes;      /* of the slice */
-    LLVMValueRef shared; /* of two slices, one behind the other */
+    LLVMValueRef shared; /* of all slices, one behind the other */
 } gml_operand;
 
 typedef struct gml_tile {
@@ -75,6 +87,9 @@ void gml_mma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, unsigned b
                       unsigned end, LLVMValueRef *sums);
 void gml_mma_store(gml_tile *tile, LLVMValueRef const *sums);
 
+/* Which tile `unit` is: the operands' places in it and in shared memory with `slices` slices,
+ * and the batch axes' values. */
+void gml_tile_place(gml_tile *tile, LLVMValueRef unit, unsigned slices);
 /* Stores `lanes` neighbouring sums, of which the first is at `row`, `column` of the tile. */
 void gml_tile_store(gml_tile *tile, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sums,
                     unsigned lanes);
