@@ -10,8 +10,8 @@
  * (runtime/emu.h); its memory is separate all the same, so that a program which mixes up the
  * two kinds of addresses fails there too.
  *
- * Refcounted. Opening a device twice gives the same. Several threads may use it, which then share
- * its order of calls; its clock is one thread's at a time.
+ * Refcounted. Opening a device twice gives the same. Several threads may use it, which then
+ * share its order of calls; its clock is one thread's at a time.
  */
 #ifndef GML_RUNTIME_DEVICE_H
 #define GML_RUNTIME_DEVICE_H
