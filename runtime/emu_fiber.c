@@ -137,9 +137,8 @@ void gml_fiber_reset(gml_fiber *fiber, unsigned number, void (*start)(void))
 #endif
     char *top = fiber->stack + fiber->size - (size_t)(number % 61) * 64;
     void **sp = (void **)(void *)top;
-    sp -= 3; /* as a call leaves it: 8 off a multiple of 16 */
-    sp[0] = NULL; /* where `start` would return to; it is entered as if by a call */
-    sp[1] = sp[2] = NULL;
+    *--sp = NULL; /* where `start` would return to: it is entered as if by a call, 8 bytes below
+                     a multiple of 16 */
     sp -= 7;
     for (int i = 0; i < 6; i++)
         sp[i] = NULL;

@@ -121,17 +121,17 @@ void gml_emu_mark_copy(const char *to, bool open)
     n_copies += open ? 1U : UINT_MAX;
 }
 
-static _Noreturn void stop_race(uint32_t other, uint64_t offset, bool is_store,
-                                const char *site)
+static _Noreturn void stop_race(uint32_t other, bool other_wrote, uint64_t offset,
+                                bool is_store, const char *site)
 {
     char who[32] = "other threads";
     if (other != MANY)
         snprintf(who, sizeof who, "thread %u", other - 1);
-    gml_emu_stop(gml_emu.current,
-                 "%s races with %s: it %s byte %llu of shared memory, which that %s since the "
-                 "last barrier",
-                 site, who, is_store ? "writes" : "reads", (unsigned long long)offset,
-                 is_store ? "touched" : "wrote");
+    gml_emu_stop(
+        gml_emu.current,
+        "%s races: it %s byte %llu of shared memory, which %s %s since the last barrier", site,
+        is_store ? "writes" : "reads", (unsigned long long)offset, who,
+        other_wrote ? "wrote" : "read");
 }
 
 /* A byte's word after this thread's access. */
@@ -143,10 +143,10 @@ static uint32_t touch(uint32_t word, uint64_t offset, bool is_store, const char 
     uint32_t writer = (word >> WRITE_SHIFT) & MANY;
     uint32_t reader = word & MANY;
     if (writer && writer != me)
-        stop_race(writer, offset, is_store, site);
+        stop_race(writer, true, offset, is_store, site);
     if (is_store) {
         if (reader && reader != me)
-            stop_race(reader, offset, is_store, site);
+            stop_race(reader, false, offset, is_store, site);
         return word | me << WRITE_SHIFT;
     }
     if (reader && reader != me)
@@ -156,10 +156,6 @@ static uint32_t touch(uint32_t word, uint64_t offset, bool is_store, const char 
 
 static void check_shared(uint64_t offset, uint64_t bytes, uint32_t kind, const char *site)
 {
-    if (bytes > gml_emu.n_shared - offset)
-        gml_emu_stop(gml_emu.current,
-                     "%s: %llu bytes at %llu of shared memory, which has %u bytes", site,
-                     (unsigned long long)bytes, (unsigned long long)offset, gml_emu.n_shared);
     for (uint64_t i = offset / 16; n_copies && i * 16 < offset + bytes; i++)
         if (copies[i])
             gml_emu_stop(gml_emu.current,
@@ -189,6 +185,10 @@ static _Noreturn void stop_outside(uintptr_t at, uint64_t bytes, uint32_t kind,
 {
     const char *does = kind == GML_EMU_LOAD ? "reads" : "writes";
     size_t place = count_below(at);
+    if (at - (uintptr_t)gml_emu.shared < GML_EMU_SHARED)
+        gml_emu_stop(gml_emu.current, "%s %s %llu bytes at byte %llu of %u of shared memory",
+                     site, does, (unsigned long long)bytes,
+                     (unsigned long long)(at - (uintptr_t)gml_emu.shared), gml_emu.n_shared);
     if (place == 0)
         gml_emu_stop(gml_emu.current, "%s %s %llu bytes at %p, before every allocation", site,
                      does, (unsigned long long)bytes, (void *)at);
@@ -225,7 +225,7 @@ void gml_emu_access(const void *address, uint64_t bytes, uint32_t align, uint32_
     if (at % align)
         gml_emu_stop(gml_emu.current, "%s: %p is not aligned to %u bytes", site, (void *)at,
                      align);
-    if (offset < gml_emu.n_shared)
+    if (offset < gml_emu.n_shared && bytes <= gml_emu.n_shared - offset)
         check_shared(offset, bytes, kind, site);
     else
         check_other(at, bytes, kind, site);

@@ -345,6 +345,64 @@ static void emulated_code_runs(void **state)
     gml_arena_reset(&arena);
 }
 
+/* `short_by` bytes of the input are missing. */
+static gml_status run_everything(size_t short_by, const char **out_text, gml_arena *arena)
+{
+    device_module m;
+    begin_module(&m, GML_GPU_EMU, NULL);
+    write_everything(&m);
+    jitted j = jit(&m);
+    uint64_t *in = gml_emu_allocate((size_t)THREADS * 16 - short_by);
+    uint64_t *out = gml_emu_allocate((size_t)THREADS * 32 * 8);
+    for (size_t i = 0; i < (THREADS * 16 - short_by) / 8; i++)
+        in[i] = i * UINT64_C(0x100000001);
+    gml_status status = launch(&j, out, in, out_text, arena);
+    for (uint32_t t = 0; t < THREADS && status == GML_OK; t++) {
+        const uint64_t *row = out + (size_t)t * 32;
+        assert_int_equal((uint32_t)row[0], t);
+        assert_int_equal((uint32_t)row[1], 0);
+        assert_int_equal((uint32_t)row[2], 1);
+        assert_int_equal((uint32_t)row[3], t ^ 1);
+        assert_true(row[4] == (t ^ 2) * UINT64_C(0x100000001));
+        assert_int_equal((uint32_t)row[5], t ^ 4);
+        assert_true(row[6] == (t ^ 8) * UINT64_C(0x100000001));
+        for (unsigned i = 0; i < 4; i++) {
+            float sum; /* of products that are 0: but for c, all is subnormal */
+            memcpy(&sum, &row[7 + i], sizeof sum);
+            assert_true(sum == (float)i);
+        }
+    }
+    gml_emu_free(in);
+    gml_emu_free(out);
+    return status;
+}
+
+static void emulated_devices_do_everything(void **state)
+{
+    (void)state;
+    gml_arena arena;
+    const char *text = NULL;
+    gml_arena_init(&arena);
+    if (run_everything(0, &text, &arena) != GML_OK)
+        fail_msg("%s", text);
+    gml_arena_reset(&arena);
+}
+
+static void emulated_mistakes_are_named(void **state)
+{
+    (void)state;
+    gml_arena arena;
+    const char *text = NULL;
+    gml_arena_init(&arena);
+    assert_int_equal(run_exchange(false, &text, &arena), GML_E_DEVICE);
+    assert_non_null(strstr(text, "kernel k, block 0, thread "));
+    assert_non_null(strstr(text, "of k races: it "));
+    assert_int_equal(run_everything((size_t)THREADS * 8 + 8, &text, &arena), GML_E_DEVICE);
+    assert_non_null(strstr(text, "thread 63: load 1 of k reads 4 bytes at byte 504 of an "
+                                 "allocation of 504 bytes"));
+    gml_arena_reset(&arena);
+}
+
 int main(void)
 {
     LLVMInitializeX86TargetInfo();
@@ -359,6 +417,8 @@ int main(void)
         cmocka_unit_test(ptxas_takes_everything),
         cmocka_unit_test(shared_memory_is_known_to_be_shared),
         cmocka_unit_test(emulated_code_runs),
+        cmocka_unit_test(emulated_devices_do_everything),
+        cmocka_unit_test(emulated_mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
