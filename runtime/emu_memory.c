@@ -164,17 +164,24 @@ static void check_shared(uint64_t offset, uint64_t bytes, uint32_t kind, const c
                          site, (unsigned long long)(i * 16), copies[i] - 1U);
     if (kind == GML_EMU_ATOMIC)
         return;
+    bool is_store = kind == GML_EMU_STORE;
     uint32_t *words = &shadow[offset];
-    uint32_t before = words[0];
-    uint32_t after = touch(before, offset, kind == GML_EMU_STORE, site);
-    words[0] = after;
-    for (uint64_t i = 1; i < bytes; i++) { /* mostly all alike */
-        if (words[i] != before) {
-            before = words[i];
-            after = touch(before, offset + i, kind == GML_EMU_STORE, site);
+    uint64_t i = 0;
+    for (; i + 4 <= bytes; i += 4) { /* mostly all alike */
+        uint64_t pairs[2];
+        memcpy(pairs, words + i, sizeof pairs);
+        if (pairs[0] != pairs[1] || (uint32_t)pairs[0] != pairs[0] >> 32) {
+            for (uint64_t j = i; j < i + 4; j++)
+                words[j] = touch(words[j], offset + j, is_store, site);
+            continue;
         }
-        words[i] = after;
+        uint64_t after = touch(words[i], offset + i, is_store, site);
+        after |= after << 32;
+        memcpy(words + i, &after, sizeof after);
+        memcpy(words + i + 2, &after, sizeof after);
     }
+    for (; i < bytes; i++)
+        words[i] = touch(words[i], offset + i, is_store, site);
 }
 
 /* ---- all memory ---------------------------------------------------------------------------
