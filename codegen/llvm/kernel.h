@@ -17,8 +17,6 @@ bool gml_emit_transposed(gml_emit *e, const gml_stmt *store, const gml_axis *axi
                          const gml_axis *serial, unsigned lanes);
 /* The attributes that every function gets: vector width, no unwinding. */
 void gml_backend_mark_function(gml_backend *be, LLVMValueRef function);
-#define GML_PTX_KERNEL_CALL 71 /* LLVM's number of a CUDA kernel's calling convention */
-
 /* The same of a function that a GPU launches in blocks of `threads`, of which a processor is to
  * have room for `blocks` (0: as it comes). */
 void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads,

@@ -5,7 +5,6 @@
 #include "codegen/llvm/device.h"
 #include "codegen/llvm/gpu.h"
 #include "codegen/llvm/kernel.h"
-#include "codegen/llvm/support.h"
 #include "runtime/code_support.h"
 #include "runtime/emu.h"
 
@@ -244,6 +243,8 @@ static void annotate(gml_backend *be, LLVMValueRef function, const char *name, u
                                 LLVMMetadataAsValue(be->context, node));
 }
 
+#define GML_PTX_KERNEL_CALL 71 /* LLVM's number of the calling convention */
+
 void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads,
                                  unsigned blocks)
 {
@@ -321,8 +322,6 @@ static gml_status optimise(gml_codegen *cg, gml_diags *diags)
     cg->optimised = true;
     if (cg->be.gpu == GML_GPU_EMU)
         gml_dev_check_accesses(&cg->be);
-    if (cg->be.gpu == GML_GPU_CUDA)
-        GML_TRY(gml_backend_link_support(&cg->be, diags));
     if (LLVMVerifyModule(cg->be.module, LLVMReturnStatusAction, &text)) {
         gml_status status =
             gml_fail(diags, GML_E_INTERNAL, here(), "generated code is malformed: %s", text);
@@ -396,36 +395,27 @@ static gml_status orc_failure(LLVMErrorRef error, gml_diags *diags)
     return status;
 }
 
-static LLVMOrcCSymbolMapPair symbol_pair(LLVMOrcLLJITRef jit, const char *name,
-                                         void (*address)(void))
-{
-    LLVMOrcCSymbolMapPair pair = {.Name = LLVMOrcLLJITMangleAndIntern(jit, name)};
-    pair.Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
-    pair.Sym.Flags.GenericFlags =
-        LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
-    return pair;
-}
-
 /* gemel's own functions by address, so that the executable need not export them. */
 static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
 {
     size_t n = 0;
     size_t n_emu = 0;
     const gml_code_function *functions = gml_code_functions(&n);
-    size_t n_device = 0;
     const gml_emu_function *emu = gml_emu_functions(&n_emu);
-    const gml_code_function *device = gml_device_functions(&n_device);
-    LLVMOrcCSymbolMapPair *pairs = calloc(n + n_emu + n_device, sizeof *pairs);
+    LLVMOrcCSymbolMapPair *pairs = calloc(n + n_emu, sizeof *pairs);
     if (!pairs)
         return NULL;
-    size_t at = 0;
-    for (size_t i = 0; i < n; i++)
-        pairs[at++] = symbol_pair(jit, functions[i].name, functions[i].address);
-    for (size_t i = 0; i < n_emu; i++)
-        pairs[at++] = symbol_pair(jit, emu[i].name, emu[i].address);
-    for (size_t i = 0; i < n_device; i++)
-        pairs[at++] = symbol_pair(jit, device[i].name, device[i].address);
-    LLVMErrorRef error = LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, at));
+    for (size_t i = 0; i < n + n_emu; i++) {
+        const char *name = i < n ? functions[i].name : emu[i - n].name;
+        void (*address)(void) = i < n ? functions[i].address : emu[i - n].address;
+        pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, name);
+        pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
+        pairs[i].Sym.Flags.GenericFlags =
+            LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
+        pairs[i].Sym.Flags.TargetFlags = 0;
+    }
+    LLVMErrorRef error =
+        LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n + n_emu));
     free(pairs);
     return error;
 }

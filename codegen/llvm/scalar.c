@@ -6,7 +6,6 @@
 
 #include "codegen/llvm/emit.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static bool is_unsigned(gml_dtype dtype)
@@ -203,7 +202,7 @@ LLVMValueRef gml_emit_extreme(gml_emit *e, bool most, gml_dtype dtype, LLVMValue
             LLVMValueRef wins = LLVMBuildFCmp(e->b, better, args[i], args[1 - i], "");
             return LLVMBuildSelect(e->b, wins, args[i], args[1 - i], "");
         }
-    for (int i = 0; i < 2 && gml_dtype_size(dtype) < 4 && e->be->gpu != GML_GPU_CUDA; i++)
+    for (int i = 0; i < 2 && gml_dtype_size(dtype) < 4; i++)
         args[i] = float_intrinsic(e, "llvm.arithmetic.fence", &args[i], 1);
     return float_intrinsic(e, most ? "llvm.maximum" : "llvm.minimum", args, 2);
 }
@@ -226,10 +225,10 @@ static const char *const libm_names[GML_SCALAR_COUNT] = {
 static LLVMValueRef libm_call(gml_emit *e, gml_scalar_op op, bool is_double,
                               LLVMValueRef const *args, unsigned lanes)
 {
-    char name[24];
-    /* a GPU has no libm: codegen/device_code */
-    snprintf(name, sizeof name, "%s%s%s", e->be->gpu != GML_GPU_NONE ? "gml_fn_" : "",
-             libm_names[op], is_double ? "" : "f");
+    char name[16];
+    size_t len = strlen(libm_names[op]);
+    memcpy(name, libm_names[op], len);
+    memcpy(name + len, is_double ? "" : "f", is_double ? 1 : 2);
     return gml_ll_call(e, name, is_double ? e->be->f64 : e->be->f32, args,
                        (unsigned)gml_scalar_arity(op), lanes);
 }
