@@ -3,7 +3,7 @@
  * The module is optimised lightly (it is written as vectors with invariants hoisted already)
  * and turned into one object, which is either linked into this process or handed out. */
 #include "codegen/llvm/kernel.h"
-#include "runtime/code_support.h"
+#include "codegen/llvm/support.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/LLJIT.h>
@@ -340,10 +340,9 @@ static gml_status orc_failure(LLVMErrorRef error, gml_diags *diags)
 }
 
 /* gemel's own functions by address, so that the executable need not export them. */
-static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
+static LLVMErrorRef define(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library,
+                           const gml_code_function *functions, size_t n)
 {
-    size_t n = 0;
-    const gml_code_function *functions = gml_code_functions(&n);
     LLVMOrcCSymbolMapPair *pairs = calloc(n, sizeof *pairs);
     if (!pairs)
         return NULL;
@@ -357,6 +356,17 @@ static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef libra
     LLVMErrorRef error = LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n));
     free(pairs);
     return error;
+}
+
+static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
+{
+    size_t n = 0;
+    const gml_code_function *functions = gml_code_functions(&n);
+    LLVMErrorRef error = define(jit, library, functions, n);
+    if (error)
+        return error;
+    functions = gml_support_functions(&n);
+    return define(jit, library, functions, n);
 }
 
 static LLVMErrorRef fill_jit(LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object)
