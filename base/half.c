@@ -9,13 +9,20 @@
  * into the next exponent.
  *
  * A float is first widened to double, which is exact, so there is always one rounding only.
+ *
+ * The file is device code too (codegen/device_code): where there is no C library it calls
+ * nothing.
  */
 #include "base/half.h"
 
-#include "base/diag.h"
+#if __STDC_HOSTED__
+#    include "base/diag.h"
+#else
+#    define GML_BUG(what) __builtin_unreachable()
+#endif
 
-#include <math.h>
-#include <string.h>
+#define INFINITE  __builtin_inff()
+#define NO_NUMBER __builtin_nanf("")
 
 typedef struct gml_small {
     int exponent_bits;
@@ -58,32 +65,52 @@ static uint16_t sign_bit(const gml_small *type)
     return (uint16_t)(1u << (type->exponent_bits + type->mantissa_bits));
 }
 
+typedef union gml_float_bits {
+    uint32_t bits;
+    float value;
+} gml_float_bits;
+
+typedef union gml_double_bits {
+    uint64_t bits;
+    double value;
+} gml_double_bits;
+
 static float float_of_bits(uint32_t bits)
 {
-    float value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
+    return ((gml_float_bits){.bits = bits}).value;
 }
 
 static uint32_t bits_of_float(float value)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits;
+    return ((gml_float_bits){.value = value}).bits;
 }
 
 static uint64_t bits_of_double(double value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof(bits));
-    return bits;
+    return ((gml_double_bits){.value = value}).bits;
+}
+
+/* 2^exponent for -1022 to 1023 */
+static double power_of_two(int exponent)
+{
+    return ((gml_double_bits){.bits = (uint64_t)(exponent + 1023) << 52}).value;
+}
+
+static bool is_nan(double value)
+{
+    return value != value;
+}
+
+static bool is_infinite(double value)
+{
+    return value == __builtin_inf() || value == -__builtin_inf();
 }
 
 /* ---- F8E8M0: the exponent of a float and nothing else; 0xff is NaN ---- */
 
 static float e8m0_to_float(uint16_t bits)
 {
-    return bits == 0xff ? NAN : ldexpf(1.0f, (int)bits - 127);
+    return bits == 0xff ? NO_NUMBER : (float)power_of_two((int)bits - 127);
 }
 
 /* Rounds with an unbounded exponent, then looks whether it fits. Zero is below the smallest
@@ -91,16 +118,17 @@ static float e8m0_to_float(uint16_t bits)
  * saturates. */
 static uint16_t e8m0_from_double(double value, bool saturate, gml_round round)
 {
-    if (isnan(value) || value < 0)
+    if (is_nan(value) || value < 0)
         return 0xff;
     int exponent = 128;
-    if (value == 0) {
+    if (value < 0x1p-1022) { /* zero, and what is far too small in any case */
         exponent = -128;
-    } else if (!isinf(value)) {
-        double fraction = 2 * frexp(value, &exponent); /* from 1 to below 2 */
-        exponent--;
-        exponent += (round == GML_ROUND_UP && fraction > 1) ||
-                    (round == GML_ROUND_NEAREST && fraction >= 1.5);
+    } else if (!is_infinite(value)) {
+        uint64_t bits = bits_of_double(value);
+        uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+        exponent = (int)(bits >> 52) - 1023;
+        exponent += (round == GML_ROUND_UP && fraction > 0) ||
+                    (round == GML_ROUND_NEAREST && fraction >> 51 != 0);
     }
     if (exponent > 127)
         return saturate ? 0xfe : 0xff;
@@ -116,18 +144,18 @@ static float decode(const gml_small *type, uint16_t bits)
     uint16_t sign = bits & sign_bit(type);
     uint16_t magnitude = bits & (uint16_t)(sign_bit(type) - 1);
     if (type->is_fnuz && bits == type->nan)
-        return NAN;
+        return NO_NUMBER;
     if (type->has_infinity && magnitude == type->overflow)
-        return sign != 0 ? -INFINITY : INFINITY;
+        return sign != 0 ? -INFINITE : INFINITE;
     if (magnitude > type->max)
-        return sign != 0 ? -NAN : NAN;
+        return sign != 0 ? -NO_NUMBER : NO_NUMBER;
     int exponent = magnitude >> type->mantissa_bits;
     int mantissa = magnitude & ((1 << type->mantissa_bits) - 1);
     if (exponent == 0)
         exponent = 1;
     else
         mantissa += 1 << type->mantissa_bits;
-    float value = ldexpf((float)mantissa, exponent - type->bias - type->mantissa_bits);
+    float value = (float)(mantissa * power_of_two(exponent - type->bias - type->mantissa_bits));
     return sign != 0 ? -value : value;
 }
 
@@ -162,14 +190,14 @@ static uint64_t encode_magnitude(const gml_small *type, double value)
 
 static uint16_t encode(const gml_small *type, double value, bool saturate)
 {
-    bool is_negative = signbit(value) != 0;
+    bool is_negative = bits_of_double(value) >> 63 != 0;
     uint16_t sign = is_negative ? sign_bit(type) : 0;
-    if (isnan(value)) {
+    if (is_nan(value)) {
         /* F4E2M1 has no NaN. It gets a zero with the sign turned, as ONNX's test data has it.
          */
         return type->is_fnuz ? type->nan : type->nan ^ sign;
     }
-    uint64_t magnitude = isinf(value) ? UINT64_MAX : encode_magnitude(type, value);
+    uint64_t magnitude = is_infinite(value) ? UINT64_MAX : encode_magnitude(type, value);
     if (magnitude > type->max) {
         if (saturate || type->clamps)
             return type->max | sign;

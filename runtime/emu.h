@@ -25,6 +25,7 @@
 
 #include "base/diag.h"
 #include "runtime/abi.h"
+#include "runtime/code_support.h"
 
 /* The order in which the warps of a block, and the lanes of a warp, take turns. Correct kernels
  * give the same bits in each. */
@@ -53,10 +54,6 @@ GML_MUST_CHECK gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane,
                                          void *const *params, gml_diags *diags);
 
 /* By name, what emulated code calls. */
-typedef struct gml_emu_function {
-    const char *name;
-    void (*address)(void); /* of whatever type its name stands for */
-} gml_emu_function;
-const gml_emu_function *gml_emu_functions(size_t *out_count);
+const gml_code_function *gml_emu_functions(size_t *out_count);
 
 #endif

@@ -185,9 +185,9 @@ void gml_emu_load_matrix(const void *address, uint32_t transposed, uint32_t *wor
 #        function, (void (*)(void))(function)                                                  \
     }
 
-const gml_emu_function *gml_emu_functions(size_t *out_count)
+const gml_code_function *gml_emu_functions(size_t *out_count)
 {
-    static const gml_emu_function functions[] = {
+    static const gml_code_function functions[] = {
         ROW(gml_emu_thread),     ROW(gml_emu_block),         ROW(gml_emu_blocks),
         ROW(gml_emu_shared),     ROW(gml_emu_barrier),       ROW(gml_emu_shuffle_xor),
         ROW(gml_emu_mma_bf16),   ROW(gml_emu_mma_tf32),      ROW(gml_emu_load_matrix),

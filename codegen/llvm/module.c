@@ -5,7 +5,7 @@
 #include "codegen/llvm/device.h"
 #include "codegen/llvm/gpu.h"
 #include "codegen/llvm/kernel.h"
-#include "runtime/code_support.h"
+#include "codegen/llvm/support.h"
 #include "runtime/emu.h"
 
 #include <llvm-c/Analysis.h>
@@ -322,6 +322,8 @@ static gml_status optimise(gml_codegen *cg, gml_diags *diags)
     cg->optimised = true;
     if (cg->be.gpu == GML_GPU_EMU)
         gml_dev_check_accesses(&cg->be);
+    if (cg->be.gpu == GML_GPU_CUDA)
+        GML_TRY(gml_backend_link_support(&cg->be, diags));
     if (LLVMVerifyModule(cg->be.module, LLVMReturnStatusAction, &text)) {
         gml_status status =
             gml_fail(diags, GML_E_INTERNAL, here(), "generated code is malformed: %s", text);
@@ -396,28 +398,37 @@ static gml_status orc_failure(LLVMErrorRef error, gml_diags *diags)
 }
 
 /* gemel's own functions by address, so that the executable need not export them. */
-static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
+static LLVMErrorRef define(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library,
+                           const gml_code_function *functions, size_t n)
 {
-    size_t n = 0;
-    size_t n_emu = 0;
-    const gml_code_function *functions = gml_code_functions(&n);
-    const gml_emu_function *emu = gml_emu_functions(&n_emu);
-    LLVMOrcCSymbolMapPair *pairs = calloc(n + n_emu, sizeof *pairs);
+    LLVMOrcCSymbolMapPair *pairs = calloc(n, sizeof *pairs);
     if (!pairs)
         return NULL;
-    for (size_t i = 0; i < n + n_emu; i++) {
-        const char *name = i < n ? functions[i].name : emu[i - n].name;
-        void (*address)(void) = i < n ? functions[i].address : emu[i - n].address;
-        pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, name);
-        pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)address;
+    for (size_t i = 0; i < n; i++) {
+        pairs[i].Name = LLVMOrcLLJITMangleAndIntern(jit, functions[i].name);
+        pairs[i].Sym.Address = (LLVMOrcExecutorAddress)(uintptr_t)functions[i].address;
         pairs[i].Sym.Flags.GenericFlags =
             LLVMJITSymbolGenericFlagsExported | LLVMJITSymbolGenericFlagsCallable;
         pairs[i].Sym.Flags.TargetFlags = 0;
     }
-    LLVMErrorRef error =
-        LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n + n_emu));
+    LLVMErrorRef error = LLVMOrcJITDylibDefine(library, LLVMOrcAbsoluteSymbols(pairs, n));
     free(pairs);
     return error;
+}
+
+static LLVMErrorRef define_support(LLVMOrcLLJITRef jit, LLVMOrcJITDylibRef library)
+{
+    size_t n = 0;
+    const gml_code_function *functions = gml_code_functions(&n);
+    LLVMErrorRef error = define(jit, library, functions, n);
+    if (error)
+        return error;
+    functions = gml_support_functions(&n);
+    error = define(jit, library, functions, n);
+    if (error)
+        return error;
+    functions = gml_emu_functions(&n);
+    return define(jit, library, functions, n);
 }
 
 static LLVMErrorRef fill_jit(LLVMOrcLLJITRef jit, LLVMMemoryBufferRef object)

@@ -4,7 +4,7 @@
  * maximum of floats keep NaN, casts from floats saturate to 64 bits and then wrap. */
 #include "ir/scalar.h"
 
-#include "codegen/llvm/emit.h"
+#include "codegen/llvm/support.h"
 
 #include <string.h>
 
@@ -225,10 +225,8 @@ static const char *const libm_names[GML_SCALAR_COUNT] = {
 static LLVMValueRef libm_call(gml_emit *e, gml_scalar_op op, bool is_double,
                               LLVMValueRef const *args, unsigned lanes)
 {
-    char name[16];
-    size_t len = strlen(libm_names[op]);
-    memcpy(name, libm_names[op], len);
-    memcpy(name + len, is_double ? "" : "f", is_double ? 1 : 2);
+    char room[GML_SUPPORT_NAME_MAX];
+    const char *name = gml_support_name(e->be, libm_names[op], is_double, room);
     return gml_ll_call(e, name, is_double ? e->be->f64 : e->be->f32, args,
                        (unsigned)gml_scalar_arity(op), lanes);
 }

@@ -286,7 +286,7 @@ static jitted jit(device_module *m)
     size_t n = 0;
     LLVMMemoryBufferRef object = end_module(m, LLVMObjectFile);
     assert_null(LLVMOrcCreateLLJIT(&j.jit, NULL));
-    const gml_emu_function *functions = gml_emu_functions(&n);
+    const gml_code_function *functions = gml_emu_functions(&n);
     LLVMOrcCSymbolMapPair pairs[64] = {0};
     assert_true(n <= 64);
     for (size_t i = 0; i < n; i++) {
