@@ -21,8 +21,8 @@
 #    define GML_BUG(what) __builtin_unreachable()
 #endif
 
-#define INFINITE  __builtin_inff()
-#define NO_NUMBER __builtin_nanf("")
+#define GML_HALF_INF __builtin_inff()
+#define GML_HALF_NAN __builtin_nanf("")
 
 typedef struct gml_small {
     int exponent_bits;
@@ -110,7 +110,7 @@ static bool is_infinite(double value)
 
 static float e8m0_to_float(uint16_t bits)
 {
-    return bits == 0xff ? NO_NUMBER : (float)power_of_two((int)bits - 127);
+    return bits == 0xff ? GML_HALF_NAN : (float)power_of_two((int)bits - 127);
 }
 
 /* Rounds with an unbounded exponent, then looks whether it fits. Zero is below the smallest
@@ -144,11 +144,11 @@ static float decode(const gml_small *type, uint16_t bits)
     uint16_t sign = bits & sign_bit(type);
     uint16_t magnitude = bits & (uint16_t)(sign_bit(type) - 1);
     if (type->is_fnuz && bits == type->nan)
-        return NO_NUMBER;
+        return GML_HALF_NAN;
     if (type->has_infinity && magnitude == type->overflow)
-        return sign != 0 ? -INFINITE : INFINITE;
+        return sign != 0 ? -GML_HALF_INF : GML_HALF_INF;
     if (magnitude > type->max)
-        return sign != 0 ? -NO_NUMBER : NO_NUMBER;
+        return sign != 0 ? -GML_HALF_NAN : GML_HALF_NAN;
     int exponent = magnitude >> type->mantissa_bits;
     int mantissa = magnitude & ((1 << type->mantissa_bits) - 1);
     if (exponent == 0)

@@ -4,8 +4,8 @@
  * (gml_codegen_jit) or as a relocatable object (gml_codegen_object). Kernels must have been
  * placed (gml_kernel_place). One gml_codegen, one thread.
  *
- * Generated code calls nothing but libm's scalar functions and gemel's conversions of small
- * floats (base/half.h).
+ * Generated code calls nothing but libm's scalar functions, on a GPU those of
+ * codegen/device_code/, and gemel's conversions of small floats (base/half.h).
  */
 #ifndef GML_CODEGEN_CODEGEN_H
 #define GML_CODEGEN_CODEGEN_H

@@ -6,12 +6,7 @@
  * and no double comes closer to a multiple of pi/2 than some 2^-62. */
 #include "codegen/device_code/inner.h"
 
-#define HALF_PI_HIGH 0x1.921fb54442d18p+0
-#define HALF_PI_MID  0x1.1a62633145c07p-54
-#define HALF_PI_LOW  -0x1.f1976b7ed8fbcp-110
-
-/* Below it in magnitude, sin x and tan x are x and cos x is 1. */
-#define TINY 0x1p-27
+#define GML_FN_HALF_PI_THIRD -0x1.f1976b7ed8fbcp-110
 
 typedef struct angle {
     double high, low;
@@ -33,12 +28,12 @@ static uint64_t product_high(uint64_t a, uint64_t b)
 static angle reduce_near(double x)
 {
     double n = __builtin_rint(x * 0x1.45f306dc9c883p-1);
-    gml_pair p = gml_fn_product(n, HALF_PI_HIGH);
-    gml_pair q = gml_fn_product(n, HALF_PI_MID);
+    gml_pair p = gml_fn_product(n, GML_FN_HALF_PI_HIGH);
+    gml_pair q = gml_fn_product(n, GML_FN_HALF_PI_LOW);
     /* x - p.high is exact: they are within a factor of 2, or n is 0 */
     gml_pair r = gml_fn_sum(x - p.high, -p.low);
     gml_pair s = gml_fn_sum(r.high, -q.high);
-    s.low += r.low - q.low - n * HALF_PI_LOW;
+    s.low += r.low - q.low - n * GML_FN_HALF_PI_THIRD;
     s = gml_fn_ordered_sum(s.high, s.low);
     return (angle){s.high, s.low, (unsigned)((int)n & 3)};
 }
@@ -89,8 +84,8 @@ static angle reduce_far(uint64_t mantissa, int exponent)
     double scale = gml_fn_power_of_two(-64 - zeros) * (is_past_half ? -1 : 1);
     gml_pair f = {(double)(high & ~UINT64_C(0x7ff)) * scale,
                   (double)((high & 0x7ff) << 42 | mid >> 22) * 0x1p-42 * scale};
-    gml_pair r = gml_fn_product(f.high, HALF_PI_HIGH);
-    r.low += f.high * HALF_PI_MID + f.low * HALF_PI_HIGH;
+    gml_pair r = gml_fn_product(f.high, GML_FN_HALF_PI_HIGH);
+    r.low += f.high * GML_FN_HALF_PI_LOW + f.low * GML_FN_HALF_PI_HIGH;
     r = gml_fn_ordered_sum(r.high, r.low);
     return (angle){r.high, r.low, quadrant & 3};
 }
@@ -139,7 +134,7 @@ static double cosine(angle a)
 
 double gml_fn_sin(double x)
 {
-    if (__builtin_fabs(x) < TINY)
+    if (__builtin_fabs(x) < GML_FN_TINY)
         return x;
     if (!(__builtin_fabs(x) < GML_FN_INF))
         return GML_FN_NAN;
@@ -159,7 +154,7 @@ double gml_fn_cos(double x)
 
 double gml_fn_tan(double x)
 {
-    if (__builtin_fabs(x) < TINY)
+    if (__builtin_fabs(x) < GML_FN_TINY)
         return x;
     if (!(__builtin_fabs(x) < GML_FN_INF))
         return GML_FN_NAN;

@@ -7,9 +7,6 @@
  * The square root is a pair: its error would be doubled. */
 #include "codegen/device_code/inner.h"
 
-#define HALF_PI_HIGH 0x1.921fb54442d18p+0
-#define HALF_PI_LOW  0x1.1a62633145c07p-54
-
 /* x^2 P(x^2): what asin x is above x, as a part of x; z = x^2 up to 1/4. */
 static double asin_excess(double z)
 {
@@ -35,15 +32,15 @@ static gml_pair asin_of_root(double z)
 double gml_fn_asin(double x)
 {
     double size = __builtin_fabs(x);
-    if (size < 0x1p-27)
+    if (size < GML_FN_TINY)
         return x;
     if (size <= 0.5)
         return __builtin_fma(x, asin_excess(x * x), x);
     if (!(size <= 1))
         return GML_FN_NAN;
     gml_pair half = asin_of_root((1 - size) / 2);
-    gml_pair sum = gml_fn_sum(HALF_PI_HIGH, -2 * half.high);
-    double y = sum.high + (sum.low + __builtin_fma(-2, half.low, HALF_PI_LOW));
+    gml_pair sum = gml_fn_sum(GML_FN_HALF_PI_HIGH, -2 * half.high);
+    double y = sum.high + (sum.low + __builtin_fma(-2, half.low, GML_FN_HALF_PI_LOW));
     return __builtin_copysign(y, x);
 }
 
@@ -51,16 +48,16 @@ double gml_fn_acos(double x)
 {
     double size = __builtin_fabs(x);
     if (size <= 0.5) {
-        gml_pair sum = gml_fn_sum(HALF_PI_HIGH, -x);
-        return sum.high + (sum.low + __builtin_fma(-x, asin_excess(x * x), HALF_PI_LOW));
+        gml_pair sum = gml_fn_sum(GML_FN_HALF_PI_HIGH, -x);
+        return sum.high + (sum.low + __builtin_fma(-x, asin_excess(x * x), GML_FN_HALF_PI_LOW));
     }
     if (!(size <= 1))
         return GML_FN_NAN;
     gml_pair half = asin_of_root((1 - size) / 2);
     if (x > 0)
         return 2 * (half.high + half.low);
-    gml_pair sum = gml_fn_sum(2 * HALF_PI_HIGH, -2 * half.high);
-    return sum.high + (sum.low + 2 * (HALF_PI_LOW - half.low));
+    gml_pair sum = gml_fn_sum(2 * GML_FN_HALF_PI_HIGH, -2 * half.high);
+    return sum.high + (sum.low + 2 * (GML_FN_HALF_PI_LOW - half.low));
 }
 
 double gml_fn_atan(double x)
@@ -75,14 +72,14 @@ double gml_fn_atan(double x)
     double size = __builtin_fabs(x);
     double t = size;
     gml_pair base = {0, 0};
-    if (x != x || size < 0x1p-27)
+    if (x != x || size < GML_FN_TINY)
         return x;
     if (size > 2.4142135623730949) {
         t = -1 / size;
-        base = (gml_pair){HALF_PI_HIGH, HALF_PI_LOW};
+        base = (gml_pair){GML_FN_HALF_PI_HIGH, GML_FN_HALF_PI_LOW};
     } else if (size > 0.41421356237309503) {
         t = (size - 1) / (size + 1);
-        base = (gml_pair){HALF_PI_HIGH / 2, HALF_PI_LOW / 2};
+        base = (gml_pair){GML_FN_HALF_PI_HIGH / 2, GML_FN_HALF_PI_LOW / 2};
     }
     double z = t * t;
     double excess = __builtin_fma(t * z, gml_fn_polynomial(z, q, 11), base.low);

@@ -4,11 +4,11 @@
  *     6 on, 1. */
 #include "codegen/device_code/inner.h"
 
-#define N_PIECE 18
+#define GML_FN_PIECE 18
 
 typedef struct piece {
     double end, centre, value; /* erf(centre) rounded; q[0] has the rest */
-    double q[N_PIECE];
+    double q[GML_FN_PIECE];
 } piece;
 
 /* of erf(c + t) - value over the piece, to 2^-60 */
@@ -79,7 +79,7 @@ double gml_fn_erf(double x)
     const piece *at = pieces;
     while (size >= at->end)
         at++;
-    double y = at->value + gml_fn_polynomial(size - at->centre, at->q, N_PIECE);
+    double y = at->value + gml_fn_polynomial(size - at->centre, at->q, GML_FN_PIECE);
     return __builtin_copysign(y, x);
 }
 

@@ -5,11 +5,12 @@
  *           log m = 2 s + s^3 (2/3 + s^2 Q(s^2)), all but s^2 Q in pairs: s^2 Q is below 2^-6
  * of 2/3, and the term below 2^-6 of 2 s, so that the error is some 2^-65.
  *
- * ln 2 is the sum of LN2_HIGH, of 42 bits, so that n LN2_HIGH is exact, and LN2_LOW. */
+ * ln 2 is the sum of GML_FN_LN2_HIGH, of 42 bits, so that n GML_FN_LN2_HIGH is exact, and
+ * GML_FN_LN2_LOW. */
 #include "codegen/device_code/inner.h"
 
-#define LN2_HIGH 0x1.62e42fefa3800p-1
-#define LN2_LOW  0x1.ef35793c76730p-45
+#define GML_FN_LN2_HIGH 0x1.62e42fefa3800p-1
+#define GML_FN_LN2_LOW  0x1.ef35793c76730p-45
 
 double gml_fn_exp_pair(double high, double low, int scale)
 {
@@ -36,8 +37,8 @@ double gml_fn_exp_pair(double high, double low, int scale)
         low = 0;
     }
     double n = __builtin_rint(high * 1.4426950408889634);
-    double from_high = __builtin_fma(n, -LN2_HIGH, high);
-    double from_low = __builtin_fma(n, -LN2_LOW, low);
+    double from_high = __builtin_fma(n, -GML_FN_LN2_HIGH, high);
+    double from_low = __builtin_fma(n, -GML_FN_LN2_LOW, low);
     gml_pair r = gml_fn_sum(from_high, from_low);
     double q = __builtin_fma(r.high * r.high, gml_fn_polynomial(r.high, p, 12), r.low);
     double y = 1 + (r.high + q);
@@ -86,8 +87,8 @@ gml_pair gml_fn_log_pair(double high, double low)
     double m = gml_fn_from_bits(gml_fn_bits(high) - ((uint64_t)(int64_t)n << 52));
     gml_pair log_m = log_of_mantissa(m - 1);
     double whole = n + exponent;
-    gml_pair sum = gml_fn_sum(whole * LN2_HIGH, log_m.high);
-    sum.low += __builtin_fma(whole, LN2_LOW, log_m.low) + relative;
+    gml_pair sum = gml_fn_sum(whole * GML_FN_LN2_HIGH, log_m.high);
+    sum.low += __builtin_fma(whole, GML_FN_LN2_LOW, log_m.low) + relative;
     return gml_fn_ordered_sum(sum.high, sum.low);
 }
 

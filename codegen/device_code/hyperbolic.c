@@ -9,11 +9,11 @@
  * log(1 + u) keeps what 1 + u loses; of large x it is log(x) + log(2). */
 #include "codegen/device_code/inner.h"
 
-#define LN2_HIGH 0x1.62e42fefa39efp-1
-#define LN2_LOW  0x1.abc9e3b39803fp-56
+#define GML_FN_LN2_HIGH 0x1.62e42fefa39efp-1
+#define GML_FN_LN2_LOW  0x1.abc9e3b39803fp-56
 
 /* From here on, 1 is nothing beside x^2. */
-#define LARGE 0x1p28
+#define GML_FN_LARGE 0x1p28
 
 static double log_of_one_and(double u)
 {
@@ -25,8 +25,8 @@ static double log_of_one_and(double u)
 static double log_of_twice(double x)
 {
     gml_pair log = gml_fn_log_pair(x, 0);
-    gml_pair sum = gml_fn_sum(log.high, LN2_HIGH);
-    return sum.high + (sum.low + (log.low + LN2_LOW));
+    gml_pair sum = gml_fn_sum(log.high, GML_FN_LN2_HIGH);
+    return sum.high + (sum.low + (log.low + GML_FN_LN2_LOW));
 }
 
 double gml_fn_sinh(double x)
@@ -38,7 +38,7 @@ double gml_fn_sinh(double x)
         7.6466253616566573e-13, 2.8445264169895285e-15,
     };
     double size = __builtin_fabs(x);
-    if (size < 0x1p-27)
+    if (size < GML_FN_TINY)
         return x;
     if (size < 1) {
         double z = x * x;
@@ -64,7 +64,7 @@ double gml_fn_tanh(double x)
         8.1541059790822776e-05, -1.8332274332628754e-05,
     };
     double size = __builtin_fabs(x);
-    if (size < 0x1p-27)
+    if (size < GML_FN_TINY)
         return x;
     if (size < 0.6) {
         double z = x * x;
@@ -77,9 +77,9 @@ double gml_fn_tanh(double x)
 double gml_fn_asinh(double x)
 {
     double size = __builtin_fabs(x);
-    if (!(size < GML_FN_INF) || size < 0x1p-27)
+    if (!(size < GML_FN_INF) || size < GML_FN_TINY)
         return x;
-    if (size > LARGE)
+    if (size > GML_FN_LARGE)
         return __builtin_copysign(log_of_twice(size), x);
     double z = size * size;
     double u = size + z / (1 + __builtin_sqrt(1 + z));
@@ -92,7 +92,7 @@ double gml_fn_acosh(double x)
         return GML_FN_NAN;
     if (x == GML_FN_INF)
         return x;
-    if (x > LARGE)
+    if (x > GML_FN_LARGE)
         return log_of_twice(x);
     double t = x - 1;
     return log_of_one_and(t + __builtin_sqrt(t * (2 + t)));
@@ -101,7 +101,7 @@ double gml_fn_acosh(double x)
 double gml_fn_atanh(double x)
 {
     double size = __builtin_fabs(x);
-    if (size < 0x1p-27)
+    if (size < GML_FN_TINY)
         return x;
     if (!(size < 1))
         return size == 1 ? __builtin_copysign(GML_FN_INF, x) : GML_FN_NAN;

@@ -13,6 +13,13 @@
 #define GML_FN_INF __builtin_inf()
 #define GML_FN_NAN __builtin_nan("")
 
+/* pi/2 as a pair */
+#define GML_FN_HALF_PI_HIGH 0x1.921fb54442d18p+0
+#define GML_FN_HALF_PI_LOW  0x1.1a62633145c07p-54
+
+/* Below it in magnitude, the odd functions here whose slope at 0 is 1 are x. */
+#define GML_FN_TINY 0x1p-27
+
 typedef struct gml_pair {
     double high, low;
 } gml_pair;

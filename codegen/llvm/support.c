@@ -70,11 +70,11 @@ static bool defines_wanted(LLVMModuleRef unit, LLVMModuleRef module)
  * inlining. */
 static void drop_texts(LLVMValueRef function)
 {
-    enum { most = 32 };
-    LLVMAttributeRef attributes[most];
+    enum { GML_MOST = 32 };
+    LLVMAttributeRef attributes[GML_MOST];
     LLVMAttributeIndex index = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
     unsigned n = LLVMGetAttributeCountAtIndex(function, index);
-    if (n > most)
+    if (n > GML_MOST)
         return;
     LLVMGetAttributesAtIndex(function, index, attributes);
     for (unsigned i = 0; i < n; i++)
