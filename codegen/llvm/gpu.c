@@ -216,8 +216,13 @@ static void bind_mems(plan *p, bool has_scratch)
     gml_kernel *kernel = e->kernel;
     unsigned n_params = (unsigned)(kernel->inputs.count + kernel->outputs.count);
     LLVMValueRef scratch = has_scratch ? scratch_of(p) : NULL;
-    for (unsigned i = 0; i < n_params; i++)
+    for (unsigned i = 0; i < n_params; i++) {
+        const gml_mem *mem = i < kernel->inputs.count
+                                 ? kernel->inputs.items[i]
+                                 : kernel->outputs.items[i - kernel->inputs.count];
         e->mems[i] = LLVMGetParam(e->function, i);
+        LLVMSetValueName2(e->mems[i], mem->name, strlen(mem->name)); /* for the emulator */
+    }
     for (unsigned i = 0; i < kernel->locals.count; i++) {
         const gml_mem *mem = kernel->locals.items[i];
         const gml_home *h = &p->homes.of[i];

@@ -1,6 +1,7 @@
 """ten_steps.py GEMEL PYTHON_WITH_JAX - ten steps of SiameseIM by `gemel train` beside ten by
 tests/reference/siameseim_jax.py, from the same parameters and inputs: every parameter, moment,
-statistic and result, in double precision on ref and cpu, in single precision on cpu.
+statistic and result, in double precision on ref, cpu and emu, in
+single precision on cpu and emu.
 
 Fails, rather than being skipped, where JAX is missing (scripts/test installs it); exits 77
 without onnx.
@@ -25,7 +26,8 @@ import fill_model
 from states_file import read_safetensors
 
 STEPS = 10
-CASES = [("f64", "ref", 1e-9), ("f64", "cpu", 1e-9), ("f32", "cpu", 1e-5)]
+CASES = [("f64", "ref", 1e-9), ("f64", "cpu", 1e-9), ("f32", "cpu", 1e-5), ("f64", "emu", 1e-9),
+         ("f32", "emu", 1e-5)]
 RESULTS = {"loss": "loss", "positive": "pos", "negative": "neg", "lr": "lr",
            "momentum": "momentum", "gradient_norm": "grad_norm"}
 RECIPE = ["--batch", "2", "--iterations", "1", "--warmup", "2", "--epochs", "20",
