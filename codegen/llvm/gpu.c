@@ -221,7 +221,8 @@ static void bind_mems(plan *p, bool has_scratch)
                                  ? kernel->inputs.items[i]
                                  : kernel->outputs.items[i - kernel->inputs.count];
         e->mems[i] = LLVMGetParam(e->function, i);
-        LLVMSetValueName2(e->mems[i], mem->name, strlen(mem->name)); /* for the emulator */
+        if (mem->name) /* in the emulator's reports */
+            LLVMSetValueName2(e->mems[i], mem->name, strlen(mem->name));
     }
     for (unsigned i = 0; i < kernel->locals.count; i++) {
         const gml_mem *mem = kernel->locals.items[i];
