@@ -4,6 +4,7 @@
 #include "api/build_program.h"
 #include "api/link_device.h"
 #include "api/packs.h"
+#include "base/file.h"
 #include "ir/op.h"
 #include "ir/text.h"
 
@@ -229,14 +230,31 @@ void gml_forget_constant(const gml_program *program, const void *data, size_t si
     gml_module_forget(b->module, data, size);
 }
 
+/* Textual IR leaves nothing in the file that the module needs; its sizes are as it says. */
+static gml_status load_file(const char *path, const gml_onnx_options *load,
+                            gml_module **out_module, gml_diags *diags)
+{
+    gml_onnx_options without_types = *load;
+    gml_file file;
+    without_types.skip_infer = true;
+    GML_TRY(gml_file_map(path, &file, diags));
+    bool is_text = gml_text_is(file.data, file.size);
+    gml_status status = GML_OK;
+    if (is_text && load->n_dims > 0)
+        status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
+                          "textual IR has its sizes already");
+    else if (is_text)
+        status = gml_text_parse(file.data, file.size, path, diags, out_module);
+    gml_file_unmap(&file);
+    return is_text ? status : gml_onnx_load(path, &without_types, out_module, diags);
+}
+
 gml_status gml_compile_file(const char *path, const gml_onnx_options *load,
                             const gml_compile_options *options, gml_program **out_program,
                             gml_diags *diags)
 {
     gml_module *module = NULL;
-    gml_onnx_options without_types = *load;
-    without_types.skip_infer = true;
     *out_program = NULL;
-    GML_TRY(gml_onnx_load(path, &without_types, &module, diags));
+    GML_TRY(load_file(path, load, &module, diags));
     return gml_compile(module, options, out_program, diags);
 }

@@ -57,12 +57,7 @@ const char **gml_output_names(const gml_module *module, gml_arena *arena)
 /* Textual IR says what it is; a protobuf message cannot begin so. */
 static bool is_text(const gml_source *source)
 {
-    const char *text = source->bytes;
-    size_t i = 0;
-    while (i < source->len && text[i] && strchr(" \t\r\n", text[i]))
-        i++;
-    return source->len - i > 6 && memcmp(text + i, "graph", 5) == 0 &&
-           (text[i + 5] == ' ' || text[i + 5] == '@');
+    return gml_text_is(source->bytes, source->len);
 }
 
 bool gml_source_is_onnx(const gml_source *source)

@@ -533,6 +533,15 @@ static void keep_places(gml_diags *diags, size_t first)
     }
 }
 
+bool gml_text_is(const char *text, size_t len)
+{
+    size_t i = 0;
+    while (i < len && text[i] && strchr(" \t\r\n", text[i]))
+        i++;
+    return len - i > 6 && memcmp(text + i, "graph", 5) == 0 &&
+           (text[i + 5] == ' ' || text[i + 5] == '@');
+}
+
 gml_status gml_text_parse(const char *text, size_t len, const char *file, gml_diags *diags,
                           gml_module **out_module)
 {

@@ -22,6 +22,8 @@
  * but the first get a `#` and a number after it. */
 void gml_graph_print(const gml_graph *graph, gml_str *out);
 
+/* Whether a file's first bytes are those of a graph as text. */
+bool gml_text_is(const char *text, size_t len);
 /* Reads the one graph in `text`, which need not be NUL-terminated, into a new module that the
  * caller destroys. `file` (may be NULL) stands in diagnostics; lines are counted from 1 at
  * `text`. Types that are not written are inferred, and those that are must agree with what is
