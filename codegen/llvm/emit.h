@@ -26,6 +26,7 @@ typedef struct gml_backend {
     bool has_fma;               /* in hardware; otherwise a product and a sum, rounded twice */
     bool is_host, is_elsewhere; /* code is for just this machine; for another kind */
     const char *host_cpu, *host_features;
+    unsigned n_meetings, omit; /* barriers and waits so far; the one to leave out, or 0 */
 } gml_backend;
 
 typedef struct gml_memo {
