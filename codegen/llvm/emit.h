@@ -65,6 +65,7 @@ typedef struct gml_emit {
     gml_team team;
     bool few_units; /* of the loops being peeled: their numbers have 31 bits */
     bool *apart;    /* by local: it lies where other threads see it; otherwise a register */
+    bool *meets;    /* by local: threads load there what others of their block store */
     const char *site_text; /* what is being written, in the emulator's reports; NULL: nothing */
     unsigned n_sites;      /* so far (device.h) */
     gml_status status;
