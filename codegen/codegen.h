@@ -31,6 +31,8 @@ typedef struct gml_target {
     const char *features; /* "+avx512f,…"; NULL with cpu NULL: what the machine has */
     const char *prefix; /* of the names of functions, where objects are linked together; NULL */
     bool fast_compile;  /* fewer optimisations, for code that runs once */
+    unsigned omit; /* tests: the barrier or wait for copies of this number, from 1 on in the
+                      order in which the module's are written, is left out; 0: none is */
 } gml_target;
 
 /* What the runtime must know of a kernel's code. Arrays are the codegen's. */
@@ -75,6 +77,10 @@ void gml_codegen_rest(void);
 GML_MUST_CHECK gml_status gml_codegen_add(gml_codegen *codegen, gml_kernel *kernel,
                                           uint64_t constants, gml_code *out_code,
                                           gml_diags *diags);
+
+/* How many barriers and waits for copies were to be written so far, the omitted one included.
+ */
+unsigned gml_codegen_meetings(const gml_codegen *codegen);
 
 /* Code that runs in this process. Free it when no program uses it. */
 typedef struct gml_jit gml_jit;

@@ -35,6 +35,12 @@ gml_status gml_codegen_add(gml_codegen *codegen, gml_kernel *kernel, uint64_t co
     return refuse(diags);
 }
 
+unsigned gml_codegen_meetings(const gml_codegen *codegen)
+{
+    (void)codegen;
+    return 0;
+}
+
 gml_status gml_codegen_jit(gml_codegen *codegen, gml_jit **out_jit, gml_diags *diags)
 {
     (void)codegen;

@@ -209,8 +209,16 @@ LLVMValueRef gml_dev_shared(gml_emit *e)
 /* ---- where threads meet -------------------------------------------------------------------
  */
 
+/* Counts a barrier or a wait; whether a test wants it left out. */
+static bool is_omitted(gml_emit *e)
+{
+    return ++e->be->n_meetings == e->be->omit;
+}
+
 void gml_dev_barrier(gml_emit *e)
 {
+    if (is_omitted(e))
+        return;
     device d = begin(e, "barrier", e->be->none, NULL, 0, true, SITED);
     if (d.b) {
         if (is_emulator(e))
@@ -418,6 +426,8 @@ void gml_dev_copy_commit(gml_emit *e)
 void gml_dev_copy_wait(gml_emit *e, unsigned pending)
 {
     char name[32]; /* the number is part of the instruction */
+    if (is_omitted(e))
+        return;
     snprintf(name, sizeof name, "copy_wait_%u", pending);
     device d = begin(e, name, e->be->none, NULL, 0, false, SITED);
     if (d.b) {

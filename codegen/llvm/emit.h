@@ -26,6 +26,7 @@ typedef struct gml_backend {
     bool has_fma;               /* in hardware; otherwise a product and a sum, rounded twice */
     bool is_host, is_elsewhere; /* code is for just this machine; for another kind */
     const char *host_cpu, *host_features;
+    unsigned n_meetings, omit; /* barriers and waits so far; the one to leave out, or 0 */
 } gml_backend;
 
 typedef struct gml_memo {
@@ -64,6 +65,7 @@ typedef struct gml_emit {
     gml_team team;
     bool few_units; /* of the loops being peeled: their numbers have 31 bits */
     bool *apart;    /* by local: it lies where other threads see it; otherwise a register */
+    bool *meets;    /* by local: threads load there what others of their block store */
     const char *site_text; /* what is being written, in the emulator's reports; NULL: nothing */
     unsigned n_sites;      /* so far (device.h) */
     gml_status status;

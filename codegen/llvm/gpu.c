@@ -188,8 +188,11 @@ static void settle(plan *p)
         p->homes.temporaries[p->room] = gml_dim_mul(kernel->dims, own, GML_ROOMY_BLOCKS);
     }
     e->apart = gml_new_array(kernel->arena, bool, kernel->locals.count + 1);
-    for (size_t i = 0; i < kernel->locals.count; i++)
+    e->meets = gml_new_array(kernel->arena, bool, kernel->locals.count + 1);
+    for (size_t i = 0; i < kernel->locals.count; i++) {
         e->apart[i] = p->homes.of[i].shared || kernel->locals.items[i]->rank > 0;
+        e->meets[i] = e->apart[i] && p->homes.of[i].inside;
+    }
 }
 
 /* ---- functions ----------------------------------------------------------------------------
@@ -328,6 +331,22 @@ static void set_outer(gml_emit *e, const gml_axis *const *axes, unsigned n, LLVM
         e->axis[axes[i]->number] = i == 0 ? unit : gml_emit_peel(e, &unit, axes[i]->extent);
 }
 
+/* Whether what a product does with its sums touches what other threads of the block do: its
+ * operands have all been read by then, before the last barrier of its slices. */
+static bool needs_barrier(gml_emit *e, const gml_gpu_gemm *gemm)
+{
+    const gml_expr *zero = gml_expr_float(e->kernel, gemm->c.sum->dtype, 0);
+    for (const gml_stmt *store = gemm->c.store; store; store = store->next) {
+        gml_stmt after = *store;
+        after.next = NULL;
+        after.as.store.value =
+            gml_expr_replace(e->kernel, store->as.store.value, gemm->c.sum, zero);
+        if (gml_gpu_needs_barrier(e, &after))
+            return true;
+    }
+    return false;
+}
+
 /* All steps of a unit, with barriers between. */
 static void emit_steps(gml_emit *e, const work *w)
 {
@@ -342,7 +361,8 @@ static void emit_steps(gml_emit *e, const work *w)
                        gml_emit_dim(e, gml_gpu_gemm_units(e->kernel, one->gemm)), 1, NULL, 0);
         gml_gpu_gemm_emit(e, one->gemm, tiles.counter);
         gml_loop_end(e, &tiles, NULL);
-        gml_dev_barrier(e);
+        if (needs_barrier(e, one->gemm))
+            gml_dev_barrier(e);
     }
 }
 

@@ -52,5 +52,8 @@ void gml_gpu_emit_flat(gml_emit *e, const gml_gpu_nest *nest, LLVMValueRef begin
                        LLVMValueRef step);
 /* A list of statements by the team. */
 void gml_gpu_emit_list(gml_emit *e, const gml_stmt *list);
+/* Whether the first statement of a list touches locals through which threads of a block meet.
+ */
+bool gml_gpu_needs_barrier(const gml_emit *e, const gml_stmt *list);
 
 #endif

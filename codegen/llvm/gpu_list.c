@@ -62,6 +62,12 @@ static bool is_apart(const gml_emit *e, const gml_mem *mem)
     return mem->role == GML_MEM_LOCAL && e->apart[mem->number];
 }
 
+/* And which these load again: its stores and loads need barriers between. */
+static bool meets(const gml_emit *e, const gml_mem *mem)
+{
+    return mem->role == GML_MEM_LOCAL && e->meets[mem->number];
+}
+
 /* Whether an expression loads `mem`; NULL: any local that others store. */
 static bool loads_mem(const gml_emit *e, const gml_expr *expr, const gml_mem *mem,
                       unsigned depth)
@@ -78,7 +84,7 @@ static bool loads_mem(const gml_emit *e, const gml_expr *expr, const gml_mem *me
                 return true;
         if (expr->as.load.pred && loads_mem(e, expr->as.load.pred, mem, depth - 1))
             return true;
-        return mem ? expr->as.load.mem == mem : is_apart(e, expr->as.load.mem);
+        return mem ? expr->as.load.mem == mem : meets(e, expr->as.load.mem);
     case GML_EXPR_SCALAR:
         for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
             if (loads_mem(e, expr->as.scalar.args[i], mem, depth - 1))
@@ -104,9 +110,14 @@ static bool list_stores(const gml_emit *e, const gml_stmt *list, bool only_first
 {
     for (; list; list = only_first ? NULL : list->next)
         if (list->kind == GML_STMT_FOR ? list_stores(e, list->as.loop.body, false)
-                                       : is_apart(e, list->as.store.mem))
+                                       : meets(e, list->as.store.mem))
             return true;
     return false;
+}
+
+bool gml_gpu_needs_barrier(const gml_emit *e, const gml_stmt *list)
+{
+    return list_stores(e, list, true) || list_loads(e, list, true, NULL);
 }
 
 /* Whether warps may each take iterations of a loop with this body: nothing that it stores where
@@ -196,7 +207,7 @@ void gml_gpu_emit_list(gml_emit *e, const gml_stmt *list)
         else
             team_loop(e, list);
         /* written before others read, and read before it is written again */
-        if (!e->team.is_warp && (list_stores(e, list, true) || list_loads(e, list, true, NULL)))
+        if (!e->team.is_warp && gml_gpu_needs_barrier(e, list))
             gml_dev_barrier(e);
     }
 }

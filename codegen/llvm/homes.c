@@ -25,6 +25,7 @@ void gml_homes_note_load(gml_homes *homes, const gml_expr *expr, unsigned phase)
         if (expr->as.load.mem->role == GML_MEM_LOCAL) {
             gml_home *h = &homes->of[expr->as.load.mem->number];
             h->shared = h->shared || h->stored_in != phase;
+            h->inside = h->inside || h->stored_in == phase;
         }
         break;
     case GML_EXPR_SCALAR:

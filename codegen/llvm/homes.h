@@ -11,6 +11,7 @@
 typedef struct gml_home {
     unsigned stored_in; /* phase + 1 */
     bool shared;
+    bool inside;        /* some phase loads what it has stored itself */
     unsigned temporary; /* number among the temporaries */
     gml_dim offset;     /* in scratch */
 } gml_home;

@@ -152,6 +152,7 @@ static void choose_machine(gml_codegen *cg, const gml_target *target)
     bool elsewhere = target && (target->triple || target->gpu == GML_GPU_CUDA);
     cg->be.gpu = target ? target->gpu : GML_GPU_NONE;
     cg->be.precision = target ? target->precision : GML_PRECISION_HIGHEST;
+    cg->be.omit = target ? target->omit : 0;
     cg->be.host_cpu = keep_message(cg, LLVMGetHostCPUName());
     cg->be.host_features = keep_message(cg, LLVMGetHostCPUFeatures());
     cg->be.is_elsewhere = elsewhere;
@@ -312,6 +313,11 @@ gml_status gml_codegen_add(gml_codegen *cg, gml_kernel *kernel, uint64_t constan
     }
     gml_str_reset(&key);
     return status;
+}
+
+unsigned gml_codegen_meetings(const gml_codegen *cg)
+{
+    return cg->be.n_meetings;
 }
 
 static gml_status optimise(gml_codegen *cg, gml_diags *diags)
