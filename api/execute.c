@@ -28,15 +28,6 @@ static bool parse_number(const char *text, int *out_number)
     return true;
 }
 
-bool gml_precision_parse(const char *name, gml_precision *out_precision)
-{
-    bool is_medium = strcmp(name, "medium") == 0;
-    if (!is_medium && strcmp(name, "highest") != 0)
-        return false;
-    *out_precision = is_medium ? GML_PRECISION_MEDIUM : GML_PRECISION_HIGHEST;
-    return true;
-}
-
 bool gml_device_parse(const char *name, gml_device_kind *out_device, int *out_number)
 {
     size_t len = strcspn(name, ":");
@@ -181,7 +172,6 @@ static gml_status run_compiled(gml_module *module, gml_device *device, const gml
                                    .pass_list = options->pass_list,
                                    .passes = {.verify = options->verify, .off = options->off}};
     compile.target.fast_compile = !options->optimise;
-    compile.target.precision = options->precision;
     GML_TRY(gml_compile(module, &compile, &program, diags));
     gml_status status = run_program(program, inputs, outputs, options, diags);
     gml_program_release(program);
@@ -194,10 +184,6 @@ gml_status gml_execute(gml_module *module, const gml_rvalue *inputs, gml_rvalue 
     gml_device *device = NULL;
     gml_status status =
         gml_device_open_kind(options->device, options->device_number, &device, diags);
-    if (status == GML_OK && options->device == GML_DEVICE_REF &&
-        options->precision != GML_PRECISION_HIGHEST)
-        status = gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
-                          "device ref knows the precision highest alone");
     if (status == GML_OK && options->device != GML_DEVICE_REF) {
         status = run_compiled(module, device, inputs, outputs, options, diags);
         gml_device_release(device);

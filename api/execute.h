@@ -23,8 +23,6 @@ typedef enum gml_device_kind {
 /* "cuda" and "cuda:1" differ in `*out_number`, which is 0 for all others. False, and nothing is
  * changed, when no device is called so. */
 bool gml_device_parse(const char *name, gml_device_kind *out_device, int *out_number);
-/* "highest" or "medium"; false, and nothing changed, for another word. */
-bool gml_precision_parse(const char *name, gml_precision *out_precision);
 /* Of those with memory of their own; `*out_device` is NULL for the others. */
 GML_MUST_CHECK gml_status gml_device_open_kind(gml_device_kind kind, int number,
                                                struct gml_device **out_device,
@@ -45,7 +43,6 @@ typedef gml_status (*gml_execute_watch)(void *context, const gml_executed *execu
 typedef struct gml_execute_options {
     gml_device_kind device;
     int device_number;
-    gml_precision precision;
     int n_threads;          /* 0: 1 */
     bool verify;            /* the graph after each pass */
     bool optimise;          /* as for a program that runs often; compiling takes longer */

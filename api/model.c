@@ -114,9 +114,6 @@ static gml_status prepare(gml_model *model, const gml_open_options *options, gml
     if (model->source.artifact.program && options->device != GML_DEVICE_CPU)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = model->source.path},
                         "a compiled model runs on the device cpu only");
-    if (options->device == GML_DEVICE_REF && options->precision != GML_PRECISION_HIGHEST)
-        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = model->source.path},
-                        "device ref knows the precision highest alone");
     GML_TRY(
         gml_device_open_kind(options->device, options->device_number, &model->device, diags));
     return pthread_mutex_init(&model->mutex, NULL) == 0 ? GML_OK : no_memory(diags);
@@ -397,8 +394,7 @@ static gml_status compile(const gml_model *model, const gml_rvalue *inputs,
         .device = model->device,
         .known_inputs = known,
         .passes = {.memory = model->options.memory, .report = model->options.memory_report},
-        .target = {.fast_compile = model->options.fast_compile,
-                   .precision = model->options.precision}};
+        .target = {.fast_compile = model->options.fast_compile}};
     return gml_compile(module, &options, out_program, diags);
 }
 

@@ -170,9 +170,6 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     if (options->object && target.gpu != GML_GPU_NONE && !target.triple)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
                         "compiling ahead of time for a GPU is not supported yet");
-    if (target.precision != GML_PRECISION_HIGHEST && target.gpu == GML_GPU_NONE)
-        return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
-                        "device cpu knows the precision highest alone");
     GML_TRY(gml_passes_run(module, names, &passes, diags));
     if (dumps(options, "ir"))
         gml_graph_print(module->main, options->passes.out);

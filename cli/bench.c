@@ -19,7 +19,6 @@ typedef struct bench_args {
     uint64_t memory;
     gml_device_kind device;
     int device_number;
-    gml_precision precision;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -29,8 +28,6 @@ typedef struct bench_args {
 
 static const gml_cli_option options[] = {
     {"device", "NAME", "cpu (default), cuda (cuda:1: the second) or emu"},
-    {"precision", "NAME",
-     "highest (default), or medium: a GPU rounds operands of products to bf16"},
     {"threads", "N", "threads (1)"},
     {"runs", "N", "timed runs; as many as fit otherwise"},
     {"seconds", "X", "how long to measure (3)"},
@@ -104,8 +101,6 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &a->device, &a->device_number) &&
                a->device != GML_DEVICE_REF;
-    if (strcmp(name, "precision") == 0)
-        return gml_precision_parse(value, &a->precision);
     if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &a->memory);
     if (strcmp(name, "step") == 0)
@@ -251,7 +246,6 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     if (compiled)
         return status;
     gml_compile_options compile = {.dump = a->dump};
-    compile.target.precision = a->precision;
     compile.passes.out = text;
     compile.passes.off = a->off;
     if (a->explain)

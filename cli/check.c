@@ -20,8 +20,6 @@ typedef struct run {
 
 static const gml_cli_option options[] = {
     {"device", "NAME", GML_DEVICE_NAMES},
-    {"precision", "NAME",
-     "highest (default), or medium: a GPU rounds operands of products to bf16"},
     {"threads", "N", "threads of the cpu device"},
     {"rtol", "X", "relative tolerance (that of the test's data.json, else 1e-3)"},
     {"atol", "X", "absolute tolerance (likewise, 1e-7)"},
@@ -47,8 +45,6 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->options.execute.device,
                                 &r->options.execute.device_number);
-    if (strcmp(name, "precision") == 0)
-        return gml_precision_parse(value, &r->options.execute.precision);
     if (strcmp(name, "rtol") == 0)
         return gml_cli_double(value, &r->options.rtol) && r->options.rtol >= 0;
     if (strcmp(name, "atol") == 0)

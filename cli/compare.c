@@ -13,8 +13,6 @@ static const gml_cli_option options[] = {
     {"against", "WHAT",
      "ref (default) or cpu; another model; or a folder with output_0.npy, …"},
     {"device", "NAME", "of MODEL: " GML_DEVICE_NAMES},
-    {"precision", "NAME",
-     "highest (default), or medium: a GPU rounds operands of products to bf16"},
     {"off", "PASS", "leave out an optional pass for MODEL"},
     {"step", NULL, "the training step, not the graph: all results, and what states become"},
     {"load", "FILE.safetensors", "of a step: begin with these states, not the model's own"},
@@ -89,8 +87,6 @@ static bool handle(void *context, const char *name, const char *value)
     }
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->execute.device, &r->execute.device_number);
-    if (strcmp(name, "precision") == 0)
-        return gml_precision_parse(value, &r->execute.precision);
     if (strcmp(name, "off") == 0) {
         r->off[r->n_off++] = value;
         return r->n_off < GML_CLI_PASSES && gml_cli_pass(value);
@@ -116,7 +112,6 @@ static gml_status open_expected(gml_compare_request *r, gml_model *model,
 {
     struct stat info;
     *side = (gml_compare_side){.model = model, .states = r->states, .execute = r->execute};
-    side->execute.precision = GML_PRECISION_HIGHEST;
     if (gml_device_parse(r->against, &side->execute.device, &side->execute.device_number))
         return GML_OK;
     if (stat(r->against, &info) == 0 && S_ISDIR(info.st_mode)) {

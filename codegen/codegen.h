@@ -22,6 +22,12 @@ typedef enum gml_gpu {
     GML_GPU_EMU,  /* the same kernels for this processor, under the emulator */
 } gml_gpu;
 
+/* What the operands of matrix products in f32 may be rounded to; sums are f32. */
+typedef enum gml_precision {
+    GML_PRECISION_HIGHEST, /* not at all */
+    GML_PRECISION_MEDIUM,  /* bf16 */
+} gml_precision;
+
 typedef struct gml_target {
     gml_gpu gpu;
     gml_precision precision; /* only a GPU knows another than the highest */

@@ -109,13 +109,6 @@ gml_dtype_class gml_dtype_get_class(gml_dtype dtype);
 /* GML_NONE when no type has that spelling. */
 gml_dtype gml_dtype_find(const char *text, size_t len);
 
-/* What the operands of matrix products in f32 may be rounded to; sums are f32. Only GPUs know
- * another than the highest. */
-typedef enum gml_precision {
-    GML_PRECISION_HIGHEST, /* not at all */
-    GML_PRECISION_MEDIUM,  /* bf16 */
-} gml_precision;
-
 #define GML_MAX_RANK 12
 
 /* One element of a string tensor: bytes, not NUL-terminated. */
