@@ -1,7 +1,6 @@
 /* api/link_device.c - a built program becomes one that runs on a device. */
 #include "api/link_device.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool is_cuda(const gml_device *device)
@@ -15,8 +14,6 @@ void gml_target_device(gml_target *target, const gml_device *device, gml_arena *
 {
     int architecture = gml_device_architecture(device);
     target->gpu = is_cuda(device) ? GML_GPU_CUDA : GML_GPU_EMU;
-    if (getenv("GEMEL_MEDIUM"))
-        target->precision = GML_PRECISION_MEDIUM;
     if (is_cuda(device))
         target->cpu = gml_arena_printf(arena, "sm_%d%s", architecture > 90 ? 90 : architecture,
                                        architecture == 90 ? "a" : "");
