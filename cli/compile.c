@@ -27,7 +27,9 @@ static const gml_cli_option options[] = {
     {"device", "NAME", "cpu: libraries for others are not written yet"},
     {"precision", "NAME", GML_PRECISION_NAMES},
     {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
-    {"triple", "NAME", "with --dump: another kind of machine, aarch64-linux-gnu"},
+    {"triple", "NAME",
+     "with --dump: another kind of machine, aarch64-linux-gnu; nvptx64-nvidia-cuda: a GPU, "
+     "--cpu sm_80"},
     {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
     {"entry", "NAME", "of a model with training: run or step alone; both otherwise"},
     {"off", "PASS", "leave out a pass"},
