@@ -428,8 +428,7 @@ gml_status gml_build_program(gml_program_builder *builder, const gml_graph *grap
     return add_interface(&f);
 }
 
-/* The same expressions under the same numbers: generated code uses the numbers. */
-static void copy_dims(const gml_dim_pool *from, gml_program *program)
+void gml_program_copy_dims(gml_program *program, const gml_dim_pool *from)
 {
     gml_dim_pool *to = &program->dims;
     to->exprs.count = 0;
@@ -445,7 +444,7 @@ gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit)
 {
     for (size_t p = 0; p < builder->programs.count; p++) {
         gml_program *program = builder->programs.items[p];
-        copy_dims(&builder->module->dims, program);
+        gml_program_copy_dims(program, &builder->module->dims);
         for (size_t s = 0; s < program->steps.count; s++) {
             gml_step *step = &program->steps.items[s];
             gml_phase *phases =

@@ -25,6 +25,9 @@ typedef struct gml_program_builder {
 gml_status gml_build_program(gml_program_builder *builder, const gml_graph *graph,
                              gml_value *const *captures, uint32_t n_captures,
                              gml_program **out_program);
+/* Replaces the program's expressions by those of `from`, under the same numbers: generated code
+ * uses the numbers. */
+void gml_program_copy_dims(gml_program *program, const gml_dim_pool *from);
 /* Gives every phase its function, and every program the final table of sizes. Constants are
  * still to be packed. */
 gml_status gml_link_program(gml_program_builder *builder, const gml_jit *jit);

@@ -44,6 +44,35 @@ bool gml_device_parse(const char *name, gml_device_kind *out_device, int *out_nu
     return false;
 }
 
+static const char *const precision_names[] = {
+    [GML_PRECISION_HIGHEST] = "highest",
+    [GML_PRECISION_MEDIUM] = "medium",
+};
+
+bool gml_precision_parse(const char *name, gml_precision *out_precision)
+{
+    for (size_t i = 0; i < sizeof precision_names / sizeof *precision_names; i++) {
+        if (strcmp(precision_names[i], name) != 0)
+            continue;
+        *out_precision = (gml_precision)i;
+        return true;
+    }
+    return false;
+}
+
+gml_status gml_precision_check(gml_device_kind device, gml_precision precision,
+                               gml_diags *diags)
+{
+    if (precision == GML_PRECISION_HIGHEST || device == GML_DEVICE_CUDA ||
+        device == GML_DEVICE_EMU)
+        return GML_OK;
+    gml_status status = gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){0},
+                                 "the device %s knows the precision highest alone, not %s",
+                                 device_names[device], precision_names[precision]);
+    gml_note(diags, "cuda and emu know highest and medium");
+    return status;
+}
+
 gml_status gml_device_open_kind(gml_device_kind kind, int number, gml_device **out_device,
                                 gml_diags *diags)
 {
@@ -172,6 +201,7 @@ static gml_status run_compiled(gml_module *module, gml_device *device, const gml
                                    .pass_list = options->pass_list,
                                    .passes = {.verify = options->verify, .off = options->off}};
     compile.target.fast_compile = !options->optimise;
+    compile.target.precision = options->precision;
     GML_TRY(gml_compile(module, &compile, &program, diags));
     gml_status status = run_program(program, inputs, outputs, options, diags);
     gml_program_release(program);
@@ -182,8 +212,9 @@ gml_status gml_execute(gml_module *module, const gml_rvalue *inputs, gml_rvalue 
                        const gml_execute_options *options, gml_diags *diags)
 {
     gml_device *device = NULL;
-    gml_status status =
-        gml_device_open_kind(options->device, options->device_number, &device, diags);
+    gml_status status = gml_precision_check(options->device, options->precision, diags);
+    if (status == GML_OK)
+        status = gml_device_open_kind(options->device, options->device_number, &device, diags);
     if (status == GML_OK && options->device != GML_DEVICE_REF) {
         status = run_compiled(module, device, inputs, outputs, options, diags);
         gml_device_release(device);

@@ -8,6 +8,7 @@
 #ifndef GML_API_EXECUTE_H
 #define GML_API_EXECUTE_H
 
+#include "codegen/codegen.h"
 #include "ir/graph.h"
 #include "runtime/value.h"
 
@@ -23,6 +24,14 @@ typedef enum gml_device_kind {
 /* "cuda" and "cuda:1" differ in `*out_number`, which is 0 for all others. False, and nothing is
  * changed, when no device is called so. */
 bool gml_device_parse(const char *name, gml_device_kind *out_device, int *out_number);
+#define GML_PRECISION_NAMES                                                                    \
+    "of f32 matrix products: highest (default), or medium, of operands in bf16 (cuda, emu)"
+
+/* "highest" or "medium"; false, and nothing is changed, when no precision is called so. */
+bool gml_precision_parse(const char *name, gml_precision *out_precision);
+/* GML_E_UNSUPPORTED where the device has no such precision. */
+GML_MUST_CHECK gml_status gml_precision_check(gml_device_kind device, gml_precision precision,
+                                              gml_diags *diags);
 /* Of those with memory of their own; `*out_device` is NULL for the others. */
 GML_MUST_CHECK gml_status gml_device_open_kind(gml_device_kind kind, int number,
                                                struct gml_device **out_device,
@@ -43,6 +52,7 @@ typedef gml_status (*gml_execute_watch)(void *context, const gml_executed *execu
 typedef struct gml_execute_options {
     gml_device_kind device;
     int device_number;
+    gml_precision precision;
     int n_threads;          /* 0: 1 */
     bool verify;            /* the graph after each pass */
     bool optimise;          /* as for a program that runs often; compiling takes longer */

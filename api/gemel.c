@@ -38,6 +38,9 @@ static gml_status convert(const gml_model_options *options, gml_arena *arena,
         !gml_device_parse(options->device, &out->device, &out->device_number))
         return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no device called '%s'",
                         options->device);
+    if (options->precision && !gml_precision_parse(options->precision, &out->precision))
+        return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "there is no precision called '%s'",
+                        options->precision);
     if (options->n_threads < 0 || options->n_threads > 256)
         return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "%d threads: 1 to 256 will do",
                         options->n_threads);

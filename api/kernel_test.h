@@ -56,6 +56,7 @@ typedef struct gml_kernel_result {
 typedef struct gml_kernel_options {
     gml_device_kind device; /* not ref */
     int device_number;
+    gml_precision precision;
     uint64_t seed; /* of the inputs */
 } gml_kernel_options;
 

@@ -1,7 +1,6 @@
 /* api/link_device.c - a built program becomes one that runs on a device. */
 #include "api/link_device.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool is_cuda(const gml_device *device)
@@ -15,8 +14,6 @@ void gml_target_device(gml_target *target, const gml_device *device, gml_arena *
 {
     int architecture = gml_device_architecture(device);
     target->gpu = is_cuda(device) ? GML_GPU_CUDA : GML_GPU_EMU;
-    if (getenv("GEMEL_MEDIUM"))
-        target->precision = GML_PRECISION_MEDIUM;
     if (is_cuda(device))
         target->cpu = gml_arena_printf(arena, "sm_%d%s", architecture > 90 ? 90 : architecture,
                                        architecture == 90 ? "a" : "");
@@ -36,19 +33,6 @@ static gml_status load_code(gml_program_builder *builder, gml_device *device, gm
         status = gml_device_load(device, ptx.text, ptx.len + 1, out_code, diags);
     gml_str_reset(&ptx);
     return status;
-}
-
-/* The same expressions under the same numbers: generated code uses the numbers. */
-static void copy_dims(const gml_dim_pool *from, gml_program *program)
-{
-    gml_dim_pool *to = &program->dims;
-    to->exprs.count = 0;
-    for (size_t i = 0; i < from->exprs.count; i++) {
-        gml_dim_expr expr = from->exprs.items[i];
-        if (expr.name)
-            expr.name = gml_arena_text(&program->arena, expr.name, strlen(expr.name));
-        gml_push(&program->arena, &to->exprs, expr);
-    }
 }
 
 static gml_status link_step(gml_program *program, gml_step *step, gml_device_code *code,
@@ -77,7 +61,7 @@ gml_status gml_link_device(gml_program_builder *builder, gml_device *device, gml
     for (size_t p = 0; p < builder->programs.count; p++) {
         gml_program *program = builder->programs.items[p];
         program->device = gml_device_retain(device);
-        copy_dims(&builder->module->dims, program);
+        gml_program_copy_dims(program, &builder->module->dims);
         for (size_t s = 0; s < program->steps.count; s++)
             GML_TRY(link_step(program, &program->steps.items[s], code, *out_jit, diags));
     }

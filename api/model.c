@@ -114,6 +114,7 @@ static gml_status prepare(gml_model *model, const gml_open_options *options, gml
     if (model->source.artifact.program && options->device != GML_DEVICE_CPU)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = model->source.path},
                         "a compiled model runs on the device cpu only");
+    GML_TRY(gml_precision_check(options->device, options->precision, diags));
     GML_TRY(
         gml_device_open_kind(options->device, options->device_number, &model->device, diags));
     return pthread_mutex_init(&model->mutex, NULL) == 0 ? GML_OK : no_memory(diags);
@@ -243,6 +244,11 @@ gml_device_kind gml_model_device(const gml_model *model)
 int gml_model_device_number(const gml_model *model)
 {
     return model->options.device_number;
+}
+
+gml_precision gml_model_precision(const gml_model *model)
+{
+    return model->options.precision;
 }
 
 gml_device *gml_model_remote(const gml_model *model)
@@ -394,7 +400,8 @@ static gml_status compile(const gml_model *model, const gml_rvalue *inputs,
         .device = model->device,
         .known_inputs = known,
         .passes = {.memory = model->options.memory, .report = model->options.memory_report},
-        .target = {.fast_compile = model->options.fast_compile}};
+        .target = {.precision = model->options.precision,
+                   .fast_compile = model->options.fast_compile}};
     return gml_compile(module, &options, out_program, diags);
 }
 

@@ -12,6 +12,7 @@
 
 gml_device_kind gml_model_device(const gml_model *model);
 int gml_model_device_number(const gml_model *model);
+gml_precision gml_model_precision(const gml_model *model);
 /* NULL: what runs it has no memory of its own. */
 gml_device *gml_model_remote(const gml_model *model);
 /* True when the elements of the graph's parameter `index` are part of the signature. */

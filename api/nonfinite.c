@@ -71,6 +71,7 @@ static gml_status run_step(const gml_model *model, gml_states *states, const gml
 {
     const gml_execute_options execute = {.device = gml_model_device(model),
                                          .device_number = gml_model_device_number(model),
+                                         .precision = gml_model_precision(model),
                                          .n_threads = gml_model_threads(model),
                                          .watch = look,
                                          .watch_context = s};

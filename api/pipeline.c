@@ -2,6 +2,7 @@
 #include "api/pipeline.h"
 
 #include "api/build_program.h"
+#include "api/execute.h"
 #include "api/link_device.h"
 #include "api/packs.h"
 #include "base/file.h"
@@ -167,6 +168,8 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     gml_target target = options->target;
     if (options->device)
         gml_target_device(&target, options->device, &module->arena);
+    GML_TRY(gml_precision_check(target.gpu == GML_GPU_NONE ? GML_DEVICE_CPU : GML_DEVICE_CUDA,
+                                target.precision, diags));
     if (options->object && target.gpu != GML_GPU_NONE && !target.triple)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
                         "compiling ahead of time for a GPU is not supported yet");

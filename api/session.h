@@ -24,6 +24,7 @@ typedef struct gml_open_options {
                                    Outlives the model */
     gml_device_kind device;
     int device_number;
+    gml_precision precision;
     int n_threads; /* 0: one a processor */
     bool fast_compile;
     uint64_t memory;        /* gml_passes_options */

@@ -19,6 +19,7 @@ typedef struct bench_args {
     uint64_t memory;
     gml_device_kind device;
     int device_number;
+    gml_precision precision;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -28,6 +29,7 @@ typedef struct bench_args {
 
 static const gml_cli_option options[] = {
     {"device", "NAME", "cpu (default), cuda (cuda:1: the second) or emu"},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"threads", "N", "threads (1)"},
     {"runs", "N", "timed runs; as many as fit otherwise"},
     {"seconds", "X", "how long to measure (3)"},
@@ -101,6 +103,8 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &a->device, &a->device_number) &&
                a->device != GML_DEVICE_REF;
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &a->precision);
     if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &a->memory);
     if (strcmp(name, "step") == 0)
@@ -233,7 +237,7 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     bool compiled = gml_artifact_is(file.data, file.size);
     gml_status status = GML_OK;
     if (compiled && (a->dump || a->explain || a->memory || a->n_off || a->dims.count ||
-                     a->device != GML_DEVICE_CPU))
+                     a->device != GML_DEVICE_CPU || a->precision != GML_PRECISION_HIGHEST))
         status = gml_fail(diags, GML_E_USAGE, (gml_loc){.file = path},
                           "is compiled already: nothing of that can be chosen any more");
     else if (compiled)
@@ -246,6 +250,7 @@ static gml_status get_program(const bench_args *a, const char *path, gml_str *te
     if (compiled)
         return status;
     gml_compile_options compile = {.dump = a->dump};
+    compile.target.precision = a->precision;
     compile.passes.out = text;
     compile.passes.off = a->off;
     if (a->explain)

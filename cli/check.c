@@ -20,6 +20,7 @@ typedef struct run {
 
 static const gml_cli_option options[] = {
     {"device", "NAME", GML_DEVICE_NAMES},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"threads", "N", "threads of the cpu device"},
     {"rtol", "X", "relative tolerance (that of the test's data.json, else 1e-3)"},
     {"atol", "X", "absolute tolerance (likewise, 1e-7)"},
@@ -45,6 +46,8 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->options.execute.device,
                                 &r->options.execute.device_number);
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &r->options.execute.precision);
     if (strcmp(name, "rtol") == 0)
         return gml_cli_double(value, &r->options.rtol) && r->options.rtol >= 0;
     if (strcmp(name, "atol") == 0)
@@ -121,6 +124,19 @@ static bool check_tree(run *r, const char *path, int depth)
     return true;
 }
 
+/* Once, not for each test. */
+static int check_precision(const gml_execute_options *execute)
+{
+    gml_arena arena;
+    gml_diags diags;
+    gml_arena_init(&arena);
+    gml_diags_init(&diags, &arena);
+    gml_status status = gml_precision_check(execute->device, execute->precision, &diags);
+    int exit_status = status == GML_OK ? 0 : gml_cli_fail(&diags, status);
+    gml_arena_reset(&arena);
+    return exit_status;
+}
+
 int gml_verb_check(int argc, char **argv)
 {
     run r = {.options = {.rtol = -1, .atol = -1, .execute = {.verify = true}}};
@@ -131,7 +147,9 @@ int gml_verb_check(int argc, char **argv)
         fputs("gemel: check needs a test directory; --help says more\n", stderr);
         return 2;
     }
-    int status = 0;
+    int status = check_precision(&r.options.execute);
+    if (status)
+        return status;
     r.options.execute.off = r.off;
     r.rows = json_array();
     for (int i = 1; i <= n; i++) {

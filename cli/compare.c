@@ -13,6 +13,7 @@ static const gml_cli_option options[] = {
     {"against", "WHAT",
      "ref (default) or cpu; another model; or a folder with output_0.npy, …"},
     {"device", "NAME", "of MODEL: " GML_DEVICE_NAMES},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"off", "PASS", "leave out an optional pass for MODEL"},
     {"step", NULL, "the training step, not the graph: all results, and what states become"},
     {"load", "FILE.safetensors", "of a step: begin with these states, not the model's own"},
@@ -87,6 +88,8 @@ static bool handle(void *context, const char *name, const char *value)
     }
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->execute.device, &r->execute.device_number);
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &r->execute.precision);
     if (strcmp(name, "off") == 0) {
         r->off[r->n_off++] = value;
         return r->n_off < GML_CLI_PASSES && gml_cli_pass(value);
@@ -112,8 +115,10 @@ static gml_status open_expected(gml_compare_request *r, gml_model *model,
 {
     struct stat info;
     *side = (gml_compare_side){.model = model, .states = r->states, .execute = r->execute};
-    if (gml_device_parse(r->against, &side->execute.device, &side->execute.device_number))
+    if (gml_device_parse(r->against, &side->execute.device, &side->execute.device_number)) {
+        side->execute.precision = GML_PRECISION_HIGHEST;
         return GML_OK;
+    }
     if (stat(r->against, &info) == 0 && S_ISDIR(info.st_mode)) {
         side->folder = r->against;
         return GML_OK;
@@ -177,7 +182,9 @@ static int run_request(gml_compare_request *r, const char *path)
     gml_model *model = NULL;
     int exit_status = 0;
     r->execute.optimise = true;
-    gml_status status = open_model(r, path, &model);
+    gml_status status = gml_precision_check(r->execute.device, r->execute.precision, &r->diags);
+    if (status == GML_OK)
+        status = open_model(r, path, &model);
     if (status == GML_OK && (r->passes || r->pass_by_pass) &&
         gml_model_source(model)->artifact.program)
         status = gml_fail(&r->diags, GML_E_USAGE, (gml_loc){.file = path},

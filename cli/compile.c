@@ -16,6 +16,7 @@ typedef struct compile_args {
     bool explain, json, beside;
     uint64_t memory;
     gml_device_kind device;
+    gml_precision precision;
     const char *off[32];
     size_t n_off;
 } compile_args;
@@ -24,8 +25,11 @@ static const gml_cli_option options[] = {
     {"output", "FILE", "the library; its header lies beside it", 'o'},
     {"dim", "NAME=N", "fix a symbolic size; others stay parameters of the functions"},
     {"device", "NAME", "cpu: libraries for others are not written yet"},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"cpu", "NAME", "LLVM's name of the processor; this machine's otherwise"},
-    {"triple", "NAME", "with --dump: another kind of machine, aarch64-linux-gnu"},
+    {"triple", "NAME",
+     "with --dump: another kind of machine, aarch64-linux-gnu; nvptx64-nvidia-cuda: a GPU, "
+     "--cpu sm_80"},
     {"weights", "PLACE", "'inside' the library, or 'beside' it in OUT.safetensors"},
     {"entry", "NAME", "of a model with training: run or step alone; both otherwise"},
     {"off", "PASS", "leave out a pass"},
@@ -71,6 +75,8 @@ static bool handle(void *context, const char *name, const char *value)
         int number = 0;
         return gml_device_parse(value, &a->device, &number) && a->device != GML_DEVICE_REF;
     }
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &a->precision);
     if (strcmp(name, "off") == 0) {
         a->off[a->n_off] = value;
         return ++a->n_off < 31 && gml_pass_find(value);
@@ -176,8 +182,7 @@ static gml_status compile(const compile_args *a, const char *path, gml_str *text
         compile_options.target.gpu = a->device == GML_DEVICE_CUDA ? GML_GPU_CUDA : GML_GPU_EMU;
     if (a->triple && strncmp(a->triple, "nvptx", 5) == 0)
         compile_options.target.gpu = GML_GPU_CUDA;
-    if (getenv("GEMEL_MEDIUM"))
-        compile_options.target.precision = GML_PRECISION_MEDIUM;
+    compile_options.target.precision = a->precision;
     compile_options.passes.out = text;
     compile_options.passes.off = a->off;
     if (a->explain)

@@ -55,6 +55,7 @@ static const gml_cli_option options[] = {
     {"numbers", "FILE.npz", "write features and predictions"},
     {"confusion", NULL, "print how often each class is taken for which"},
     {"device", "NAME", GML_DEVICE_NAMES},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"threads", "N", "for pictures and models (one a processor)"},
     {"seed", "N", "of what is drawn (0)"},
     {"json", NULL, "report as JSON"},
@@ -242,6 +243,8 @@ static bool handle(void *context, const char *name, const char *value)
         return read_colors(value, o->recipe.std, true);
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->context.device, &r->context.device_number);
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &r->context.precision);
     if (strcmp(name, "filter") == 0) {
         bool is_linear = strcmp(value, "bilinear") == 0;
         o->recipe.filter = is_linear ? GML_FILTER_BILINEAR : GML_FILTER_BICUBIC;

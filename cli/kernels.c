@@ -28,6 +28,7 @@ static const gml_cli_option options[] = {
     {"filter", "TEXT", "only operators and cases with TEXT in 'operator/case'"},
     {"type", "NAME", "only this element type: f32, i8, …"},
     {"device", "NAME", "of test: cpu (default), cuda (cuda:1: the second) or emu"},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"seed", "N", "of the inputs (0)"},
     {"json", NULL, "report as JSON"},
     {NULL, NULL, NULL},
@@ -72,6 +73,8 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->options.device, &r->options.device_number) &&
                r->options.device != GML_DEVICE_REF;
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &r->options.precision);
     if (strcmp(name, "json") == 0)
         return r->json = true;
     bool ok = gml_cli_int(value, &n) && n >= 0;
@@ -239,7 +242,9 @@ static int run_request(request *r, int n, char **argv)
               stderr);
         return 2;
     }
-    gml_status status = read_paths(r, argv + 2, n - 1);
+    gml_status status = gml_precision_check(r->options.device, r->options.precision, &r->diags);
+    if (status == GML_OK)
+        status = read_paths(r, argv + 2, n - 1);
     if (status != GML_OK)
         return gml_cli_fail(&r->diags, status);
     r->rows = json_array();

@@ -24,6 +24,7 @@ static const gml_cli_option options[] = {
     {"output-dir", "DIR", "write output_0.npy, … there instead of showing them", 'o'},
     GML_GIVEN_OPTIONS,
     {"device", "NAME", GML_DEVICE_NAMES},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"threads", "N", "threads of the cpu device (one a processor)"},
     {"json", NULL, "report as JSON"},
     {NULL, NULL, NULL},
@@ -53,6 +54,8 @@ static bool handle(void *context, const char *name, const char *value)
     }
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->open.device, &r->open.device_number);
+    if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &r->open.precision);
     if (strcmp(name, "json") == 0)
         return r->json = true;
     ok = gml_cli_int(value, &n) && n >= 1 && n <= 256;

@@ -48,6 +48,7 @@ static const gml_cli_option options[] = {
     {"save", "FILE.safetensors", "write all states after the last step", 'o'},
     {"load", "FILE.safetensors", "begin with these states"},
     {"device", "NAME", GML_DEVICE_NAMES},
+    {"precision", "NAME", GML_PRECISION_NAMES},
     {"threads", "N", "threads of the cpu device (one a processor)"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"json", NULL, "one JSON object a step"},
@@ -92,6 +93,8 @@ static bool handle(void *context, const char *name, const char *value)
         r->load = value;
     else if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->open.device, &r->open.device_number);
+    else if (strcmp(name, "precision") == 0)
+        return gml_precision_parse(value, &r->open.precision);
     else if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &r->open.memory);
     else if (strcmp(name, "json") == 0)

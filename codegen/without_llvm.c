@@ -55,6 +55,13 @@ gml_phase_fn gml_jit_find(const gml_jit *jit, const char *symbol)
     return NULL;
 }
 
+gml_lane_fn gml_jit_find_lane(const gml_jit *jit, const char *symbol)
+{
+    (void)jit;
+    (void)symbol;
+    return NULL;
+}
+
 void gml_jit_destroy(gml_jit *jit)
 {
     (void)jit;

@@ -49,6 +49,10 @@ _gemel() {
         mapfile -t COMPREPLY < <(compgen -W 'cpu cuda emu ref' -- "$current")
         return
         ;;
+    --precision)
+        mapfile -t COMPREPLY < <(compgen -W 'highest medium' -- "$current")
+        return
+        ;;
     --against)
         mapfile -t COMPREPLY < <(compgen -W 'cpu cuda emu ref' -- "$current"; compgen -f -- "$current")
         return

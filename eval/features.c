@@ -98,6 +98,7 @@ static gml_status open_model(const gml_backbone_options *options, gml_backbone *
     gml_open_options open = {.entry = GML_ONNX_FIXED,
                              .device = context->device,
                              .device_number = context->device_number,
+                             .precision = context->precision,
                              .n_threads = context->n_threads};
     GML_TRY(gml_model_open(options->path, &open, &x->model, context->diags));
     GML_TRY(check_input(x, options, context->diags));

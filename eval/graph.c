@@ -12,6 +12,7 @@ static gml_status open_part(gml_eval_graph *graph, gml_eval_part part, gml_state
         .entry = part == GML_EVAL_STEP ? GML_ONNX_STEP : GML_ONNX_RUN,
         .device = context->device,
         .device_number = context->device_number,
+        .precision = context->precision,
         .n_threads = context->n_threads,
     };
     gml_model **model = &graph->models[part];

@@ -23,6 +23,7 @@ typedef struct gml_eval_context {
     gml_diags *diags;
     gml_device_kind device;
     int device_number;
+    gml_precision precision;
     int n_threads; /* 0: one a processor */
     uint64_t seed;
 } gml_eval_context;

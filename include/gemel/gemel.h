@@ -99,6 +99,9 @@ typedef struct gml_model_options {
     /* "cpu" (NULL), or "cuda", an NVIDIA GPU ("cuda:1": the second one): compiled. "emu": what
      * a GPU runs, here, to test it; "ref": the interpreter; both are slow. */
     const char *device;
+    /* "highest" (NULL), or "medium", for which cuda and emu round the operands of matrix
+     * products in f32 to bf16; sums stay f32. Elsewhere that is GML_E_UNSUPPORTED. */
+    const char *precision;
     int n_threads; /* of a session's run, its caller included, up to 256; 0: one a processor */
     const gml_dim_size *dims;
     size_t n_dims;

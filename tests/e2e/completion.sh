@@ -31,9 +31,10 @@ cd "$here" || exit 1
 offers '' -- bench check compare compile eval export info kernels pictures run weights
 offers r -- run
 offers run --o -- --output-dir
-offers run - -- --input --inputs --output-dir --dim --seed --device --threads --json --help
+offers run - -- --input --inputs --output-dir --dim --seed --device --precision --threads --json --help
 offers info - -- --dim --json
 offers run --device '' -- cpu ref
+offers run --precision '' -- highest medium
 offers run tests/e2e/relu.gir --input '' -- x=
 offers run --input x=tests/e2e/relu.gir tests/e2e/rel -- tests/e2e/relu.gir
 offers compare tests/e2e/relu.gir --off '' -- dce fold fuse

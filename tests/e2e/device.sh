@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# tests/e2e/device.sh GEMEL GIR_TO_ONNX - what the command line says about devices that are not there.
+# tests/e2e/device.sh GEMEL GIR_TO_ONNX - what the command line says about devices and precisions that
+# are not there; the precision medium where it is; a GPU's code.
 set -uo pipefail
 
 gemel=$1
@@ -37,5 +38,56 @@ if [[ $("$gemel" run --device cuda "$model" 2>&1) == *'there is no CUDA driver'*
 else
     says 5 'there is no device cuda:99' run --device cuda:99 "$model"
 fi
+
+says 2 "this value will not do: 'low'" run --device emu --precision low "$model"
+for device in cpu ref; do
+    for verb in run compare check 'kernels test'; do
+        [[ "$device $verb" != 'ref kernels test' ]] || continue
+        # shellcheck disable=SC2086 # two words
+        says 4 "the device $device knows the precision highest alone, not medium" \
+            $verb --device "$device" --precision medium "$model"
+    done
+done
+for verb in bench "compile -o $folder/model.so"; do
+    # shellcheck disable=SC2086
+    says 4 'the device cpu knows the precision highest alone' $verb --precision medium "$model_onnx"
+done
+
+# Operands in bf16 are off by 1/512 each at most, sums of 64 products by less than 1/64 of the
+# largest.
+cat >"$folder/matmul.gir" <<'EOF'
+graph @matmul(%x: f32[48,64], %y: f32[64,32]) {
+  %z = MatMul(%x, %y) : f32[48,32]
+  return %z
+}
+EOF
+matmul=$folder/matmul.gir
+medium=(compare --device emu --precision medium "$matmul")
+says 0 'against cpu: ' compare --device emu --against cpu "$matmul"
+says 0 'against cpu: ' "${medium[@]}" --against cpu --rtol 0 --atol 0.015625
+says 1 'z' "${medium[@]}" --against cpu
+says 1 'z' "${medium[@]}" --against emu
+
+# PTX, which is one module: the model has one program.
+"$gir_to_onnx" "$matmul" "$folder/matmul.onnx" || exit 1
+ptxas=$(PATH=$PATH:/usr/local/cuda/bin command -v ptxas) || echo 'no ptxas: PTX is not assembled'
+for cpu in sm_80 sm_90a; do
+    for precision in highest medium; do
+        ptx=$folder/$cpu.$precision.ptx
+        if ! "$gemel" compile --triple nvptx64-nvidia-cuda --cpu $cpu --precision $precision \
+            --dump asm "$folder/matmul.onnx" >"$ptx" 2>"$folder/message.txt"; then
+            # LLVM may have been built without NVPTX
+            grep -q 'no code can be made' "$folder/message.txt" && continue
+            echo "FAIL $cpu, $precision: $(head -n 1 "$folder/message.txt")"
+            failed=1
+        elif ! grep -qF '.visible .entry' "$ptx" || ! grep -q "^\.target $cpu" "$ptx"; then
+            echo "FAIL $cpu, $precision: no PTX: $(head -n 9 "$ptx")"
+            failed=1
+        elif [[ $ptxas ]] && ! "$ptxas" -arch=$cpu "$ptx" -o "$folder/out.cubin"; then
+            echo "FAIL $cpu, $precision: ptxas refuses it"
+            failed=1
+        fi
+    done
+done
 
 exit $failed

@@ -175,6 +175,12 @@ static void test_faults(void **state)
     assert_int_equal(gml_model_load("/nowhere/m.onnx", &model), GML_E_IO);
     assert_non_null(strstr(gml_error_text(), "/nowhere/m.onnx: cannot open"));
     assert_int_equal(gml_model_load_with("m.onnx", &options, &model), GML_E_USAGE);
+    options = (gml_model_options){.precision = "lowest"};
+    assert_int_equal(gml_model_wrap(relu, strlen(relu), NULL, &options, &model), GML_E_USAGE);
+    assert_non_null(strstr(gml_error_text(), "there is no precision called 'lowest'"));
+    options = (gml_model_options){.device = "ref", .precision = "medium"};
+    assert_int_equal(gml_model_wrap(relu, strlen(relu), NULL, &options, &model),
+                     GML_E_UNSUPPORTED);
     options = (gml_model_options){.dims = &(gml_dim_size){"bach", 2}, .n_dims = 1};
     assert_int_equal(gml_model_wrap(relu, strlen(relu), NULL, &options, &model), GML_E_USAGE);
     assert_non_null(strstr(gml_error_text(), "did you mean 'batch'?"));
