@@ -1,5 +1,5 @@
-/* tests/unit/test_device_functions.c - the named device functions of codegen/llvm/device.h: NVPTX
- * code that ptxas takes, and the same kernel under the emulator. */
+/* tests/unit/test_device_functions.c - the named device functions of codegen/llvm/device.h:
+ * NVPTX code that ptxas takes, and the same kernel under the emulator. */
 #define _POSIX_C_SOURCE 200809L
 #include "codegen/llvm/device.h"
 #include "runtime/emu.h"
