@@ -115,6 +115,34 @@ static const char *kernel_name(frame *f, const gml_node *node)
     return name;
 }
 
+/* "fc1/MatMul (MatMul), act/Gelu (Gelu)", and " | " between stages. */
+static void list_members(gml_str *out, const gml_node *node)
+{
+    if (!(node->op->traits & GML_INLINES)) {
+        gml_str_printf(out, "%s (%s)", node->loc.node ? node->loc.node : "", node->op->name);
+        return;
+    }
+    bool after_stage = false;
+    for (const gml_node *member = gml_node_region(node, "body")->first; member;
+         member = member->next) {
+        bool is_stage = (member->op->traits & GML_INLINES) != 0;
+        if (member->prev)
+            gml_str_puts(out, is_stage || after_stage ? " | " : ", ");
+        list_members(out, member);
+        after_stage = is_stage;
+    }
+}
+
+static void explain_kernel(const frame *f, const gml_node *node, const gml_step *step)
+{
+    gml_str *out = f->builder->explain;
+    if (!out)
+        return;
+    gml_str_printf(out, "kernel %s: ", step->name);
+    list_members(out, node);
+    gml_str_puts(out, "\n");
+}
+
 static uint64_t constant_inputs(const gml_kernel *kernel, const gml_node *node,
                                 const unsigned *numbers)
 {
@@ -186,6 +214,7 @@ static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
     uint64_t constants = constant_inputs(kernel, node, numbers);
     gml_kernel_cost(kernel, &step->flops, &step->bytes);
     step->name = kernel_name(f, node);
+    explain_kernel(f, node, step);
     GML_TRY(gml_codegen_add(b->codegen, kernel, constants, &code, b->diags));
     copy_code(f, &code, step);
     uint32_t *inputs = gml_new_array(arena, uint32_t, n_inputs + code.n_packs + 1);

@@ -16,7 +16,9 @@ typedef struct gml_program_builder {
     gml_codegen *codegen;
     gml_arena *scratch; /* of kernels */
     gml_diags *diags;
-    gml_str *loops;                  /* kernels are printed here; NULL: nowhere */
+    gml_str *loops; /* kernels are printed here; NULL: nowhere */
+    gml_str
+        *explain; /* of each kernel the nodes that it computes, a line each; NULL: nowhere */
     gml_vec(gml_program *) programs; /* all made so far, the outermost first */
     gml_packs *packs;                /* collects the constants to be packed */
 } gml_program_builder;

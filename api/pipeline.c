@@ -183,6 +183,7 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
         .module = module, .scratch = &scratch, .diags = diags, .packs = b->packs};
     if (dumps(options, "loops"))
         builder.loops = options->passes.out;
+    builder.explain = options->passes.explain;
     gml_status status = gml_codegen_create(&target, &builder.codegen, diags);
     if (status == GML_OK)
         status = build(&builder, options, b, out_program);

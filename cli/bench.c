@@ -37,7 +37,7 @@ static const gml_cli_option options[] = {
     {"dim", "NAME=N", "value of a symbolic size; 1 otherwise"},
     {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
     {"step", NULL, "the training step, not the graph; from the initial state"},
-    {"explain", NULL, "why nodes were not fused"},
+    {"explain", NULL, "what each kernel computes, and why nodes were not fused"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm instead of measuring"},

@@ -34,7 +34,7 @@ static const gml_cli_option options[] = {
     {"entry", "NAME", "of a model with training: run or step alone; both otherwise"},
     {"off", "PASS", "leave out a pass"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm"},
-    {"explain", NULL, "why nodes were not fused"},
+    {"explain", NULL, "what each kernel computes, and why nodes were not fused"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"runtime", "FILE", "libgemel_runtime.a, where it is not ../lib beside this program"},
     {"json", NULL, "the report as JSON"},

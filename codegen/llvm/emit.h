@@ -19,6 +19,7 @@
 typedef struct gml_backend {
     gml_gpu gpu; /* which the module is for */
     gml_precision precision;
+    unsigned architecture; /* of CUDA: 80, 90 */
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;

@@ -118,7 +118,7 @@ static gml_status create_machine(gml_codegen *cg, const gml_target *target, gml_
         LLVMDisposeMessage(triple);
         return status;
     }
-    if (target && target->cpu && cg->be.gpu == GML_GPU_NONE) {
+    if (target && target->cpu && cg->be.gpu != GML_GPU_EMU) {
         gml_status status = check_cpu(triple, target->cpu, diags);
         if (status != GML_OK) {
             LLVMDisposeMessage(triple);
@@ -167,6 +167,8 @@ static void choose_machine(gml_codegen *cg, const gml_target *target)
     if (cg->be.gpu == GML_GPU_CUDA) {
         cg->cpu = target->cpu ? cg->cpu : "sm_80";
         cg->features = "+ptx80"; /* of CUDA 12.0 and its drivers, and all later ones */
+        if (strncmp(cg->cpu, "sm_", 3) == 0)
+            cg->be.architecture = (unsigned)strtoul(cg->cpu + 3, NULL, 10);
     }
     if (target && target->features)
         cg->features = gml_arena_text(&cg->arena, target->features, strlen(target->features));
@@ -256,8 +258,8 @@ void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigne
         return;
     LLVMSetFunctionCallConv(function, GML_PTX_KERNEL_CALL);
     annotate(be, function, "maxntidx", threads);
-    if (blocks > 0)
-        annotate(be, function, "minctasm", blocks);
+    /* without it ptxas spills at times for more blocks than were asked for */
+    annotate(be, function, "minctasm", blocks > 0 ? blocks : 1);
 }
 
 void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function)
