@@ -32,16 +32,14 @@ int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
 /* ---- what vectors over an axis would cost -------------------------------------------------
  */
 
-typedef struct census {
+typedef struct counter {
     gml_kernel *kernel;
     const gml_axis *axis;
-    unsigned contiguous; /* loads that move by one element */
-    unsigned scattered;  /* loads that move otherwise */
+    gml_census found;
     unsigned budget;
-    unsigned reductions;
-} census;
+} counter;
 
-static void count(census *c, const gml_expr *expr)
+static void count(counter *c, const gml_expr *expr)
 {
     if (!(expr->free >> c->axis->number & 1) || c->budget == 0)
         return;
@@ -53,28 +51,23 @@ static void count(census *c, const gml_expr *expr)
     case GML_EXPR_LOAD: {
         int64_t stride =
             gml_schedule_stride(c->kernel, expr->as.load.mem, expr->as.load.index, c->axis);
-        if (stride == 1)
-            c->contiguous++;
-        else if (stride != 0)
-            c->scattered++;
+        c->found.along += stride == 1;
+        c->found.across += stride != 1 && stride != 0;
         break;
     }
     case GML_EXPR_SCALAR:
         for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
             count(c, expr->as.scalar.args[i]);
         break;
-    case GML_EXPR_REDUCE:
-        c->reductions++;
-        count(c, expr->as.reduce.body);
-        break;
+    case GML_EXPR_REDUCE: count(c, expr->as.reduce.body); break;
     }
 }
 
-static census take(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis)
+gml_census gml_schedule_census(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis)
 {
-    census c = {.kernel = kernel, .axis = axis, .budget = 4096};
+    counter c = {.kernel = kernel, .axis = axis, .budget = 4096};
     count(&c, expr);
-    return c;
+    return c.found;
 }
 
 static const gml_expr *first_reduction(const gml_expr *expr, unsigned depth)
@@ -118,8 +111,8 @@ static bool is_short(const gml_axis *axis)
 bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce)
 {
     const gml_axis *last = reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1];
-    census c = take(kernel, reduce->as.reduce.body, last);
-    return !is_short(last) && c.contiguous >= c.scattered;
+    gml_census c = gml_schedule_census(kernel, reduce->as.reduce.body, last);
+    return !is_short(last) && c.along >= c.across;
 }
 
 bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const gml_axis *axis)
@@ -132,13 +125,13 @@ bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const 
     const gml_expr *reduce = first_reduction(value, 64);
     if (!reduce || !(reduce->free >> axis->number & 1))
         return true;
-    census over_store = take(kernel, value, axis);
-    census over_reduce = take(kernel, reduce->as.reduce.body,
-                              reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]);
+    gml_census over_store = gml_schedule_census(kernel, value, axis);
+    gml_census over_reduce = gml_schedule_census(
+        kernel, reduce->as.reduce.body, reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]);
     if (is_short(reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1]))
         return true;
     /* a gather a lane costs far more than the combination at the end of a reduction */
-    return over_store.scattered <= over_reduce.scattered;
+    return over_store.across <= over_reduce.across;
 }
 
 static bool loads(const gml_expr *expr, const gml_mem *mem, unsigned depth)

@@ -37,6 +37,12 @@ bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
 #define GML_STRIDE_UNKNOWN INT64_MAX
 int64_t gml_schedule_stride(gml_kernel *kernel, const gml_mem *mem,
                             const gml_expr *const *index, const gml_axis *axis);
+/* The loads in `expr`, inside reductions too, that move with `axis`: by one element a step, and
+ * otherwise. */
+typedef struct gml_census {
+    unsigned along, across;
+} gml_census;
+gml_census gml_schedule_census(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis);
 /* Some load in `expr`, outside of reductions; NULL: there is none. */
 const gml_expr *gml_schedule_first_load(const gml_expr *expr);
 

@@ -27,47 +27,6 @@ static int64_t depth_of(const gml_expr *reduce)
     return depth;
 }
 
-/* ---- loads along an axis ------------------------------------------------------------------
- */
-
-typedef struct census {
-    gml_kernel *kernel;
-    const gml_axis *axis;
-    unsigned along, across; /* loads that move by one element, and by more */
-    unsigned budget;
-} census;
-
-static void count(census *c, const gml_expr *expr)
-{
-    if (!(expr->free >> c->axis->number & 1) || c->budget == 0)
-        return;
-    c->budget--;
-    switch (expr->kind) {
-    case GML_EXPR_CONST:
-    case GML_EXPR_DIM:
-    case GML_EXPR_AXIS: break;
-    case GML_EXPR_LOAD: {
-        int64_t stride =
-            gml_schedule_stride(c->kernel, expr->as.load.mem, expr->as.load.index, c->axis);
-        c->along += stride == 1;
-        c->across += stride != 1 && stride != 0;
-        break;
-    }
-    case GML_EXPR_SCALAR:
-        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
-            count(c, expr->as.scalar.args[i]);
-        break;
-    case GML_EXPR_REDUCE: count(c, expr->as.reduce.body); break;
-    }
-}
-
-static census take(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis)
-{
-    census c = {.kernel = kernel, .axis = axis, .budget = 4096};
-    count(&c, expr);
-    return c;
-}
-
 bool gml_gpu_wants_team(gml_kernel *kernel, const gml_expr *reduce, const gml_axis *inner)
 {
     if (depth_of(reduce) < GML_TEAM_DEPTH)
@@ -75,8 +34,8 @@ bool gml_gpu_wants_team(gml_kernel *kernel, const gml_expr *reduce, const gml_ax
     if (!inner || !(reduce->free >> inner->number & 1) || extent_of(inner) < GML_TEAM_DEPTH)
         return true;
     const gml_axis *last = reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1];
-    census over_last = take(kernel, reduce->as.reduce.body, last);
-    census over_inner = take(kernel, reduce->as.reduce.body, inner);
+    gml_census over_last = gml_schedule_census(kernel, reduce->as.reduce.body, last);
+    gml_census over_inner = gml_schedule_census(kernel, reduce->as.reduce.body, inner);
     /* whatever reads memory in runs: the threads of a team along the reduction, or neighbours
      * each with their own */
     return over_last.along >= over_last.across && over_inner.across >= over_inner.along;
@@ -209,7 +168,7 @@ gml_dim gml_gpu_units(gml_kernel *kernel, const gml_gpu_nest *nest)
 unsigned gml_gpu_reduce_lanes(gml_kernel *kernel, const gml_expr *reduce)
 {
     const gml_axis *last = reduce->as.reduce.axes[reduce->as.reduce.n_axes - 1];
-    census c = take(kernel, reduce->as.reduce.body, last);
+    gml_census c = gml_schedule_census(kernel, reduce->as.reduce.body, last);
     if (!gml_dim_is_const(last->extent) || c.across > 0 || c.along == 0)
         return 1;
     unsigned lanes = gml_dtype_size(reduce->dtype) == 8 ? 2 : 4;
