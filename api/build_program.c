@@ -1,25 +1,12 @@
 /* api/build_program.c - from an optimised graph to a program without addresses. */
-#include "api/build_program.h"
-
-#include "api/build_checks.h"
-#include "ir/op.h"
+#include "api/build_frame.h"
 
 #include <string.h>
-
-typedef struct frame {
-    gml_program_builder *builder;
-    const gml_graph *graph;
-    gml_program *program;
-    uint32_t *slots; /* by value id: slot + 1 */
-    gml_value *const *captures;
-    uint32_t n_captures;
-    gml_checks checks;
-} frame;
 
 /* ---- slots --------------------------------------------------------------------------------
  */
 
-static uint32_t add_slot(frame *f, const gml_value *value, gml_slot_kind kind)
+uint32_t gml_frame_add_slot(gml_build_frame *f, const gml_value *value, gml_slot_kind kind)
 {
     gml_arena *arena = &f->program->arena;
     const gml_type *type = &value->type;
@@ -44,8 +31,8 @@ static uint32_t add_slot(frame *f, const gml_value *value, gml_slot_kind kind)
     return number;
 }
 
-/* The slot of a value; constants get theirs on first use. */
-static gml_status find_slot(frame *f, const gml_value *value, gml_loc loc, uint32_t *out_slot)
+gml_status gml_frame_find_slot(gml_build_frame *f, const gml_value *value, gml_loc loc,
+                               uint32_t *out_slot)
 {
     *out_slot = GML_NO_SLOT;
     if (!value)
@@ -53,190 +40,11 @@ static gml_status find_slot(frame *f, const gml_value *value, gml_loc loc, uint3
     if (f->slots[value->id])
         *out_slot = f->slots[value->id] - 1;
     else if (value->constant)
-        *out_slot = add_slot(f, value, GML_SLOT_CONSTANT);
+        *out_slot = gml_frame_add_slot(f, value, GML_SLOT_CONSTANT);
     else
         return gml_fail(f->builder->diags, GML_E_INTERNAL, loc, "value %s of %s has no slot",
                         value->name ? value->name : "?",
                         value->def ? value->def->op->name : "the graph");
-    return GML_OK;
-}
-
-/* ---- kernels ------------------------------------------------------------------------------
- */
-
-static gml_status check_results(const frame *f, const gml_node *node)
-{
-    for (uint32_t r = 0; r < node->n_results; r++) {
-        const gml_type *type = &node->results[r].type;
-        if (type->kind != GML_TYPE_TENSOR || type->rank == GML_RANK_UNKNOWN ||
-            gml_dtype_get_class(type->dtype) == GML_CLASS_STRING ||
-            gml_dtype_get_class(type->dtype) == GML_CLASS_COMPLEX)
-            return gml_fail(f->builder->diags, GML_E_UNSUPPORTED, node->loc,
-                            "no kernel can compute a result of this type");
-    }
-    return GML_OK;
-}
-
-static void copy_code(frame *f, const gml_code *code, gml_step *step)
-{
-    gml_arena *arena = &f->program->arena;
-    gml_phase *phases = gml_new_array(arena, gml_phase, code->n_phases + 1);
-    for (unsigned i = 0; i < code->n_phases; i++) {
-        phases[i].extent = code->phases[i].extent;
-        phases[i].launch = code->phases[i].launch;
-        phases[i].symbol =
-            gml_arena_text(arena, code->phases[i].symbol, strlen(code->phases[i].symbol));
-    }
-    step->phases = phases;
-    step->n_phases = code->n_phases;
-    step->temporaries = gml_arena_copy(arena, code->temporaries,
-                                       code->n_temporaries * sizeof *code->temporaries);
-    step->n_temporaries = code->n_temporaries;
-    step->scratch = code->scratch;
-}
-
-/* "MatMul+Add+Gelu": what is inside, as far as it fits. */
-static const char *kernel_name(frame *f, const gml_node *node)
-{
-    if (!(node->op->traits & GML_INLINES))
-        return node->op->name;
-    gml_str str;
-    gml_str_init(&str);
-    for (const gml_node *member = gml_node_region(node, "body")->first; member;
-         member = member->next) {
-        if (str.len > 60) {
-            gml_str_puts(&str, "+…");
-            break;
-        }
-        gml_str_printf(&str, "%s%s", str.len ? "+" : "", member->op->name);
-    }
-    const char *name = gml_arena_text(&f->program->arena, str.text, str.len);
-    gml_str_reset(&str);
-    return name;
-}
-
-/* "fc1/MatMul (MatMul), act/Gelu (Gelu)", and " | " between stages. */
-static void list_members(gml_str *out, const gml_node *node)
-{
-    if (!(node->op->traits & GML_INLINES)) {
-        gml_str_printf(out, "%s (%s)", node->loc.node ? node->loc.node : "", node->op->name);
-        return;
-    }
-    bool after_stage = false;
-    for (const gml_node *member = gml_node_region(node, "body")->first; member;
-         member = member->next) {
-        bool is_stage = (member->op->traits & GML_INLINES) != 0;
-        if (member->prev)
-            gml_str_puts(out, is_stage || after_stage ? " | " : ", ");
-        list_members(out, member);
-        after_stage = is_stage;
-    }
-}
-
-static void explain_kernel(const frame *f, const gml_node *node, const gml_step *step)
-{
-    gml_str *out = f->builder->explain;
-    if (!out)
-        return;
-    gml_str_printf(out, "kernel %s: ", step->name);
-    list_members(out, node);
-    gml_str_puts(out, "\n");
-}
-
-static uint64_t constant_inputs(const gml_kernel *kernel, const gml_node *node,
-                                const unsigned *numbers)
-{
-    uint64_t constants = 0;
-    for (size_t i = 0; i < kernel->inputs.count && i < 64; i++)
-        if (node->operands[numbers[i]]->constant)
-            constants |= UINT64_C(1) << i;
-    return constants;
-}
-
-/* "blocks.0.weight.packed", after the largest constant, which is what needs packing. */
-static const char *pack_name(frame *f, const gml_node *node)
-{
-    const char *name = NULL;
-    size_t largest = 0;
-    for (uint32_t k = 0; k < node->n_operands; k++) {
-        const gml_value *operand = node->operands[k];
-        size_t size = 0;
-        if (operand && operand->constant && operand->name &&
-            gml_tensor_bytes(operand->constant, &size) && size > largest) {
-            largest = size;
-            name = operand->name;
-        }
-    }
-    return name ? gml_arena_printf(&f->program->arena, "%s.packed", name) : NULL;
-}
-
-/* Slots for the constants that are packed ahead; they are filled when the code exists. */
-static void add_packs(frame *f, const gml_node *node, const gml_code *code,
-                      const gml_tensor *const *constants, uint32_t *inputs, uint32_t *n_inputs)
-{
-    gml_arena *arena = &f->program->arena;
-    for (unsigned i = 0; i < code->n_packs; i++) {
-        const gml_code_pack *pack = &code->packs[i];
-        if (pack->input >= *n_inputs) {
-            gml_slot slot = {.kind = GML_SLOT_CONSTANT, .dtype = GML_U8, .rank = 1};
-            slot.name = pack_name(f, node);
-            slot.dims = gml_arena_copy(arena, &pack->bytes, sizeof pack->bytes);
-            inputs[pack->input] = (uint32_t)f->program->slots.count;
-            *n_inputs = pack->input + 1;
-            gml_push(arena, &f->program->slots, slot);
-        }
-        gml_packs_add(f->builder->packs, f->program, inputs[pack->input], pack, constants);
-    }
-}
-
-/* NULL when no output can be computed over an input. */
-static const uint64_t *find_over(frame *f, const gml_kernel *kernel)
-{
-    uint64_t *over = gml_new_array(&f->program->arena, uint64_t, kernel->outputs.count + 1);
-    gml_kernel_over(kernel, over);
-    for (size_t i = 0; i < kernel->outputs.count; i++)
-        if (over[i] != 0)
-            return over;
-    return NULL;
-}
-
-static gml_status add_kernel(frame *f, const gml_node *node, gml_step *step)
-{
-    gml_program_builder *b = f->builder;
-    gml_arena *arena = &f->program->arena;
-    unsigned *numbers = gml_new_array(b->scratch, unsigned, node->n_operands + 1);
-    gml_code code;
-    GML_TRY(check_results(f, node));
-    gml_kernel *kernel = gml_lower_node(b->scratch, &b->module->dims, node, numbers);
-    if (b->loops)
-        gml_kernel_print(kernel, b->loops);
-    uint32_t n_inputs = (uint32_t)kernel->inputs.count;
-    uint64_t constants = constant_inputs(kernel, node, numbers);
-    gml_kernel_cost(kernel, &step->flops, &step->bytes);
-    step->name = kernel_name(f, node);
-    explain_kernel(f, node, step);
-    GML_TRY(gml_codegen_add(b->codegen, kernel, constants, &code, b->diags));
-    copy_code(f, &code, step);
-    uint32_t *inputs = gml_new_array(arena, uint32_t, n_inputs + code.n_packs + 1);
-    uint32_t *outputs = gml_new_array(arena, uint32_t, node->n_results + 1);
-    const gml_tensor **tensors =
-        gml_new_array(b->scratch, const gml_tensor *, n_inputs + code.n_packs + 1);
-    for (uint32_t i = 0; i < n_inputs; i++) {
-        const gml_value *operand = node->operands[numbers[i]];
-        tensors[i] = operand->constant;
-        inputs[i] = GML_NO_SLOT;
-        if (i >= 64 || !(code.unread >> i & 1))
-            GML_TRY(find_slot(f, operand, node->loc, &inputs[i]));
-    }
-    add_packs(f, node, &code, tensors, inputs, &n_inputs);
-    for (uint32_t r = 0; r < node->n_results; r++)
-        outputs[r] = add_slot(f, &node->results[r], GML_SLOT_ARENA);
-    step->kind = GML_STEP_KERNEL;
-    step->over = find_over(f, kernel);
-    step->inputs = inputs;
-    step->n_inputs = n_inputs;
-    step->outputs = outputs;
-    step->n_outputs = node->n_results;
     return GML_OK;
 }
 
@@ -280,7 +88,7 @@ static void capture_graph(capture_list *list, const gml_graph *graph)
         capture(list, graph->results[r]);
 }
 
-static gml_status add_region(frame *f, const gml_node *node, const gml_graph *graph,
+static gml_status add_region(gml_build_frame *f, const gml_node *node, const gml_graph *graph,
                              gml_region *out_region)
 {
     capture_list list = {.arena = f->builder->scratch, .region = graph};
@@ -288,7 +96,7 @@ static gml_status add_region(frame *f, const gml_node *node, const gml_graph *gr
     uint32_t n = (uint32_t)list.values.count;
     uint32_t *slots = gml_new_array(&f->program->arena, uint32_t, n + 1);
     for (uint32_t i = 0; i < n; i++)
-        GML_TRY(find_slot(f, list.values.items[i], node->loc, &slots[i]));
+        GML_TRY(gml_frame_find_slot(f, list.values.items[i], node->loc, &slots[i]));
     GML_TRY(gml_build_program(f->builder, graph, list.values.items, n, &out_region->program));
     out_region->n_params = graph->n_params;
     out_region->captures = slots;
@@ -303,9 +111,10 @@ static gml_attr copy_attr(gml_arena *arena, const gml_attr *attr)
     return copy; /* the elements stay in the module, which the program keeps */
 }
 
-static gml_status add_host(frame *f, const gml_node *node, gml_step *step)
+static gml_status add_host(gml_build_frame *f, const gml_node *node)
 {
     gml_arena *arena = &f->program->arena;
+    gml_step step = gml_frame_begin_step(f, node);
     gml_attr *attrs = gml_new_array(arena, gml_attr, node->n_attrs + 1);
     gml_region *regions = gml_new_array(arena, gml_region, node->n_attrs + 1);
     gml_dtype *dtypes = gml_new_array(arena, gml_dtype, node->n_results + 1);
@@ -315,31 +124,40 @@ static gml_status add_host(frame *f, const gml_node *node, gml_step *step)
         attrs[i] = copy_attr(arena, &node->attrs[i]);
         if (attrs[i].kind != GML_ATTR_GRAPH)
             continue;
-        attrs[i].count = step->n_regions;
-        GML_TRY(add_region(f, node, node->attrs[i].as.graph, &regions[step->n_regions++]));
+        attrs[i].count = step.n_regions;
+        GML_TRY(add_region(f, node, node->attrs[i].as.graph, &regions[step.n_regions++]));
     }
     for (uint32_t k = 0; k < node->n_operands; k++)
-        GML_TRY(find_slot(f, node->operands[k], node->loc, &inputs[k]));
+        GML_TRY(gml_frame_find_slot(f, node->operands[k], node->loc, &inputs[k]));
     for (uint32_t r = 0; r < node->n_results; r++) {
         const gml_type *type = &node->results[r].type;
         dtypes[r] = type->kind == GML_TYPE_TENSOR ? type->dtype : GML_NONE;
-        outputs[r] = add_slot(f, &node->results[r], GML_SLOT_VALUE);
+        outputs[r] = gml_frame_add_slot(f, &node->results[r], GML_SLOT_VALUE);
     }
-    step->kind = GML_STEP_HOST;
-    step->host_name = node->op->host;
-    step->host = gml_host_find(node->op->host);
-    if (!step->host)
+    step.kind = GML_STEP_HOST;
+    step.host_name = node->op->host;
+    step.host = gml_host_find(node->op->host);
+    if (!step.host)
         return gml_fail(f->builder->diags, GML_E_INTERNAL, node->loc,
                         "host operator '%s' is missing", node->op->host);
-    step->attrs = attrs;
-    step->n_attrs = node->n_attrs;
-    step->regions = regions;
-    step->output_dtypes = dtypes;
-    step->inputs = inputs;
-    step->n_inputs = node->n_operands;
-    step->outputs = outputs;
-    step->n_outputs = node->n_results;
+    step.attrs = attrs;
+    step.n_attrs = node->n_attrs;
+    step.regions = regions;
+    step.output_dtypes = dtypes;
+    step.inputs = inputs;
+    step.n_inputs = node->n_operands;
+    step.outputs = outputs;
+    step.n_outputs = node->n_results;
+    gml_push(arena, &f->program->steps, step);
     return GML_OK;
+}
+
+gml_step gml_frame_begin_step(gml_build_frame *f, const gml_node *node)
+{
+    const char *name = node->loc.node ? node->loc.node : "";
+    return (gml_step){.node = gml_arena_text(&f->program->arena, name, strlen(name)),
+                      .op = node->op->name,
+                      .name = node->op->name};
 }
 
 /* ---- graphs -------------------------------------------------------------------------------
@@ -353,29 +171,23 @@ static bool is_constant(const gml_node *node)
     return node->n_results > 0;
 }
 
-static gml_status add_node(frame *f, const gml_node *node)
+static gml_status add_node(gml_build_frame *f, const gml_node *node)
 {
-    gml_arena *arena = &f->program->arena;
-    gml_step step = {0};
-    gml_checks_add(&f->checks, node, !node->op->host && !is_constant(node));
-    if (is_constant(node))
-        return GML_OK;
-    const char *name = node->loc.node ? node->loc.node : "";
-    step.node = gml_arena_text(arena, name, strlen(name));
-    step.op = node->op->name;
-    step.name = node->op->name;
-    if (node->op->host)
-        GML_TRY(add_host(f, node, &step));
-    else if (node->op->expand)
+    if (!node->op->host && node->op->expand && !is_constant(node))
         return gml_fail(f->builder->diags, GML_E_INTERNAL, node->loc,
                         "a composite operator was not expanded");
-    else
-        GML_TRY(add_kernel(f, node, &step));
-    gml_push(arena, &f->program->steps, step);
-    return GML_OK;
+    if (node->op->host || is_constant(node)) {
+        GML_TRY(gml_frame_flush(f));
+        gml_checks_add(&f->checks, node, false);
+        return is_constant(node) ? GML_OK : add_host(f, node);
+    }
+    gml_kernel *kernel = NULL;
+    const unsigned *numbers = NULL;
+    GML_TRY(gml_frame_lower(f, node, &kernel, &numbers));
+    return gml_frame_take_kernel(f, node, kernel, numbers);
 }
 
-static gml_status add_interface(frame *f)
+static gml_status add_interface(gml_build_frame *f)
 {
     const gml_graph *graph = f->graph;
     gml_program *program = f->program;
@@ -384,8 +196,9 @@ static gml_status add_interface(frame *f)
     program->outputs = gml_new_array(arena, uint32_t, graph->n_results + 1);
     program->output_names = gml_new_array(arena, const char *, graph->n_results + 1);
     for (uint32_t r = 0; r < graph->n_results; r++) {
-        GML_TRY(find_slot(f, graph->results[r], (gml_loc){.file = f->builder->module->file},
-                          &program->outputs[r]));
+        GML_TRY(gml_frame_find_slot(f, graph->results[r],
+                                    (gml_loc){.file = f->builder->module->file},
+                                    &program->outputs[r]));
         const char *name = graph->result_names && graph->result_names[r]
                                ? graph->result_names[r]
                                : graph->results[r]->name;
@@ -394,7 +207,7 @@ static gml_status add_interface(frame *f)
     return GML_OK;
 }
 
-static void add_inputs(frame *f)
+static void add_inputs(gml_build_frame *f)
 {
     const gml_graph *graph = f->graph;
     gml_program *program = f->program;
@@ -405,7 +218,7 @@ static void add_inputs(frame *f)
     for (uint32_t i = 0; i < n; i++) {
         const gml_value *value =
             i < graph->n_params ? graph->params[i] : f->captures[i - graph->n_params];
-        program->inputs[i] = add_slot(f, value, GML_SLOT_INPUT);
+        program->inputs[i] = gml_frame_add_slot(f, value, GML_SLOT_INPUT);
         program->input_names[i] =
             value->name ? program->slots.items[program->inputs[i]].name : "";
     }
@@ -416,7 +229,7 @@ static uint32_t number_of(uint32_t index)
     return index == GML_NO_INDEX ? GML_NO_SLOT : index;
 }
 
-static void add_states(frame *f)
+static void add_states(gml_build_frame *f)
 {
     const gml_module *module = f->builder->module;
     gml_arena *arena = &f->program->arena;
@@ -431,6 +244,17 @@ static void add_states(frame *f)
     }
 }
 
+static void mark_updates(gml_build_frame *f)
+{
+    const gml_module *module = f->builder->module;
+    f->is_update = gml_new_array(f->builder->scratch, bool, module->n_values + 1);
+    for (size_t i = 0; f->graph == module->main && i < module->states.count; i++) {
+        const gml_state *state = &module->states.items[i];
+        if (state->param != GML_NO_INDEX && state->result != GML_NO_INDEX)
+            f->is_update[f->graph->results[state->result]->id] = true;
+    }
+}
+
 gml_status gml_build_program(gml_program_builder *builder, const gml_graph *graph,
                              gml_value *const *captures, uint32_t n_captures,
                              gml_program **out_program)
@@ -442,17 +266,23 @@ gml_status gml_build_program(gml_program_builder *builder, const gml_graph *grap
                         "no memory for a program");
     gml_push(builder->scratch, &builder->programs, program);
     *out_program = program;
-    frame f = {.builder = builder,
-               .graph = graph,
-               .program = program,
-               .captures = captures,
-               .n_captures = n_captures};
+    gml_build_frame f = {.builder = builder,
+                         .graph = graph,
+                         .program = program,
+                         .captures = captures,
+                         .n_captures = n_captures};
     f.slots = gml_new_array(builder->scratch, uint32_t, builder->module->n_values + 1);
     add_inputs(&f);
     add_states(&f);
     gml_checks_begin(&f.checks, program, builder->scratch);
+    gml_str_init(&f.pending_text);
+    mark_updates(&f);
+    gml_status status = GML_OK;
     for (const gml_node *node = graph->first; node; node = node->next)
-        GML_TRY(add_node(&f, node));
+        status = status == GML_OK ? add_node(&f, node) : status;
+    status = status == GML_OK ? gml_frame_flush(&f) : status;
+    gml_str_reset(&f.pending_text);
+    GML_TRY(status);
     gml_checks_end(&f.checks, graph);
     return add_interface(&f);
 }

@@ -21,6 +21,7 @@ typedef struct gml_program_builder {
         *explain; /* of each kernel the nodes that it computes, a line each; NULL: nowhere */
     gml_vec(gml_program *) programs; /* all made so far, the outermost first */
     gml_packs *packs;                /* collects the constants to be packed */
+    gml_dim_pool part_sizes;         /* of kernels in parts (ir/flatten.h); in `scratch` */
 } gml_program_builder;
 
 /* `graph` with `captures` (values of graphs around) as further inputs. */

@@ -102,10 +102,11 @@ void gml_measure_limits(gml_pool *pool, double *out_gflops, double *out_gbytes)
     float seed = 0.999F;
     float sink[256];
     void *mems[2] = {&seed, sink};
+    gml_job compute = {.mems = mems, .extent = n_units};
     double best = 1e9;
     for (int i = 0; i < 3; i++) {
         double t = seconds();
-        gml_pool_run(pool, compute_units, mems, NULL, n_units, NULL, 0);
+        gml_pool_run(pool, compute_units, &compute, 1, NULL, 0);
         t = seconds() - t;
         best = t < best ? t : best;
     }
@@ -114,6 +115,7 @@ void gml_measure_limits(gml_pool *pool, double *out_gflops, double *out_gbytes)
     gml_buffer *buffer = gml_buffer_create((size_t)GML_READ_BYTES, true);
     uint64_t sums[256];
     int64_t words = GML_READ_BYTES / 8 / n_units / 8 * 8;
+    gml_job read = {.mems = mems, .dims = &words, .extent = n_units};
     if (!buffer)
         return;
     mems[0] = gml_buffer_data(buffer);
@@ -121,7 +123,7 @@ void gml_measure_limits(gml_pool *pool, double *out_gflops, double *out_gbytes)
     best = 1e9;
     for (int i = 0; i < 3; i++) {
         double t = seconds();
-        gml_pool_run(pool, read_units, mems, &words, n_units, NULL, 0);
+        gml_pool_run(pool, read_units, &read, 1, NULL, 0);
         t = seconds() - t;
         best = t < best ? t : best;
     }

@@ -17,7 +17,7 @@
 
 static const char standard_passes[] =
     "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,recompute,"
-    "fuse,stage,layout,fold,order,budget";
+    "fuse,stage,layout,fold,order,budget,bundle";
 
 const char *gml_first_passes(size_t n, gml_arena *arena, const gml_pass **out_pass)
 {
@@ -184,6 +184,7 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     if (dumps(options, "loops"))
         builder.loops = options->passes.out;
     builder.explain = options->passes.explain;
+    gml_dim_pool_init(&builder.part_sizes, &scratch);
     gml_status status = gml_codegen_create(&target, &builder.codegen, diags);
     if (status == GML_OK)
         status = build(&builder, options, b, out_program);

@@ -156,8 +156,10 @@ struct gml_kernel {
     size_t n_slots;
     gml_stmt *body;
     unsigned
-        n_shared; /* of a kernel in stages: the loops, outermost first, in which there is one
-                     statement a stage; a stage reads locals that those before it stored */
+        n_shared;  /* of a kernel in stages: the loops, outermost first, in which there is one
+                      statement a stage; a stage reads locals that those before it stored */
+    bool in_parts; /* one launch does it for several lists of operands, each with sizes of its
+                      own (ir/flatten.h); then `dims` are theirs alone */
     gml_vec(struct gml_pulled) pulled; /* what ir/lower.c has pulled already */
 };
 

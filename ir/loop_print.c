@@ -123,7 +123,7 @@ static void print_mem(const gml_kernel *kernel, const gml_mem *mem, gml_str *out
 
 void gml_kernel_print(const gml_kernel *kernel, gml_str *out)
 {
-    gml_str_printf(out, "kernel %s(", kernel->name);
+    gml_str_printf(out, "kernel %s%s(", kernel->name, kernel->in_parts ? " in parts" : "");
     for (size_t i = 0; i < kernel->inputs.count; i++) {
         gml_str_puts(out, i ? ", " : "");
         print_mem(kernel, kernel->inputs.items[i], out);

@@ -22,7 +22,11 @@ typedef void (*gml_phase_fn)(void *const *mems, const int64_t *dims, int64_t beg
  * order, then the pointer to `dims`, then `int64_t units`, the phase's extent. It runs in
  *     min(ceil(units / per_block), max_blocks)
  * blocks; each takes `per_block` units, then strides on by all blocks' units. Every memory is
- * aligned to 64 bytes. */
+ * aligned to 64 bytes.
+ *
+ * Where a kernel runs in parts (runtime/program.h), the function has a pointer to a gml_record
+ * for each part, one to the number (uint32_t) of each block's part, and a number that it does
+ * not read. A part has ceil(units / per_block) blocks, which stride over its units. */
 typedef struct gml_launch {
     uint32_t threads;    /* of a block, a multiple of 32; 0: the phase is a CPU's */
     uint32_t shared;     /* bytes of shared memory, given at the launch */
@@ -30,11 +34,18 @@ typedef struct gml_launch {
     int64_t per_block;
 } gml_launch;
 
+/* What a block finds of its part. Pointers are the device's, as many bits as an int64_t. */
+typedef struct gml_record {
+    int64_t first_block, n_blocks;
+    int64_t dims;
+    int64_t mems[]; /* inputs, then outputs */
+} gml_record;
+
 /* The emulator's form of such a function: one thread of one block, from start to end. `params`
  * point to the parameters, as in cuLaunchKernel. */
 typedef void (*gml_lane_fn)(void *const *params);
 
 /* Raised whenever the layout above or of a serialised program changes; artifacts carry it. */
-#define GML_ABI_VERSION 4
+#define GML_ABI_VERSION 5
 
 #endif

@@ -83,8 +83,29 @@ static void read_over(gml_reader *r, gml_step *step)
     step->over = over;
 }
 
+static void read_parts(gml_reader *r, gml_step *step)
+{
+    uint32_t count = gml_read_count(r, 8);
+    if (count == 0 || r->status != GML_OK)
+        return;
+    gml_part_sizes *parts = gml_new(r->arena, gml_part_sizes);
+    parts->count = count;
+    parts->n_sizes = gml_read_count(r, (size_t)count * 8); /* that many for each */
+    size_t n_sizes = (size_t)count * parts->n_sizes;
+    int64_t *sizes = gml_new_array(r->arena, int64_t, n_sizes + 1);
+    int64_t *units = gml_new_array(r->arena, int64_t, count);
+    for (size_t i = 0; i < n_sizes; i++)
+        sizes[i] = gml_read_i64(r);
+    for (uint32_t i = 0; i < count; i++)
+        units[i] = gml_read_i64(r);
+    parts->sizes = sizes;
+    parts->units = units;
+    step->parts = parts;
+}
+
 static void read_kernel(gml_reader *r, gml_step *step)
 {
+    read_parts(r, step);
     read_over(r, step);
     step->n_phases = gml_read_count(r, 12);
     gml_phase *phases = gml_new_array(r->arena, gml_phase, step->n_phases);

@@ -227,8 +227,21 @@ static gml_status put_slot(writer *w, const gml_program *program, uint32_t numbe
     return put_elements(w, &tensor, &blob);
 }
 
+static void put_parts(writer *w, const gml_part_sizes *parts)
+{
+    put_u32(w, parts != NULL ? parts->count : 0);
+    if (parts == NULL)
+        return;
+    put_u32(w, parts->n_sizes);
+    for (size_t i = 0; i < (size_t)parts->count * parts->n_sizes; i++)
+        put_i64(w, parts->sizes[i]);
+    for (uint32_t i = 0; i < parts->count; i++)
+        put_i64(w, parts->units[i]);
+}
+
 static gml_status put_kernel(writer *w, const gml_step *step)
 {
+    put_parts(w, step->parts);
     put_u32(w, step->over != NULL);
     for (uint32_t i = 0; step->over != NULL && i < step->n_outputs; i++)
         put_number(w, step->over[i], 8);

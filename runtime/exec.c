@@ -13,7 +13,7 @@
 /* ---- Tables ----------------------------------------------------------------------------- */
 
 typedef struct counts {
-    size_t mems, args, shapes, regions;
+    size_t mems, args, shapes, regions, jobs;
 } counts;
 
 static size_t larger(size_t a, size_t b)
@@ -23,13 +23,14 @@ static size_t larger(size_t a, size_t b)
 
 static counts count_all(const gml_program *program)
 {
-    counts n = {0};
+    counts n = {.jobs = 1};
     for (size_t s = 0; s < program->steps.count; s++) {
         const gml_step *step = &program->steps.items[s];
         size_t args = (size_t)step->n_inputs + step->n_outputs;
         n.mems = larger(n.mems, args + step->n_temporaries);
         n.args = larger(n.args, args);
         n.shapes = larger(n.shapes, step->n_outputs);
+        n.jobs = larger(n.jobs, step->parts != NULL ? step->parts->count : 1);
         n.regions += step->n_regions;
     }
     return n;
@@ -80,8 +81,10 @@ static void lay_out(gml_instance *instance, layout *l)
     size_t n_copied = program->device != NULL ? n_slots : 0;
     GML_TAKE(l, instance->here, n_copied);
     GML_TAKE(l, instance->there, n_copied);
+    GML_TAKE(l, instance->tables_of_parts, program->device != NULL ? n_steps : 0);
     GML_TAKE(l, instance->params, program->device != NULL ? n.mems + 2 : 0);
     GML_TAKE(l, instance->mems, n.mems);
+    GML_TAKE(l, instance->jobs, n.jobs);
     GML_TAKE(l, instance->args, n.args);
     GML_TAKE(l, instance->shapes, n.shapes);
     GML_TAKE(l, instance->results, program->n_outputs);
@@ -281,23 +284,42 @@ static bool is_small(const gml_instance *instance, const gml_step *step)
            flops < GML_SMALL_WORK && bytes < GML_SMALL_WORK;
 }
 
+/* One part's job after the other, or the program's. */
+static gml_status find_jobs(gml_instance *instance, const gml_step *step, uint32_t phase,
+                            uint32_t *out_n, gml_diags *diags)
+{
+    const gml_part_sizes *parts = step->parts;
+    gml_job *job = instance->jobs;
+    *out_n = parts != NULL ? parts->count : 1;
+    for (uint32_t i = 0; parts != NULL && i < parts->count; i++)
+        job[i] = (gml_job){.mems = instance->mems +
+                                   gml_input_place(step, i * step->n_inputs / parts->count),
+                           .dims = parts->sizes + (size_t)i * parts->n_sizes,
+                           .extent = parts->units[i]};
+    if (parts != NULL)
+        return GML_OK;
+    *job = (gml_job){.mems = instance->mems, .dims = instance->dims};
+    if (!gml_instance_dim(instance, step->phases[phase].extent, &job->extent))
+        return gml_fail(diags, GML_E_INTERNAL, gml_step_loc(step),
+                        "the extent of phase %u is not known", phase);
+    return GML_OK;
+}
+
 static gml_status run_phases(gml_instance *instance, const gml_step *step, char *scratch,
                              size_t scratch_size, gml_diags *diags)
 {
     gml_pool *pool = is_small(instance, step) ? NULL : instance->pool;
     for (uint32_t i = 0; i < step->n_phases; i++) {
-        const gml_phase *phase = &step->phases[i];
-        int64_t extent = 0;
-        if (!gml_instance_dim(instance, phase->extent, &extent))
-            return gml_fail(diags, GML_E_INTERNAL, gml_step_loc(step),
-                            "the extent of phase %u is not known", i);
-        if (extent <= 0)
-            continue;
+        gml_phase_fn run = step->phases[i].run;
+        uint32_t n_jobs = 0;
+        GML_TRY(find_jobs(instance, step, i, &n_jobs, diags));
         if (pool != NULL)
-            gml_pool_run(pool, phase->run, instance->mems, instance->dims, extent, scratch,
-                         scratch_size);
-        else
-            phase->run(instance->mems, instance->dims, 0, extent, scratch);
+            gml_pool_run(pool, run, instance->jobs, n_jobs, scratch, scratch_size);
+        for (uint32_t k = 0; pool == NULL && k < n_jobs; k++) {
+            const gml_job *job = &instance->jobs[k];
+            if (job->extent > 0)
+                run(job->mems, job->dims, 0, job->extent, scratch);
+        }
     }
     return GML_OK;
 }
@@ -322,24 +344,25 @@ bool gml_instance_makes_nothing(const gml_instance *instance, const gml_step *st
 static gml_status run_kernel(gml_instance *instance, const gml_step *step, gml_diags *diags)
 {
     gml_loc loc = gml_step_loc(step);
-    void **mem = instance->mems;
-    for (uint32_t i = 0; i < step->n_inputs; i++, mem++) {
+    void **mems = instance->mems;
+    for (uint32_t i = 0; i < step->n_inputs; i++) {
         uint32_t slot = step->inputs[i];
-        *mem = slot != GML_NO_SLOT ? instance->addresses[slot] : NULL;
+        mems[gml_input_place(step, i)] = slot != GML_NO_SLOT ? instance->addresses[slot] : NULL;
         if (slot == GML_NO_SLOT || instance->program->slots.items[slot].kind != GML_SLOT_VALUE)
             continue;
         if (instance->values[slot].kind != GML_RVALUE_TENSOR)
             return gml_fail(diags, GML_E_TYPE, loc, "operand %u is no tensor", i);
     }
-    for (uint32_t i = 0; i < step->n_outputs; i++, mem++) {
+    for (uint32_t i = 0; i < step->n_outputs; i++) {
         GML_TRY(gml_instance_ready(instance, step->outputs[i], loc, diags));
-        *mem = instance->addresses[step->outputs[i]];
+        mems[gml_output_place(step, i)] = instance->addresses[step->outputs[i]];
     }
     char *scratch = NULL;
     size_t scratch_size = 0;
     if (gml_instance_makes_nothing(instance, step))
         return GML_OK;
-    GML_TRY(gml_instance_workspace(instance, step, mem, &scratch, &scratch_size, diags));
+    GML_TRY(gml_instance_workspace(instance, step, mems + step->n_inputs + step->n_outputs,
+                                   &scratch, &scratch_size, diags));
     return run_phases(instance, step, scratch, scratch_size, diags);
 }
 

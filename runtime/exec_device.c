@@ -109,6 +109,10 @@ void gml_instance_close_device(gml_instance *instance)
         gml_buffer_release(instance->here[i].buffer);
         gml_buffer_release(instance->there[i].buffer);
     }
+    for (size_t s = 0; s < instance->program->steps.count; s++) {
+        gml_buffer_release(instance->tables_of_parts[s].here);
+        gml_buffer_release(instance->tables_of_parts[s].there);
+    }
     gml_buffer_release(instance->sizes);
     gml_buffer_release(instance->remote);
 }
@@ -145,10 +149,9 @@ gml_status gml_instance_here(gml_instance *instance, uint32_t slot, gml_rvalue *
     return GML_OK;
 }
 
-/* The address that a kernel gets. What the caller has there may be less aligned than kernels
- * take for granted. */
-static gml_status find_there(gml_instance *instance, uint32_t slot, void **out_address,
-                             gml_diags *diags)
+/* What the caller has there may be less aligned than kernels take for granted. */
+gml_status gml_instance_there(gml_instance *instance, uint32_t slot, void **out_address,
+                              gml_diags *diags)
 {
     gml_program *program = instance->program;
     gml_device *device = program->device;
@@ -188,7 +191,7 @@ gml_status gml_instance_send_inputs(gml_instance *instance, gml_diags *diags)
         uint32_t slot = program->inputs[i];
         void *address = NULL;
         if (instance->there[slot].is_wanted)
-            GML_TRY(find_there(instance, slot, &address, diags));
+            GML_TRY(gml_instance_there(instance, slot, &address, diags));
     }
     return GML_OK;
 }
@@ -218,86 +221,4 @@ gml_status gml_instance_deliver(gml_instance *instance, uint32_t slot, const gml
         return gml_device_put(device, target->tensor.data, view.tensor.data, bytes, diags);
     memmove(target->tensor.data, view.tensor.data, bytes);
     return GML_OK;
-}
-
-/* ---- launches -----------------------------------------------------------------------------
- */
-
-static gml_status put_sizes(gml_instance *instance, gml_diags *diags)
-{
-    if (!instance->has_new_sizes)
-        return GML_OK;
-    size_t bytes = instance->program->dims.exprs.count * sizeof *instance->dims;
-    GML_TRY(gml_device_put(instance->program->device, gml_buffer_data(instance->sizes),
-                           instance->dims, bytes, diags));
-    instance->has_new_sizes = false;
-    return GML_OK;
-}
-
-/* Sets mems[] for all but the temporaries. */
-static gml_status find_operands(gml_instance *instance, const gml_step *step, gml_diags *diags)
-{
-    void **mem = instance->mems;
-    for (uint32_t i = 0; i < step->n_inputs; i++, mem++) {
-        uint32_t slot = step->inputs[i];
-        *mem = NULL;
-        if (slot == GML_NO_SLOT)
-            continue;
-        if (instance->program->slots.items[slot].kind == GML_SLOT_VALUE &&
-            instance->values[slot].kind != GML_RVALUE_TENSOR)
-            return gml_fail(diags, GML_E_TYPE, gml_step_loc(step), "operand %u is no tensor",
-                            i);
-        GML_TRY(find_there(instance, slot, mem, diags));
-    }
-    for (uint32_t i = 0; i < step->n_outputs; i++, mem++) {
-        GML_TRY(gml_instance_ready(instance, step->outputs[i], gml_step_loc(step), diags));
-        *mem = instance->addresses[step->outputs[i]];
-    }
-    return GML_OK;
-}
-
-static gml_status launch_phases(gml_instance *instance, const gml_step *step, gml_diags *diags)
-{
-    size_t n_mems = (size_t)step->n_inputs + step->n_outputs + step->n_temporaries;
-    void *sizes = gml_buffer_data(instance->sizes);
-    int64_t extent = 0;
-    for (size_t i = 0; i < n_mems; i++)
-        instance->params[i] = &instance->mems[i];
-    instance->params[n_mems] = &sizes;
-    instance->params[n_mems + 1] = &extent;
-    for (uint32_t i = 0; i < step->n_phases; i++) {
-        const gml_phase *phase = &step->phases[i];
-        if (!gml_instance_dim(instance, phase->extent, &extent))
-            return gml_fail(diags, GML_E_INTERNAL, gml_step_loc(step),
-                            "the extent of phase %u is not known", i);
-        gml_status status = gml_device_launch(instance->program->device, &phase->kernel, extent,
-                                              instance->params, diags);
-        if (status != GML_OK) {
-            gml_note(diags, "in phase %u of %s, of node %s", i,
-                     step->name != NULL ? step->name : "a kernel",
-                     step->node != NULL ? step->node : "?");
-            return status;
-        }
-    }
-    return GML_OK;
-}
-
-gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags)
-{
-    gml_device *device = instance->program->device;
-    char *scratch = NULL;
-    size_t scratch_size = 0;
-    instance->launched = 0;
-    GML_TRY(find_operands(instance, step, diags));
-    if (gml_instance_makes_nothing(instance, step))
-        return GML_OK;
-    GML_TRY(gml_instance_workspace(instance, step,
-                                   instance->mems + step->n_inputs + step->n_outputs, &scratch,
-                                   &scratch_size, diags));
-    GML_TRY(put_sizes(instance, diags));
-    if (instance->watch == NULL)
-        return launch_phases(instance, step, diags);
-    GML_TRY(gml_device_clock_start(device, diags));
-    GML_TRY(launch_phases(instance, step, diags));
-    return gml_device_clock_stop(device, &instance->launched, diags);
 }

@@ -6,7 +6,8 @@
  * exec_memory.c where slots lie, and the steps' workspace
  * exec_host.c   host steps and their regions
  * exec_output.c what the caller gets
- * exec_device.c steps of a program for a device, and what has to be copied for them
+ * exec_device.c what has to be copied for the steps of a program for a device
+ * exec_launch.c these steps
  *
  * Where a tensor lies while a program runs:
  *   planned arena slot   in `arena`
@@ -56,6 +57,11 @@ typedef struct gml_work {
 
 #define GML_APART UINT64_MAX
 
+/* What a launch of parts reads beside its operands: records, sizes, parts by block. */
+typedef struct gml_part_table {
+    gml_buffer *here, *there; /* NULL: not made yet */
+} gml_part_table;
+
 struct gml_instance {
     gml_program *program; /* retained */
     gml_pool *pool;       /* NULL: one thread */
@@ -98,15 +104,17 @@ struct gml_instance {
     uint32_t *order;
 
     /* of a program for a device */
-    gml_buffer *remote; /* as `marker`, of what lies there */
-    gml_copy *here;     /* by slot, of one that lies there */
-    gml_copy *there;    /* by slot, of one that lies here */
-    gml_buffer *sizes;  /* `dims` */
-    bool has_new_sizes; /* `sizes` is older */
-    void **params;      /* of one launch */
-    uint64_t launched;  /* nanoseconds of the last kernel, when watched */
+    gml_buffer *remote;              /* as `marker`, of what lies there */
+    gml_copy *here;                  /* by slot, of one that lies there */
+    gml_copy *there;                 /* by slot, of one that lies here */
+    gml_buffer *sizes;               /* `dims` */
+    bool has_new_sizes;              /* `sizes` is older */
+    gml_part_table *tables_of_parts; /* by step */
+    void **params;                   /* of one launch */
+    uint64_t launched;               /* nanoseconds of the last kernel, when watched */
 
     void **mems;             /* of one kernel */
+    gml_job *jobs;           /* of one kernel, by part */
     gml_rvalue *args;        /* of one host step: inputs, then outputs */
     gml_tensor *shapes;      /* of one host step's outputs */
     gml_rvalue *results;     /* by output, between the last step and the caller's array */
@@ -131,6 +139,21 @@ bool gml_instance_makes_nothing(const gml_instance *instance, const gml_step *st
 static inline gml_loc gml_step_loc(const gml_step *step)
 {
     return (gml_loc){.node = step->node, .op = step->op};
+}
+
+/* Where in mems[] an input, and an output, of a kernel is: each part has its own together. */
+static inline size_t gml_input_place(const gml_step *step, uint32_t input)
+{
+    uint32_t n_parts = step->parts != NULL ? step->parts->count : 1;
+    uint32_t each = step->n_inputs / n_parts;
+    return each != 0 ? input + (size_t)(input / each) * (step->n_outputs / n_parts) : input;
+}
+
+static inline size_t gml_output_place(const gml_step *step, uint32_t output)
+{
+    uint32_t n_parts = step->parts != NULL ? step->parts->count : 1;
+    uint32_t each = step->n_outputs / n_parts;
+    return output + (size_t)(output / each + 1) * (step->n_inputs / n_parts);
 }
 
 static inline void *gml_unconst(const void *pointer)
@@ -197,13 +220,19 @@ void gml_instance_close_device(gml_instance *instance);
 /* Before the first step: forgets the copies, and makes those of inputs that kernels read, since
  * the device is idle now. */
 gml_status gml_instance_send_inputs(gml_instance *instance, gml_diags *diags);
-gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags);
+/* The address that a kernel gets for `slot`. */
+gml_status gml_instance_there(gml_instance *instance, uint32_t slot, void **out_address,
+                              gml_diags *diags);
 /* The value of `slot` for who runs here; as gml_instance_view of other programs. */
 gml_status gml_instance_here(gml_instance *instance, uint32_t slot, gml_rvalue *out_view,
                              gml_diags *diags);
 /* Copies the elements of `slot` to `target`, a tensor of its type with another address. */
 gml_status gml_instance_deliver(gml_instance *instance, uint32_t slot, const gml_rvalue *target,
                                 gml_diags *diags);
+
+/* ---- exec_launch.c ---------------------------------------------------------------------- */
+
+gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags);
 
 /* ---- exec_output.c ---------------------------------------------------------------------- */
 

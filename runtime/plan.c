@@ -41,7 +41,11 @@ void gml_find_liveness(const gml_program *program, gml_liveness live)
 
 bool gml_may_lie_over(const gml_step *step, uint32_t output, uint32_t input)
 {
-    if (step->over == NULL || input >= 64 || (step->over[output] >> input & 1) == 0)
+    uint32_t n_parts = step->parts != NULL ? step->parts->count : 1;
+    uint32_t part = output / (step->n_outputs / n_parts);
+    uint32_t bit = input - part * (step->n_inputs / n_parts); /* huge: another part's */
+    if (step->over == NULL || bit >= 64 || bit >= step->n_inputs / n_parts ||
+        (step->over[output] >> bit & 1) == 0)
         return false;
     for (uint32_t i = 0; i < step->n_inputs; i++)
         if (i != input && step->inputs[i] == step->inputs[input])

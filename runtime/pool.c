@@ -39,20 +39,21 @@ typedef struct worker {
     pthread_t thread;
 } worker;
 
-typedef struct job {
+/* What all threads do together. */
+typedef struct task {
     gml_phase_fn run;
-    void *const *mems;
-    const int64_t *dims;
-    int64_t extent;
+    const gml_job *jobs;
+    uint32_t n_jobs;
+    int64_t extent; /* of all jobs */
     char *scratch;
     size_t scratch_size;
-    int n_parts;
-} job;
+    int n_shares;
+} task;
 
 struct gml_pool {
-    alignas(GML_LINE) gate pending; /* workers at work on `job` */
+    alignas(GML_LINE) gate pending; /* workers at work on `task` */
     alignas(GML_LINE) atomic_bool busy;
-    job job;
+    task task;
     int n_threads;
     atomic_bool stop;
     void (*thread_init)(void);
@@ -144,14 +145,22 @@ static void wait_at(gate *g, unsigned value, bool until_equal)
 
 /* ---- Work ------------------------------------------------------------------------------- */
 
-/* Part `index`: the first `extent % n_parts` parts have one unit more. */
-static void run_part(const job *j, int index)
+/* Share `index`: the first `extent % n_shares` shares have one unit more. */
+static void run_share(const task *t, int index)
 {
-    int64_t share = j->extent / j->n_parts;
-    int64_t longer = j->extent % j->n_parts;
+    int64_t share = t->extent / t->n_shares;
+    int64_t longer = t->extent % t->n_shares;
     int64_t begin = share * index + (index < longer ? index : longer);
     int64_t end = begin + share + (index < longer);
-    j->run(j->mems, j->dims, begin, end, j->scratch + j->scratch_size * (size_t)index);
+    char *scratch = t->scratch + t->scratch_size * (size_t)index;
+    for (uint32_t i = 0; i < t->n_jobs && end > 0; i++) {
+        const gml_job *job = &t->jobs[i];
+        if (begin < job->extent)
+            t->run(job->mems, job->dims, begin > 0 ? begin : 0,
+                   end < job->extent ? end : job->extent, scratch);
+        begin -= job->extent;
+        end -= job->extent;
+    }
 }
 
 static void *work(void *argument)
@@ -163,7 +172,7 @@ static void *work(void *argument)
         wait_at(&self->ticket, seen, false);
         if (atomic_load(&pool->stop))
             return NULL;
-        run_part(&pool->job, self->index);
+        run_share(&pool->task, self->index);
         if (atomic_fetch_sub(&pool->pending.number, 1) == 1)
             wake(&pool->pending);
     }
@@ -175,23 +184,29 @@ static void start(worker *w)
     wake(&w->ticket);
 }
 
-void gml_pool_run(gml_pool *pool, gml_phase_fn run, void *const *mems, const int64_t *dims,
-                  int64_t extent, char *scratch, size_t scratch_size)
+void gml_pool_run(gml_pool *pool, gml_phase_fn run, const gml_job *jobs, uint32_t n_jobs,
+                  char *scratch, size_t scratch_size)
 {
-    if (extent <= 0)
+    task t = {.run = run, .jobs = jobs, .n_jobs = n_jobs, .n_shares = 1};
+    t.scratch = scratch;
+    t.scratch_size = scratch_size;
+    for (uint32_t i = 0; i < n_jobs; i++)
+        t.extent += jobs[i].extent;
+    if (t.extent <= 0)
         return;
     init_thread(pool);
-    int n_parts = extent < pool->n_threads ? (int)extent : pool->n_threads;
+    int n_shares = t.extent < pool->n_threads ? (int)t.extent : pool->n_threads;
     bool idle = false;
-    if (n_parts == 1 || !atomic_compare_exchange_strong(&pool->busy, &idle, true)) {
-        run(mems, dims, 0, extent, scratch);
+    if (n_shares == 1 || !atomic_compare_exchange_strong(&pool->busy, &idle, true)) {
+        run_share(&t, 0);
         return;
     }
-    pool->job = (job){run, mems, dims, extent, scratch, scratch_size, n_parts};
-    atomic_store(&pool->pending.number, (unsigned)n_parts - 1);
-    for (int i = 1; i < n_parts; i++)
+    t.n_shares = n_shares;
+    pool->task = t;
+    atomic_store(&pool->pending.number, (unsigned)n_shares - 1);
+    for (int i = 1; i < n_shares; i++)
         start(&pool->workers[i]);
-    run_part(&pool->job, 0);
+    run_share(&pool->task, 0);
     wait_at(&pool->pending, 0, true);
     atomic_store(&pool->busy, false);
 }

@@ -107,13 +107,28 @@ static gml_status check_region(checker *c, const gml_region *region)
     return check_program(region->program, c->depth + 1, c->diags);
 }
 
+static gml_status check_parts(checker *c, const gml_step *step)
+{
+    const gml_part_sizes *parts = step->parts;
+    if (parts->count == 0 || step->n_inputs % parts->count != 0 || step->n_outputs == 0 ||
+        step->n_outputs % parts->count != 0 || step->n_phases != 1 ||
+        step->n_temporaries != 0 || step->scratch != 0)
+        return refuse(c, "parts of a kernel", parts->count);
+    for (uint32_t i = 0; i < parts->count; i++)
+        if (parts->units[i] < 0)
+            return refuse(c, "units of a part", i);
+    return GML_OK;
+}
+
 static gml_status check_kernel(checker *c, const gml_step *step)
 {
+    if (step->parts != NULL)
+        GML_TRY(check_parts(c, step));
     for (uint32_t i = 0; i < step->n_phases; i++) {
         const gml_phase *phase = &step->phases[i];
         bool is_there =
             c->program->device != NULL ? phase->kernel.launch.threads != 0 : phase->run != NULL;
-        if (!is_there || !is_dim(c, phase->extent))
+        if (!is_there || (step->parts == NULL && !is_dim(c, phase->extent)))
             return refuse(c, "a phase", i);
     }
     for (uint32_t i = 0; i < step->n_temporaries; i++) {

@@ -55,6 +55,16 @@ typedef struct gml_phase {
     gml_device_kernel kernel; /* of a program for a device: found in the program's code */
 } gml_phase;
 
+/* A kernel that does the same to several lists of operands, each with sizes of its own: the
+ * updates of all parameters, say. Its step's inputs and outputs are those of the first part,
+ * then of the second, as many each. It has one phase, and needs no memory for itself. */
+typedef struct gml_part_sizes {
+    uint32_t count;
+    uint32_t n_sizes;
+    const int64_t *sizes; /* n_sizes a part: its `dims` */
+    const int64_t *units; /* by part: the phase's extent */
+} gml_part_sizes;
+
 typedef enum gml_step_kind { GML_STEP_KERNEL, GML_STEP_HOST } gml_step_kind;
 
 typedef struct gml_step {
@@ -67,9 +77,11 @@ typedef struct gml_step {
     const uint32_t *outputs;
     uint32_t n_outputs;
     /* KERNEL */
-    /* By output: the inputs, as bits, that it may be computed over: every element of such an
-     * input is read no later than the same element of the output is written. NULL: none. */
+    /* By output: the inputs (of its part), as bits, that it may be computed over: every element
+     * of such an input is read no later than the same element of the output is written. NULL:
+     * none. */
     const uint64_t *over;
+    const gml_part_sizes *parts; /* NULL: one list of operands, the program's sizes */
     const gml_phase *phases;
     uint32_t n_phases;
     const gml_dim *temporaries; /* bytes of each shared temporary, in mems after the outputs */
@@ -176,11 +188,17 @@ typedef struct gml_pool gml_pool;
 gml_pool *gml_pool_create(int n_threads, void (*thread_init)(void));
 void gml_pool_destroy(gml_pool *pool);
 int gml_pool_threads(const gml_pool *pool);
-/* Runs phase units 0..extent-1, split into contiguous, nearly equal parts, one a thread;
- * returns when all are done. `scratch` has gml_pool_threads times `scratch_size` bytes. A
- * caller that finds the pool at work for another thread does its whole phase alone. */
-void gml_pool_run(gml_pool *pool, gml_phase_fn run, void *const *mems, const int64_t *dims,
-                  int64_t extent, char *scratch, size_t scratch_size);
+/* What a phase is run for: its units are 0..extent-1. */
+typedef struct gml_job {
+    void *const *mems;
+    const int64_t *dims;
+    int64_t extent;
+} gml_job;
+/* Runs the units of all jobs, one after the other split into contiguous, nearly equal shares,
+ * one a thread; returns when all are done. `scratch` has gml_pool_threads times `scratch_size`
+ * bytes. A caller that finds the pool at work for another thread does everything alone. */
+void gml_pool_run(gml_pool *pool, gml_phase_fn run, const gml_job *jobs, uint32_t n_jobs,
+                  char *scratch, size_t scratch_size);
 
 typedef struct gml_instance gml_instance;
 

@@ -29,6 +29,8 @@
 #define GML_SPLIT_PRODUCTS 512
 #define GML_SPLIT_COLUMN   32
 #define GML_SPLIT_ROW      4096
+/* Units of a thread, where a kernel runs in parts: finding its part takes a block a while. */
+#define GML_PART_UNITS     4
 
 /* One statement of a unit, or a product. */
 typedef struct step {
@@ -50,6 +52,7 @@ typedef struct plan {
     unsigned shared; /* bytes for products and partial sums, before the unit's own arrays */
     bool is_roomy;   /* the unit's own arrays are in device memory */
     unsigned room;   /* number of that temporary */
+    LLVMValueRef block, n_blocks; /* i64: of this function's, or of the part's */
 } plan;
 
 /* ---- what there is to do ------------------------------------------------------------------
@@ -244,34 +247,94 @@ static void bind_mems(plan *p, bool has_scratch)
     }
 }
 
-static void begin_function(plan *p, const char *symbol, unsigned threads, unsigned blocks)
+static LLVMValueRef wide(gml_emit *e, LLVMValueRef i32)
+{
+    return LLVMBuildZExt(e->b, i32, e->be->i64, "");
+}
+
+static LLVMTypeRef function_type(plan *p)
 {
     gml_emit *e = p->e;
     gml_backend *be = e->be;
     unsigned n =
         (unsigned)(e->kernel->inputs.count + e->kernel->outputs.count) + p->homes.n_temporaries;
+    if (e->kernel->in_parts)
+        n = 1;
     LLVMTypeRef *params = gml_new_array(e->kernel->arena, LLVMTypeRef, n + 2);
     for (unsigned i = 0; i <= n; i++)
         params[i] = be->ptr;
     params[n + 1] = be->i64;
+    return LLVMFunctionType(be->none, params, n + 2, 0);
+}
+
+/* Number `word` of a gml_record. */
+static LLVMValueRef load_word(gml_emit *e, LLVMValueRef record, unsigned word, LLVMTypeRef type)
+{
+    LLVMValueRef at = gml_ll_int(e, word);
+    LLVMValueRef address = LLVMBuildInBoundsGEP2(e->b, e->be->i64, record, &at, 1, "");
+    return LLVMBuildLoad2(e->b, type, address, "");
+}
+
+/* A pointer that itself lies in memory. That it leads into the device's own memory NVPTX would
+ * not know: then accesses were generic. */
+static LLVMValueRef load_pointer(gml_emit *e, LLVMValueRef record, unsigned word)
+{
+    if (e->be->gpu != GML_GPU_CUDA)
+        return load_word(e, record, word, e->be->ptr);
+    LLVMValueRef global =
+        load_word(e, record, word, LLVMPointerTypeInContext(e->be->context, 1));
+    return LLVMBuildAddrSpaceCast(e->b, global, e->be->ptr, "");
+}
+
+/* What is the function's own elsewhere: of the part that this block belongs to (gml_record). */
+static void bind_part(plan *p)
+{
+    gml_emit *e = p->e;
+    gml_backend *be = e->be;
+    unsigned n = (unsigned)(e->kernel->inputs.count + e->kernel->outputs.count);
+    LLVMValueRef block = wide(e, gml_dev_block(e));
+    LLVMValueRef at =
+        LLVMBuildInBoundsGEP2(e->b, be->i32, LLVMGetParam(e->function, 1), &block, 1, "");
+    LLVMValueRef part = wide(e, LLVMBuildLoad2(e->b, be->i32, at, ""));
+    LLVMValueRef offset = LLVMBuildMul(
+        e->b, part, gml_ll_int(e, (int64_t)(sizeof(gml_record) + n * sizeof(int64_t))), "");
+    LLVMValueRef record =
+        LLVMBuildInBoundsGEP2(e->b, be->i8, LLVMGetParam(e->function, 0), &offset, 1, "");
+    p->block = LLVMBuildSub(e->b, block, load_word(e, record, 0, be->i64), "");
+    p->n_blocks = load_word(e, record, 1, be->i64);
+    e->dims = load_pointer(e, record, 2);
+    for (unsigned i = 0; i < n; i++) {
+        const gml_mem *mem = i < e->kernel->inputs.count
+                                 ? e->kernel->inputs.items[i]
+                                 : e->kernel->outputs.items[i - e->kernel->inputs.count];
+        e->mems[i] = load_pointer(e, record, 3 + i);
+        if (mem->name) /* in the emulator's reports */
+            LLVMSetValueName2(e->mems[i], mem->name, strlen(mem->name));
+    }
+}
+
+static void begin_function(plan *p, const char *symbol, unsigned threads, unsigned blocks)
+{
+    gml_emit *e = p->e;
+    gml_backend *be = e->be;
     const char *name = be->gpu == GML_GPU_EMU
                            ? gml_arena_printf(e->kernel->arena, "%s.kernel", symbol)
                            : symbol;
-    e->function =
-        LLVMAddFunction(be->module, name, LLVMFunctionType(be->none, params, n + 2, 0));
+    e->function = LLVMAddFunction(be->module, name, function_type(p));
     gml_backend_mark_gpu_kernel(be, e->function, threads, blocks);
-    e->dims = LLVMGetParam(e->function, n);
     LLVMPositionBuilderAtEnd(e->b,
                              LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
     e->n_scopes = 0;
     memset(e->axis, 0, sizeof e->axis);
     gml_scope_push(e);
+    if (e->kernel->in_parts) {
+        bind_part(p);
+        return;
+    }
+    e->dims = LLVMGetParam(e->function, LLVMCountParams(e->function) - 2);
+    p->block = wide(e, gml_dev_block(e));
+    p->n_blocks = wide(e, gml_dev_blocks(e));
     bind_mems(p, p->homes.scratch != 0);
-}
-
-static LLVMValueRef wide(gml_emit *e, LLVMValueRef i32)
-{
-    return LLVMBuildZExt(e->b, i32, e->be->i64, "");
 }
 
 /* The emulator's form of a kernel: its parameters out of a list of pointers to them. */
@@ -299,13 +362,13 @@ static void write_lane(gml_emit *e, const char *symbol)
 /* ---- phases -------------------------------------------------------------------------------
  */
 
-static void emit_flat(gml_emit *e, const gml_gpu_nest *nest)
+static void emit_flat(plan *p, const gml_gpu_nest *nest)
 {
+    gml_emit *e = p->e;
     LLVMValueRef threads = gml_ll_int(e, nest->threads);
-    LLVMValueRef first =
-        LLVMBuildAdd(e->b, LLVMBuildMul(e->b, wide(e, gml_dev_block(e)), threads, ""),
-                     wide(e, gml_dev_thread(e)), "");
-    LLVMValueRef all = LLVMBuildMul(e->b, wide(e, gml_dev_blocks(e)), threads, "");
+    LLVMValueRef first = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, p->block, threads, ""),
+                                      wide(e, gml_dev_thread(e)), "");
+    LLVMValueRef all = LLVMBuildMul(e->b, p->n_blocks, threads, "");
     gml_gpu_emit_flat(e, nest, first, all);
 }
 
@@ -317,12 +380,12 @@ static void form_team(gml_emit *e, unsigned threads)
 }
 
 /* for (unit = block; unit < units; unit += blocks) */
-static LLVMValueRef begin_units(gml_emit *e, gml_loop *loop, gml_dim units)
+static LLVMValueRef begin_units(const plan *p, gml_loop *loop, gml_dim units)
 {
-    LLVMValueRef blocks = wide(e, gml_dev_blocks(e));
+    gml_emit *e = p->e;
     e->few_units = gml_gpu_are_few(units);
-    gml_loop_begin(e, loop, wide(e, gml_dev_block(e)), gml_emit_dim(e, units), 1, NULL, 0);
-    loop->step = blocks;
+    gml_loop_begin(e, loop, p->block, gml_emit_dim(e, units), 1, NULL, 0);
+    loop->step = p->n_blocks;
     return loop->counter;
 }
 
@@ -406,7 +469,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
         phase.extent = product_of(kernel, w->outer, w->n_outer);
         begin_function(p, symbol, phase.launch.threads, 0);
         form_team(e, phase.launch.threads);
-        set_outer(e, w->outer, w->n_outer, begin_units(e, &units, phase.extent));
+        set_outer(e, w->outer, w->n_outer, begin_units(p, &units, phase.extent));
         emit_steps(e, w);
         gml_loop_end(e, &units, NULL);
     } else if (first->gemm) {
@@ -415,7 +478,7 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
         bool has_two = first->gemm->is_mma && e->be->architecture >= 90;
         begin_function(p, symbol, phase.launch.threads, has_two ? GML_GEMM_BLOCKS : 0);
         form_team(e, phase.launch.threads);
-        gml_gpu_gemm_emit(e, first->gemm, begin_units(e, &units, phase.extent));
+        gml_gpu_gemm_emit(e, first->gemm, begin_units(p, &units, phase.extent));
         gml_loop_end(e, &units, NULL);
     } else {
         gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
@@ -423,12 +486,13 @@ static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase
         phase.extent = gml_gpu_units(kernel, &nest);
         begin_function(p, symbol, nest.threads, 0);
         if (nest.is_flat) {
-            phase.launch.per_block = nest.threads;
+            phase.launch.per_block =
+                (int64_t)nest.threads * (kernel->in_parts ? GML_PART_UNITS : 1);
             phase.launch.shared = 0;
-            emit_flat(e, &nest);
+            emit_flat(p, &nest);
         } else {
             form_team(e, nest.threads);
-            set_outer(e, nest.loops, nest.n_loops, begin_units(e, &units, phase.extent));
+            set_outer(e, nest.loops, nest.n_loops, begin_units(p, &units, phase.extent));
             gml_gpu_emit_list(e, nest.body);
             gml_loop_end(e, &units, NULL);
         }

@@ -108,7 +108,7 @@ static bool stores_array(const gml_stmt *list)
 static unsigned lanes_of(gml_kernel *kernel, const gml_stmt *list, const gml_axis *axis)
 {
     size_t widest = 2;
-    if (!gml_dim_is_const(axis->extent) || !gml_schedule_only_stores(list))
+    if (!gml_schedule_only_stores(list))
         return 1;
     for (const gml_stmt *store = list; store; store = store->next) {
         size_t size = gml_dtype_size(store->as.store.mem->dtype);
@@ -117,7 +117,7 @@ static unsigned lanes_of(gml_kernel *kernel, const gml_stmt *list, const gml_axi
             return 1;
     }
     unsigned lanes = (unsigned)(16 / widest);
-    while (lanes > 1 && axis->extent % lanes != 0)
+    while (lanes > 1 && gml_dim_mod(kernel->dims, axis->extent, lanes) != 0)
         lanes /= 2;
     /* stores of a list that read each other's results are done element by element */
     if (list->next && !gml_schedule_list_vector(kernel, list, axis))
@@ -158,9 +158,9 @@ gml_dim gml_gpu_units(gml_kernel *kernel, const gml_gpu_nest *nest)
     gml_dim units = 1;
     for (unsigned i = 0; i < nest->n_loops; i++) {
         gml_dim extent = nest->loops[i]->extent;
-        units = gml_dim_mul(kernel->dims, units,
-                            i == nest->n_loops - 1 && nest->lanes > 1 ? extent / nest->lanes
-                                                                      : extent);
+        if (i == nest->n_loops - 1)
+            extent = gml_dim_div(kernel->dims, extent, nest->lanes);
+        units = gml_dim_mul(kernel->dims, units, extent);
     }
     return units;
 }

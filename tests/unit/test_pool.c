@@ -36,11 +36,39 @@ static void every_unit_runs_once(void **state)
             char scratch[5 * 64] = {0};
             void *mems[] = {hits, &clashes};
             memset(hits, 0, sizeof hits);
-            gml_pool_run(pool, count_units, mems, NULL, extents[e], scratch, 64);
+            gml_pool_run(pool, count_units, &(gml_job){mems, NULL, extents[e]}, 1, scratch, 64);
             for (int64_t i = 0; i < 1001; i++)
                 assert_int_equal(hits[i], i < extents[e]);
             assert_int_equal(clashes, 0);
         }
+        gml_pool_destroy(pool);
+    }
+}
+
+/* Jobs of no, few and many units: each is run over all of its units, with what is its own. */
+static void jobs_share_one_run(void **state)
+{
+    (void)state;
+    enum { N_JOBS = 6 };
+    static const int64_t extents[N_JOBS] = {3, 0, 1, 40, 0, 7};
+    unsigned char hits[N_JOBS][64];
+    for (int n = 1; n <= 5; n++) {
+        gml_pool *pool = gml_pool_create(n, NULL);
+        atomic_int clashes = 0;
+        char scratch[5 * 64] = {0};
+        void *mems[N_JOBS][2];
+        gml_job jobs[N_JOBS];
+        memset(hits, 0, sizeof hits);
+        for (int i = 0; i < N_JOBS; i++) {
+            mems[i][0] = hits[i];
+            mems[i][1] = &clashes;
+            jobs[i] = (gml_job){mems[i], NULL, extents[i]};
+        }
+        gml_pool_run(pool, count_units, jobs, N_JOBS, scratch, 64);
+        for (int i = 0; i < N_JOBS; i++)
+            for (int64_t u = 0; u < 64; u++)
+                assert_int_equal(hits[i][u], u < extents[i]);
+        assert_int_equal(clashes, 0);
         gml_pool_destroy(pool);
     }
 }
@@ -54,7 +82,7 @@ static void many_short_phases_follow_each_other(void **state)
     char scratch[3 * 64] = {0};
     void *mems[] = {hits, &clashes};
     for (int i = 0; i < 3000; i++) {
-        gml_pool_run(pool, count_units, mems, NULL, 3, scratch, 64);
+        gml_pool_run(pool, count_units, &(gml_job){mems, NULL, 3}, 1, scratch, 64);
         if (i % 500 == 0) { /* long enough that the workers sleep */
             struct timespec pause = {0, 2000000};
             nanosleep(&pause, NULL);
@@ -95,7 +123,7 @@ static void the_hook_runs_once_on_every_thread(void **state)
     char scratch[4 * 64];
     gml_pool *pool = gml_pool_create(4, init_hook);
     for (int i = 0; i < 10; i++)
-        gml_pool_run(pool, check_init, mems, NULL, 4, scratch, 64);
+        gml_pool_run(pool, check_init, &(gml_job){mems, NULL, 4}, 1, scratch, 64);
     gml_pool_destroy(pool);
     assert_int_equal(bad, 0);
     assert_int_equal(n_inits, 4);
@@ -123,7 +151,7 @@ static void *call_often(void *argument)
     void *mems[] = {parts};
     char scratch[2 * 64];
     for (int i = 0; i < 300; i++) {
-        gml_pool_run(c->pool, add_range, mems, NULL, 100, scratch, 64);
+        gml_pool_run(c->pool, add_range, &(gml_job){mems, NULL, 100}, 1, scratch, 64);
         for (int k = 0; k < 100; k++)
             c->sum += parts[k];
     }
@@ -159,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_unit_runs_once),
+        cmocka_unit_test(jobs_share_one_run),
         cmocka_unit_test(many_short_phases_follow_each_other),
         cmocka_unit_test(the_hook_runs_once_on_every_thread),
         cmocka_unit_test(two_callers_share_a_pool),
