@@ -5,8 +5,9 @@
  * A file holds cases, `## name` above each: input, a line `=>`, then what is expected: the
  * printed graph or the diagnostics. `# RUN: a,b` before the first case, or in one case's input,
  * names what is done to the graph once it is parsed and verified; it is verified again at the
- * end. Every printed graph must read back and print the same. `--bless` writes what came out in
- * the place of what was expected. Lines in diagnostics count from the case's first line.
+ * end. `# STATES: w=w2, m=m2` in a case's input makes the parameter %w a state that becomes the
+ * result %w2. Every printed graph must read back and print the same. `--bless` writes what came
+ * out in the place of what was expected. Lines in diagnostics count from the case's first line.
  */
 #include "base/str.h"
 #include "ir/text.h"
@@ -114,6 +115,40 @@ static gml_status run_step(gml_module *module, slice name, gml_diags *diags)
                     name.text);
 }
 
+static uint32_t find_value(gml_value *const *values, uint32_t n, slice name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (values[i]->name != NULL && strlen(values[i]->name) == name.len &&
+            memcmp(values[i]->name, name.text, name.len) == 0)
+            return i;
+    return GML_NO_INDEX;
+}
+
+/* Makes states of the pairs PARAM=RESULT in the lines `# STATES:`. */
+static gml_status set_states(gml_module *module, slice text, gml_diags *diags)
+{
+    const gml_graph *graph = module->main;
+    for (const char *at = text.text; at < text.text + text.len;) {
+        slice line = next_line(&at);
+        const char *word = line.text + (starts_with(line, "# STATES:") ? 10 : line.len);
+        while (word < line.text + line.len) {
+            slice param = {word, strcspn(word, "=\n")};
+            const char *second = param.text + param.len + 1;
+            slice result = {second, strcspn(second, ", \n")};
+            gml_state state = {.name = "state",
+                               .param = find_value(graph->params, graph->n_params, param),
+                               .result = find_value(graph->results, graph->n_results, result)};
+            if (state.param == GML_NO_INDEX || state.result == GML_NO_INDEX)
+                return gml_fail(diags, GML_E_USAGE, (gml_loc){0}, "no state %.*s=%.*s",
+                                (int)param.len, param.text, (int)result.len, result.text);
+            gml_push(&module->arena, &module->states, state);
+            word = result.text + result.len;
+            word += strspn(word, ", ");
+        }
+    }
+    return GML_OK;
+}
+
 static gml_status run_steps(gml_module *module, slice run, gml_diags *diags)
 {
     GML_TRY(gml_module_verify(module, diags));
@@ -157,6 +192,8 @@ static void run_case(const golden_case *c, slice run, const char *file, gml_str 
     gml_diags_init(&diags, &arena);
     gml_str_init(&printed);
     gml_status status = gml_text_parse(c->input.text, c->input.len, file, &diags, &module);
+    if (status == GML_OK)
+        status = set_states(module, c->input, &diags);
     if (status == GML_OK)
         status = run_steps(module, find_run(c->input, run), &diags);
     if (status == GML_OK) {

@@ -144,6 +144,21 @@ def make_images(side: int) -> np.ndarray:
     return np.random.default_rng(5).standard_normal((2, 3, side, side)).astype(np.float32)
 
 
+ROWS = ("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "mae", "moco")
+
+
+def check_rows(folder: Path):
+    """What each row of Table 3 trains gives its backbone back, and nothing else."""
+    step, model = folder / "step.onnx", folder / "model.onnx"
+    for row in ROWS:
+        call("export", "siameseim", "--variant", "tiny", "--row", row, "-o", step)
+        result = export(step, model, "--heads", 3, "--no-head")
+        names = {w.name for w in onnx.load(step).graph.initializer}
+        backbone = {w.name for w in onnx.load(model).graph.initializer} if not result.returncode else set()
+        kept = {name for name in names if name.startswith(("blocks.", "patch_embed.proj", "cls_token"))}
+        check(f"row {row}", result.returncode == 0 and kept and kept <= backbone, result.stderr)
+
+
 def check_siameseim(folder: Path):
     arrays = files.siameseim(1, WIDTH, DEPTH, PATCH, SIDE)
     path = folder / "checkpoint-1599.pth"
@@ -574,7 +589,7 @@ def check_zips(folder: Path):
 
 
 with tempfile.TemporaryDirectory() as name:
-    for part in (check_list, check_convert, check_siameseim, check_others, check_heads, check_moco,
+    for part in (check_list, check_convert, check_siameseim, check_rows, check_others, check_heads, check_moco,
                  check_positions, check_round, check_faults, check_pickles, check_zips):
         part(Path(name))
 sys.exit(checks.finish())
