@@ -12,6 +12,10 @@
 #include "gemel/build.h"
 #include "gemel/weights.h"
 
+/* The metadata entry that says how many heads a transformer's encoder has, which the shapes of
+ * its weights do not. */
+#define GML_HEADS_KEY "gemel.heads"
+
 /* An option of one network alone. */
 typedef struct gml_network_setting {
     const char *name;  /* as --NAME of the command line; NULL ends a table */
