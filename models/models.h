@@ -61,6 +61,12 @@ typedef struct gml_network {
     void (*build)(gml_builder *builder, const gml_network_options *options);
 } gml_network;
 
+/* Writes to the file how pictures of `size` pixels are prepared (gemel/preparation.h): by the
+ * options mean, std and resize where the network has them, else as the weights' files say, else
+ * as everybody does. */
+void gml_network_prepare(gml_builder *builder, const gml_network_options *options,
+                         int64_t size);
+
 extern const gml_network_setting gml_network_siameseim_settings[];
 extern const gml_network_setting gml_network_vit_settings[];
 

@@ -329,6 +329,7 @@ static void note_encoder(const reader *r, const gml_siam_config *c)
     char heads[24];
     snprintf(heads, sizeof heads, "%lld", (long long)c->heads);
     gml_builder_metadata(r->b, GML_HEADS_KEY, heads);
+    gml_network_prepare(r->b, r->options, c->image);
 }
 
 /* What a loader of pictures cannot see in the inputs' shapes, as words NAME=VALUE. */

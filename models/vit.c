@@ -27,6 +27,9 @@ const gml_network_setting gml_network_vit_settings[] = {
     {"classes", "",
      "of the head (1000); with weights: N for a head that is not trained yet, or 'file' for "
      "theirs"},
+    {"mean", "", "R,G,B of pictures, noted in the file (the weights' own, else ImageNet's)"},
+    {"std", "", "and their divisor"},
+    {"resize", "", "and their shorter side, before the middle is taken (docs/eval.md)"},
     {NULL},
 };
 
@@ -420,5 +423,6 @@ void gml_network_vit(gml_builder *builder, const gml_network_options *options)
     char heads[24];
     snprintf(heads, sizeof heads, "%" PRId64, v.heads);
     gml_builder_metadata(builder, GML_HEADS_KEY, heads);
+    gml_network_prepare(builder, options, v.side * v.patch);
     add_network(&v);
 }

@@ -450,6 +450,9 @@ def check_checkpoints(folder: Path):
         wanted = tokens_of(images, own_arrays(checkpoint), 2)
         compare(f"a checkpoint of step {steps}", folder, checkpoint, wanted, images, "--features",
                 "tokens")
+        texts = files.read_texts(checkpoint)
+        check(f"step {steps} says how pictures are prepared",
+              texts["gemel.mean"] == "0.485,0.456,0.406" and "gemel.std" in texts)
         if steps == 2:
             first = wanted
     check("heads matter", deviation(tokens_of(images, own_arrays(checkpoint), 3), wanted) > 1e-3)
