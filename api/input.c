@@ -2,6 +2,7 @@
 #include "api/input.h"
 
 #include "api/names.h"
+#include "api/preparation.h"
 #include "frontend/npy.h"
 #include "frontend/tensor_file.h"
 #include "runtime/host.h"
@@ -146,6 +147,25 @@ static gml_status pick(const gml_npz *npz, const char *name, gml_tensor *out, gm
                     npz->list.count, name);
 }
 
+/* Numbers that are not given are the model's. */
+static gml_status complete(const gml_inputs *inputs, gml_picture_options *options,
+                           gml_diags *diags)
+{
+    gml_preparation p = {.has_mean = options->n_mean != 0, .has_std = options->n_std != 0};
+    if (options->skip_normalize)
+        return GML_OK;
+    GML_TRY(gml_preparation_complete(&p, inputs->model, diags));
+    if (p.has_mean && options->n_mean == 0) {
+        memcpy(options->mean, p.mean, sizeof p.mean);
+        options->n_mean = 3;
+    }
+    if (p.has_std && options->n_std == 0) {
+        memcpy(options->std, p.std, sizeof p.std);
+        options->n_std = 3;
+    }
+    return GML_OK;
+}
+
 static gml_status parse(gml_inputs *inputs, size_t index, const gml_file *file, gml_rvalue *out,
                         gml_diags *diags, gml_loc loc)
 {
@@ -163,8 +183,10 @@ static gml_status parse(gml_inputs *inputs, size_t index, const gml_file *file, 
     }
     if (gml_picture_is(file->data, file->size)) {
         gml_picture_file picture = {file->data, file->size, loc};
-        GML_TRY(gml_picture_read(&picture, declared_type(inputs, index), &inputs->picture,
-                                 arena, &array, diags));
+        gml_picture_options options = inputs->picture;
+        GML_TRY(complete(inputs, &options, diags));
+        GML_TRY(gml_picture_read(&picture, declared_type(inputs, index), &options, arena,
+                                 &array, diags));
         return set_array(inputs, index, &array, out, diags, loc);
     }
     gml_file_value value;

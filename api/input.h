@@ -17,9 +17,9 @@
 typedef struct gml_inputs {
     const gml_model *model;
     gml_arena *arena;
-    gml_rvalue *values; /* one for each input of the model; NONE: not given */
-    const char **files; /* where each came from, or NULL */
-    gml_picture_options picture;
+    gml_rvalue *values;          /* one for each input of the model; NONE: not given */
+    const char **files;          /* where each came from, or NULL */
+    gml_picture_options picture; /* what is given: the rest is the model's (preparation.h) */
 } gml_inputs;
 
 void gml_inputs_init(gml_inputs *inputs, const gml_model *model, gml_arena *arena);

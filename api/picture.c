@@ -1,6 +1,7 @@
 /* api/picture.c - a picture file becomes a model's input. */
 #include "api/picture.h"
 
+#include "gemel/preparation.h"
 #include "runtime/host.h"
 
 #include <string.h>
@@ -100,11 +101,11 @@ static gml_status decode(const gml_picture_file *file, int channels, gml_rvalue 
 static void statistics(const gml_picture_options *options, int channels, double *mean,
                        double *std)
 {
-    static const double means[3] = {0.485, 0.456, 0.406};
-    static const double stds[3] = {0.229, 0.224, 0.225};
+    gml_preparation imagenet = {.has_mean = false};
+    gml_preparation_fill(&imagenet);
     for (int c = 0; c < channels; c++) {
-        mean[c] = channels == 1 ? 0.449 : means[c];
-        std[c] = channels == 1 ? 0.226 : stds[c];
+        mean[c] = channels == 1 ? 0.449 : imagenet.mean[c];
+        std[c] = channels == 1 ? 0.226 : imagenet.std[c];
         if (options->n_mean)
             mean[c] = options->mean[options->n_mean == 1 ? 0 : c];
         if (options->n_std)

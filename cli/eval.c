@@ -27,10 +27,11 @@ static const gml_cli_option options[] = {
     {"no-class-token", NULL, "tokens are all of patches"},
     {"pixels", NULL, "evaluate the pictures themselves, too; the model may be left out"},
     {"image-size", "N", "of pictures, where the model leaves it open"},
-    {"resize", "N", "the shorter side, before the middle is taken (see docs/eval.md)"},
+    {"resize", "N",
+     "the shorter side, before the middle is taken (the model's; see docs/eval.md)"},
     {"filter", "NAME", "of resizing: bicubic (default) or bilinear"},
-    {"mean", "R,G,B", "subtracted from pictures of 0..1 (ImageNet's)"},
-    {"std", "R,G,B", "and then the divisor (ImageNet's)"},
+    {"mean", "R,G,B", "subtracted from pictures of 0..1 (the model's, or ImageNet's)"},
+    {"std", "R,G,B", "and then the divisor (the model's, or ImageNet's)"},
     {"batch", "N", "pictures of a run, where the model leaves it open (64)"},
     {"k", "N", "knn: neighbours (20)"},
     {"temperature", "X", "knn: of votes by similarity (each counts 1)"},
@@ -97,28 +98,6 @@ static bool read_methods(gml_eval_options *o, const char *value)
     }
 }
 
-static bool read_colors(const char *value, float out[3], bool is_divisor)
-{
-    char text[96];
-    if (strlen(value) >= sizeof text)
-        return false;
-    memcpy(text, value, strlen(value) + 1);
-    char *at = text;
-    for (int c = 0; c < 3; c++) {
-        double number = 0;
-        char *comma = strchr(at, ',');
-        if ((comma == NULL) != (c == 2))
-            return false;
-        if (comma != NULL)
-            *comma = '\0';
-        if (!gml_cli_double(at, &number) || !isfinite(number) || (is_divisor && number == 0))
-            return false;
-        out[c] = (float)number;
-        at = comma != NULL ? comma + 1 : at;
-    }
-    return true;
-}
-
 static bool handle_flag(request *r, const char *name)
 {
     bool *const places[] = {&r->options.backbone.no_token, &r->options.backbone.pixels,
@@ -164,7 +143,7 @@ static bool handle_count(request *r, const char *name, const char *value, bool *
         int64_t *place, low, high;
     } rows[] = {
         {"image-size", &o->backbone.size, 1, 4096},
-        {"resize", &o->recipe.resize, 1, 8192},
+        {"resize", &o->preparation.resize, 1, 8192},
         {"batch", &o->backbone.batch, 1, 65536},
         {"k", &o->knn.k, 1, 1 << 20},
         {"epochs", &r->epochs, 1, 1 << 20},
@@ -238,16 +217,16 @@ static bool handle(void *context, const char *name, const char *value)
     if (strcmp(name, "method") == 0)
         return read_methods(o, value);
     if (strcmp(name, "mean") == 0)
-        return read_colors(value, o->recipe.mean, false);
+        return gml_preparation_set(&o->preparation, GML_MEAN_KEY, value) == NULL;
     if (strcmp(name, "std") == 0)
-        return read_colors(value, o->recipe.std, true);
+        return gml_preparation_set(&o->preparation, GML_STD_KEY, value) == NULL;
     if (strcmp(name, "device") == 0)
         return gml_device_parse(value, &r->context.device, &r->context.device_number);
     if (strcmp(name, "precision") == 0)
         return gml_precision_parse(value, &r->context.precision);
     if (strcmp(name, "filter") == 0) {
         bool is_linear = strcmp(value, "bilinear") == 0;
-        o->recipe.filter = is_linear ? GML_FILTER_BILINEAR : GML_FILTER_BICUBIC;
+        o->filter = is_linear ? GML_FILTER_BILINEAR : GML_FILTER_BICUBIC;
         return is_linear || strcmp(value, "bicubic") == 0;
     }
     return handle_number(r, name, value);
@@ -255,11 +234,8 @@ static bool handle(void *context, const char *name, const char *value)
 
 static void set_defaults(request *r)
 {
-    gml_recipe imagenet = gml_recipe_siameseim(1);
     gml_eval_options *o = &r->options;
-    o->recipe.filter = GML_FILTER_BICUBIC;
-    memcpy(o->recipe.mean, imagenet.mean, sizeof o->recipe.mean);
-    memcpy(o->recipe.std, imagenet.std, sizeof o->recipe.std);
+    o->filter = GML_FILTER_BICUBIC;
     o->backbone.batch = 64;
     o->wants[GML_EVAL_KNN] = o->wants[GML_EVAL_RIDGE] = true;
     o->knn.k = 20;

@@ -26,8 +26,9 @@ typedef struct gml_given {
         {"inputs", "FILE.npz", "the values of several, by their names"},                       \
         {"dim", "NAME=N", "the size of an open dimension"},                                    \
         {"seed", "N", "of the inputs that are not given, and of random first states (0)"},     \
-        {"mean", "R,G,B", "subtracted from pictures, after scaling to 0..1 (ImageNet's)"},     \
-        {"std", "R,G,B", "and then the divisor (ImageNet's)"},                                 \
+        {"mean", "R,G,B",                                                                      \
+         "subtracted from pictures, after scaling to 0..1 (the model's, or ImageNet's)"},      \
+        {"std", "R,G,B", "and then the divisor (the model's, or ImageNet's)"},                 \
     {                                                                                          \
         "no-normalize", NULL, "pictures are only scaled to 0..1"                               \
     }

@@ -1,5 +1,7 @@
 #include "eval/eval.h"
 
+#include "api/preparation.h"
+#include "api/source.h"
 #include "base/file.h"
 #include "base/map.h"
 
@@ -15,11 +17,6 @@ const char *gml_eval_method_name(gml_eval_method method)
 #undef X
     };
     return names[method];
-}
-
-int64_t gml_eval_default_resize(int64_t crop)
-{
-    return crop < 224 ? crop : (crop * 256 + 112) / 224;
 }
 
 /* ---- results ----------------------------------------------------------------------------- */
@@ -303,6 +300,31 @@ static gml_status make_features(gml_eval *e)
     return GML_OK;
 }
 
+/* What is given, else what the model says, else what everybody does. */
+static gml_status make_recipe(gml_eval *e)
+{
+    const gml_model *model = e->backbone.model;
+    gml_preparation p = e->options->preparation;
+    gml_eval_recipe *recipe = &e->recipe;
+    gml_loc loc = {0};
+    if (model != NULL)
+        GML_TRY(gml_preparation_complete(&p, model, e->context.diags));
+    if (p.resize != e->options->preparation.resize)
+        loc = (gml_loc){.file = gml_model_source(model)->path, .node = GML_RESIZE_KEY};
+    gml_preparation_fill(&p);
+    *recipe = (gml_eval_recipe){.crop = e->backbone.size, .filter = e->options->filter};
+    recipe->resize = p.resize != 0 ? p.resize : gml_preparation_rule(recipe->crop);
+    for (int c = 0; c < 3; c++) {
+        recipe->mean[c] = (float)p.mean[c];
+        recipe->std[c] = (float)p.std[c];
+    }
+    if (recipe->resize < recipe->crop)
+        return gml_fail(e->context.diags, GML_E_USAGE, loc,
+                        "pictures of %" PRId64 " pixels have no middle of %" PRId64,
+                        recipe->resize, recipe->crop);
+    return GML_OK;
+}
+
 static gml_status open_all(gml_eval *e)
 {
     const gml_eval_options *o = e->options;
@@ -311,15 +333,7 @@ static gml_status open_all(gml_eval *e)
     if (o->wants[GML_EVAL_KNN])
         GML_TRY(gml_knn_check(&o->knn, e->train.count, e->context.diags));
     GML_TRY(gml_backbone_open(&o->backbone, &e->backbone, &e->context));
-    e->recipe = o->recipe;
-    e->recipe.crop = e->backbone.size;
-    if (e->recipe.resize == 0)
-        e->recipe.resize = gml_eval_default_resize(e->recipe.crop);
-    if (e->recipe.resize < e->recipe.crop)
-        return gml_fail(e->context.diags, GML_E_USAGE, (gml_loc){0},
-                        "pictures of %" PRId64 " pixels have no middle of %" PRId64,
-                        e->recipe.resize, e->recipe.crop);
-    return GML_OK;
+    return make_recipe(e);
 }
 
 /* ---- numbers for others ------------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 
 #include "eval/methods.h"
 #include "frontend/npy.h"
+#include "gemel/preparation.h"
 
 #define GML_EVAL_METHODS(X)                                                                    \
     X(KNN, "knn")                                                                              \
@@ -29,7 +30,8 @@ const char *gml_eval_method_name(gml_eval_method method);
 typedef struct gml_eval_options {
     gml_backbone_options backbone;
     const char *train, *test; /* folders */
-    gml_eval_recipe recipe;   /* resize 0: as the crop is; the crop is the backbone's size */
+    gml_filter filter;
+    gml_preparation preparation; /* what is given of it: it comes before the model's */
     bool wants[GML_EVAL_METHOD_COUNT];
     gml_knn knn; /* what is given of each */
     gml_ridge ridge;
@@ -42,10 +44,6 @@ typedef struct gml_eval_options {
     const char *numbers; /* .npz for features and predictions; NULL: nowhere */
     gml_eval_watch watch;
 } gml_eval_options;
-
-/* The resized shorter side for pictures of that size when nothing else is said: 256 for 224, in
- * proportion for larger ones; small pictures are taken whole. */
-int64_t gml_eval_default_resize(int64_t crop);
 
 /* A number that a method has to say. */
 typedef struct gml_eval_detail {

@@ -12,6 +12,10 @@
 #include "gemel/build.h"
 #include "gemel/weights.h"
 
+/* The metadata entry that says how many heads a transformer's encoder has, which the shapes of
+ * its weights do not. */
+#define GML_HEADS_KEY "gemel.heads"
+
 /* An option of one network alone. */
 typedef struct gml_network_setting {
     const char *name;  /* as --NAME of the command line; NULL ends a table */
@@ -56,6 +60,12 @@ typedef struct gml_network {
     /* Adds the network to an empty builder; failures stick there. */
     void (*build)(gml_builder *builder, const gml_network_options *options);
 } gml_network;
+
+/* Writes to the file how pictures of `size` pixels are prepared (gemel/preparation.h): by the
+ * options mean, std and resize where the network has them, else as the weights' files say, else
+ * as everybody does. */
+void gml_network_prepare(gml_builder *builder, const gml_network_options *options,
+                         int64_t size);
 
 extern const gml_network_setting gml_network_siameseim_settings[];
 extern const gml_network_setting gml_network_vit_settings[];

@@ -322,6 +322,16 @@ static void note_options(const reader *r)
     }
 }
 
+/* What whoever takes the encoder out of the file or of a checkpoint cannot see in its weights.
+ */
+static void note_encoder(const reader *r, const gml_siam_config *c)
+{
+    char heads[24];
+    snprintf(heads, sizeof heads, "%lld", (long long)c->heads);
+    gml_builder_metadata(r->b, GML_HEADS_KEY, heads);
+    gml_network_prepare(r->b, r->options, c->image);
+}
+
 /* What a loader of pictures cannot see in the inputs' shapes, as words NAME=VALUE. */
 static void note_data(const reader *r, const gml_siam_config *c)
 {
@@ -348,6 +358,7 @@ bool gml_siam_configure(gml_builder *builder, const gml_network_options *options
     read_objective(&r, out_config);
     read_recipe(&r, out_config);
     note_options(&r);
+    note_encoder(&r, out_config);
     note_data(&r, out_config);
     return gml_builder_status(builder) == GML_OK;
 }

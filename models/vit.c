@@ -19,7 +19,6 @@
 #define GML_NEW_HEAD  2e-5 /* standard deviation of its weights */
 #define GML_MAX_DEPTH 1000
 #define GML_MAX_COUNT 4096 /* of heads and patches; a head has up to a million classes */
-#define GML_HEADS_KEY "gemel.heads"
 
 const gml_network_setting gml_network_vit_settings[] = {
     {"patch", "", "width and height of a patch, where the variant's is not meant"},
@@ -28,6 +27,9 @@ const gml_network_setting gml_network_vit_settings[] = {
     {"classes", "",
      "of the head (1000); with weights: N for a head that is not trained yet, or 'file' for "
      "theirs"},
+    {"mean", "", "R,G,B of pictures, noted in the file (the weights' own, else ImageNet's)"},
+    {"std", "", "and their divisor"},
+    {"resize", "", "and their shorter side, before the middle is taken (docs/eval.md)"},
     {NULL},
 };
 
@@ -100,12 +102,12 @@ static bool has_weight(const vit *v, const char *name)
     return v->options->weights == NULL || gml_weights_find(v->options->weights, name) != NULL;
 }
 
-/* Shapes do not tell how many heads there are: gemel's own files do, the map may, else the
- * variant of that size. */
+/* Shapes do not tell how many heads there are: gemel's own files do (of several the last one),
+ * the map may, else the variant of that size. */
 static int64_t find_heads(const vit *v)
 {
     char key[32];
-    for (size_t i = 0; i < gml_weights_text_count(v->options->weights); i++) {
+    for (size_t i = gml_weights_text_count(v->options->weights); i-- > 0;) {
         const gml_weights_text *text = gml_weights_get_text(v->options->weights, i);
         long heads = strcmp(text->name, GML_HEADS_KEY) == 0 ? strtol(text->value, NULL, 10) : 0;
         if (heads > 0 && heads <= GML_MAX_COUNT)
@@ -421,5 +423,6 @@ void gml_network_vit(gml_builder *builder, const gml_network_options *options)
     char heads[24];
     snprintf(heads, sizeof heads, "%" PRId64, v.heads);
     gml_builder_metadata(builder, GML_HEADS_KEY, heads);
+    gml_network_prepare(builder, options, v.side * v.patch);
     add_network(&v);
 }

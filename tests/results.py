@@ -77,7 +77,7 @@ class Laboratory:
         if weights:
             backbone = self.folder / "backbone.onnx"
             run(self.gemel, "export", "vit", "--weights", weights, "--no-head", "--features", "tokens",
-                "--image-size", 32, "--heads", 3, "--batch", "n", "-o", backbone)
+                "--image-size", 32, "--batch", "n", "-o", backbone)
             found = run(self.gemel, "eval", backbone, *options)
         else:
             found = run(self.gemel, "eval", "--pixels", "--image-size", 32, *options)

@@ -157,6 +157,13 @@ def read_safetensors(path: Path) -> dict:
             for name, e in json.loads(data[8:size]).items() if name != "__metadata__"}
 
 
+def read_texts(path: Path) -> dict:
+    """The metadata of a safetensors file."""
+    data = path.read_bytes()
+    size = 8 + int.from_bytes(data[:8], "little")
+    return json.loads(data[8:size])["__metadata__"]
+
+
 # ---- backbones ------------------------------------------------------------------------------
 
 def blocks(make, name: str, width: int, depth: int, norm: str = "") -> dict:
