@@ -70,11 +70,12 @@ static gml_status run_step(tuning *t, uint32_t epoch, int64_t step, const uint32
     const gml_finetune_data *data = t->data;
     gml_batch_view *view = &t->view;
     gml_rng rng;
-    gml_eval_pick pick = {.set = data->train,
-                          .recipe = data->recipe,
-                          .draw = {.crop = GML_CROP_RETRY, .epoch = epoch},
-                          .indices = rows,
-                          .n = view->n};
+    gml_eval_pick pick = {
+        .set = data->train,
+        .recipe = data->recipe,
+        .draw = {.crop = GML_CROP_RETRY, .epoch = epoch, .magnitude = t->out->rand_augment},
+        .indices = rows,
+        .n = view->n};
     const gml_tensor inputs[] = {
         {.dtype = GML_F32,
          .rank = 4,

@@ -104,6 +104,7 @@ typedef struct gml_finetune {
     int64_t epochs, warmup; /* the rate rises over `warmup` of them */
     double lr, min_lr;      /* `lr` of a batch of 256: times batch / 256 */
     double decay, layer_decay;
+    double rand_augment; /* the magnitude, 0 to GML_RAND_MOST; 0: none */
     gml_mixing mixing;
     const gml_eval_watch *watch;
     gml_scores scores;
