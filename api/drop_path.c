@@ -167,6 +167,14 @@ static double rate_of(const finder *f, const branch *found, double rate)
     return f->n_blocks > 1 ? rate * (double)found->block / (double)(f->n_blocks - 1) : 0;
 }
 
+/* A node whose name the model does not have. */
+static gml_value *make(gml_builder *b, const char *op, gml_value *x, gml_value *y)
+{
+    const char *name =
+        gml_arena_printf(&b->module->arena, "drop_path/%s_%u", op, b->module->n_values);
+    return gml_builder_node(b, &(gml_node_spec){.op = op, .name = name, .inputs = {x, y}});
+}
+
 /* Row `i` of the input, (N), as (N, 1, ...) of the branch's rank. */
 static gml_value *factor_of(gml_builder *b, gml_value *input, size_t i, const gml_value *tip)
 {
@@ -175,10 +183,8 @@ static gml_value *factor_of(gml_builder *b, gml_value *input, size_t i, const gm
     gml_value *row = gml_build_scalar(&b->build, GML_I64, (double)i);
     for (int d = 1; d < tip->type.rank; d++)
         axes[n++] = d;
-    row = gml_builder_node(b, &(gml_node_spec){.op = "Gather", .inputs = {input, row}});
-    row = gml_builder_node(
-        b, &(gml_node_spec){.op = "Unsqueeze",
-                            .inputs = {row, gml_build_ints(&b->build, axes, n)}});
+    row = make(b, "Gather", input, row);
+    row = make(b, "Unsqueeze", row, gml_build_ints(&b->build, axes, n));
     return tip->type.dtype == GML_F32 ? row : gml_build_cast(&b->build, row, tip->type.dtype);
 }
 
@@ -188,7 +194,7 @@ static void multiply(gml_builder *b, const branch *found, gml_value *input, size
     gml_value **tip = &operands[found->operand];
     b->build.before = found->add;
     gml_value *factor = factor_of(b, input, i, *tip);
-    *tip = gml_builder_node(b, &(gml_node_spec){.op = "Mul", .inputs = {*tip, factor}});
+    *tip = make(b, "Mul", *tip, factor);
     b->build.before = NULL;
     if (!gml_builder_has_failed(b))
         gml_node_set_operands(found->add, operands, 2);

@@ -93,8 +93,9 @@ static void fill_pixel(const double m[6], const uint8_t fill[3], const uint8_t *
                        const gml_planes *planes, int64_t i)
 {
     int64_t n = planes->height * planes->width;
-    double x = (double)(i % planes->width) + 0.5;
-    double y = (double)(i / planes->width) + 0.5;
+    int64_t row = i / planes->width;
+    double x = (double)(i - row * planes->width) + 0.5;
+    double y = (double)row + 0.5;
     place p = {.columns = {0}};
     bool is_inside =
         find_place(m[0] * x + m[1] * y + m[2], m[3] * x + m[4] * y + m[5], planes, &p);

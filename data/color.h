@@ -30,7 +30,8 @@ void gml_color_autocontrast(const gml_planes *planes);
 void gml_color_equalise(const gml_planes *planes);
 /* ImageOps.invert: 255 - v. */
 void gml_color_invert(const gml_planes *planes);
-/* ImageOps.posterize: the `bits` highest bits, 0 to 8, stay; the others become 0. */
+/* ImageOps.posterize, which takes 1 to 8: the `bits` highest bits, 0 to 8, stay; the others
+ * become 0. */
 void gml_color_posterise(const gml_planes *planes, int bits);
 /* v + `amount`, at most 255, where v is less than `below`. */
 void gml_color_lift(const gml_planes *planes, int amount, int below);

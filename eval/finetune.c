@@ -73,10 +73,9 @@ static void say_what_is_dropped(tuning *t)
     const gml_eval_watch *watch = t->out->watch;
     t->out->n_branches = (int64_t)t->drop.n;
     if (t->drop.rate > 0 && t->drop.n == 0 && watch != NULL && watch->remark != NULL)
-        watch->remark(
-            watch->context,
-            "fine-tuning goes without --drop-path: no Add in the model joins a branch "
-            "of several blocks, told by weights called \"blocks.N.\"");
+        watch->remark(watch->context,
+                      "fine-tuning goes without --drop-path: the model has no residual "
+                      "branches of several blocks, told by weights called \"blocks.N.\"");
 }
 
 /* The inputs of a part, in its order: pictures, factors where there are branches, targets in

@@ -2,7 +2,8 @@
  * That each operation gives Pillow's pixels is tests/data/pillow.py's.
  *
  * Counts are compared at five standard errors. */
-#include "data/randaugment.h"
+#include "data/augment.h"
+#include "data/color.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -13,9 +14,9 @@
 
 #include <cmocka.h>
 
-#define N_DRAWS 60000
-#define SIDE    24
-#define NUMEL   (3 * SIDE * SIDE)
+#define GML_DRAWS 60000
+#define GML_SIDE  24
+#define GML_NUMEL (3 * GML_SIDE * GML_SIDE)
 
 static gml_rand_augment draw(double magnitude, uint32_t epoch, uint64_t index)
 {
@@ -40,7 +41,7 @@ static void operations_are_even_and_independent(void **state)
     static int pairs[GML_RAND_OPERATION_COUNT][GML_RAND_OPERATION_COUNT];
     static int applied[GML_RAND_OPERATION_COUNT][2]; /* by operation, and sign */
     int both = 0;
-    for (uint64_t i = 0; i < N_DRAWS; i++) {
+    for (uint64_t i = 0; i < GML_DRAWS; i++) {
         gml_rand_augment a = draw(9, 0, i);
         firsts[a.steps[0].operation]++;
         pairs[a.steps[0].operation][a.steps[1].operation]++;
@@ -49,13 +50,13 @@ static void operations_are_even_and_independent(void **state)
             if (a.steps[k].is_applied)
                 applied[a.steps[k].operation][a.steps[k].is_negative]++;
     }
-    expect_share(both, N_DRAWS, 0.25);
+    expect_share(both, GML_DRAWS, 0.25);
     for (int i = 0; i < GML_RAND_OPERATION_COUNT; i++) {
-        expect_share(firsts[i], N_DRAWS, 1.0 / GML_RAND_OPERATION_COUNT);
+        expect_share(firsts[i], GML_DRAWS, 1.0 / GML_RAND_OPERATION_COUNT);
         for (int sign = 0; sign < 2; sign++)
-            expect_share(applied[i][sign], 2.0 * N_DRAWS, 0.25 / GML_RAND_OPERATION_COUNT);
+            expect_share(applied[i][sign], 2.0 * GML_DRAWS, 0.25 / GML_RAND_OPERATION_COUNT);
         for (int k = 0; k < GML_RAND_OPERATION_COUNT; k++)
-            expect_share(pairs[i][k], N_DRAWS, 1.0 / 225);
+            expect_share(pairs[i][k], GML_DRAWS, 1.0 / 225);
     }
 }
 
@@ -66,7 +67,7 @@ static void expect_magnitudes(double mean, double at_zero, double at_most)
     int mosts = 0;
     int below_mean = 0;
     int near = 0;
-    for (uint64_t i = 0; i < N_DRAWS; i++) {
+    for (uint64_t i = 0; i < GML_DRAWS; i++) {
         double m = draw(mean, 1, i).steps[i % 2].magnitude;
         assert_true(m >= 0 && m <= 10);
         zeros += m == 0;
@@ -74,12 +75,12 @@ static void expect_magnitudes(double mean, double at_zero, double at_most)
         below_mean += m < mean;
         near += fabs(m - mean) < 0.25; /* half of a deviation */
     }
-    expect_share(zeros, N_DRAWS, at_zero);
-    expect_share(mosts, N_DRAWS, at_most);
+    expect_share(zeros, GML_DRAWS, at_zero);
+    expect_share(mosts, GML_DRAWS, at_most);
     if (mean > 0.25 && mean < 9.75)
-        expect_share(near, N_DRAWS, 0.3829249);
+        expect_share(near, GML_DRAWS, 0.3829249);
     if (mean > 0)
-        expect_share(below_mean, N_DRAWS, 0.5);
+        expect_share(below_mean, GML_DRAWS, 0.5);
 }
 
 static void magnitudes_are_normal_and_cut(void **state)
@@ -110,13 +111,13 @@ static void draws_depend_on_their_place(void **state)
 /* ---- applying ---------------------------------------------------------------------------- */
 
 typedef struct picture {
-    uint8_t data[NUMEL];
+    uint8_t data[GML_NUMEL];
 } picture;
 
 static picture make_picture(void)
 {
     picture p;
-    for (int i = 0; i < NUMEL; i++)
+    for (int i = 0; i < GML_NUMEL; i++)
         p.data[i] = (uint8_t)(i * 37 % 251);
     return p;
 }
@@ -124,7 +125,7 @@ static picture make_picture(void)
 static void apply(picture *p, gml_rand_step first, gml_rand_step second)
 {
     gml_work work = {0};
-    gml_planes planes = {p->data, SIDE, SIDE};
+    gml_planes planes = {p->data, GML_SIDE, GML_SIDE};
     gml_rand_augment augment = {.steps = {first, second}};
     assert_int_equal(gml_rand_apply(&augment, &planes, &work), GML_OK);
     gml_work_reset(&work);
@@ -132,7 +133,7 @@ static void apply(picture *p, gml_rand_step first, gml_rand_step second)
 
 static bool is_same(const picture *a, const picture *b)
 {
-    return memcmp(a->data, b->data, NUMEL) == 0;
+    return memcmp(a->data, b->data, sizeof a->data) == 0;
 }
 
 static void steps_are_applied_in_order(void **state)
@@ -153,13 +154,13 @@ static void steps_are_applied_in_order(void **state)
     apply(&none, (gml_rand_step){0}, (gml_rand_step){0});
     assert_true(is_same(&none, &before));
     apply(&one, left_out, invert);
-    for (int i = 0; i < NUMEL; i++)
+    for (int i = 0; i < GML_NUMEL; i++)
         assert_int_equal(one.data[i], 255 - before.data[i]);
     apply(&two, invert, invert);
     assert_true(is_same(&two, &before));
     apply(&forth, invert, lift);
     apply(&back, lift, invert);
-    for (int i = 0; i < NUMEL; i++) {
+    for (int i = 0; i < GML_NUMEL; i++) {
         int v = before.data[i];
         assert_int_equal(forth.data[i], 255 - v < 128 ? 255 - v + 110 : 255 - v);
         assert_int_equal(back.data[i], 255 - (v < 128 ? v + 110 : v));
@@ -176,13 +177,46 @@ static void outside_is_the_mean_colour(void **state)
     const int moved = 9; /* 0.45 of 24 pixels, of the magnitude below */
     gml_rand_step step = {.operation = GML_RAND_TRANSLATE_X,
                           .is_applied = true,
-                          .magnitude = moved / (0.45 * SIDE) * 10};
+                          .magnitude = moved / (0.45 * GML_SIDE) * 10};
     apply(&p, step, (gml_rand_step){0});
-    for (int i = 0; i < NUMEL; i++) {
-        bool is_outside = i % SIDE + moved >= SIDE;
-        int expected = is_outside ? mean[i / (SIDE * SIDE)] : before.data[i + moved];
+    for (int i = 0; i < GML_NUMEL; i++) {
+        bool is_outside = i % GML_SIDE + moved >= GML_SIDE;
+        int expected = is_outside ? mean[i / (GML_SIDE * GML_SIDE)] : before.data[i + moved];
         assert_in_range(p.data[i], expected > 0 ? expected - 1 : 0, expected);
     }
+}
+
+/* A view's operations work on its pixels of 8 bits, after the crop, and are normalised then. */
+static void views_are_augmented_before_they_are_normalised(void **state)
+{
+    (void)state;
+    uint8_t source[30 * 40 * 3];
+    float plain[GML_NUMEL];
+    float found[GML_NUMEL];
+    float expected[GML_NUMEL];
+    picture p;
+    gml_work work = {0};
+    gml_recipe recipe = gml_recipe_siameseim(1);
+    gml_view view = {.flip = true, .crop = {2, 5, 25, 31}};
+    const gml_pixels pixels = {source, 30, 40, 3};
+    const gml_planes planes = {p.data, GML_SIDE, GML_SIDE};
+    for (int i = 0; i < 30 * 40 * 3; i++)
+        source[i] = (uint8_t)(i * 53 % 249);
+    recipe.size = GML_SIDE;
+    assert_int_equal(gml_view_apply(&recipe, &view, &pixels, &work, plain), GML_OK);
+    for (int i = 0; i < GML_NUMEL; i++) {
+        float v = plain[i] * recipe.std[i / (GML_SIDE * GML_SIDE)] +
+                  recipe.mean[i / (GML_SIDE * GML_SIDE)];
+        p.data[i] = (uint8_t)lrintf(255 * v);
+    }
+    view.rand.steps[0] = (gml_rand_step){GML_RAND_ROTATE, true, true, 9};
+    view.rand.steps[1] = (gml_rand_step){GML_RAND_EQUALISE, true, false, 9};
+    assert_int_equal(gml_rand_apply(&view.rand, &planes, &work), GML_OK);
+    gml_color_normalise(&planes, recipe.mean, recipe.std, expected);
+    assert_int_equal(gml_view_apply(&recipe, &view, &pixels, &work, found), GML_OK);
+    assert_memory_equal(found, expected, sizeof found);
+    assert_memory_not_equal(found, plain, sizeof found);
+    gml_work_reset(&work);
 }
 
 int main(void)
@@ -193,6 +227,7 @@ int main(void)
         cmocka_unit_test(draws_depend_on_their_place),
         cmocka_unit_test(steps_are_applied_in_order),
         cmocka_unit_test(outside_is_the_mean_colour),
+        cmocka_unit_test(views_are_augmented_before_they_are_normalised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
