@@ -87,6 +87,8 @@ static gml_status write_with_head(gml_module *module, const gml_classifier *opti
                              options->output != NULL ? options->output : "", names, n);
     gml_builder *b = gml_builder_open(module, diags);
     b->seed = options->seed;
+    if (options->drop != NULL)
+        gml_drop_path_add(b, options->drop, diags->arena);
     add_head(b, module->main->results[i], options);
     return gml_builder_write(b, out);
 }

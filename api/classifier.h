@@ -3,12 +3,14 @@
  * Behind the output come, by its rank: nothing (N, D); the mean of all tokens but the first, or
  * of all (N, T, D); the mean over places (N, C, H, W). Then "fc_norm", a LayerNormalization
  * (epsilon 1e-6) that begins with 1 and 0, and "head", linear, which begins with nearly
- * nothing; the output "logits" comes behind the model's own. A number follows a name that is
- * taken.
+ * nothing; the output "logits" comes behind the model's own. With stochastic depth the input
+ * "drop_path" comes behind the model's, of the step and of the classifier alike
+ * (api/drop_path.h). A number follows a name that is taken.
  */
 #ifndef GML_API_CLASSIFIER_H
 #define GML_API_CLASSIFIER_H
 
+#include "api/drop_path.h"
 #include "api/train_form.h"
 #include "gemel/types.h"
 
@@ -19,6 +21,8 @@ typedef struct gml_classifier {
     bool no_token;      /* the first token is one of the others */
     int64_t n_classes;
     uint64_t seed;
+    gml_drop_path *drop; /* NULL: all of the model, always; what is found is in the arena of the
+                            diagnostics */
 } gml_classifier;
 
 /* Appends the bytes of an ONNX model: that of the file at `path` with a classifier, and with a

@@ -20,8 +20,7 @@ static gml_value *add_counter(gml_train_build *t)
     return gml_builder_tensor(t->b, gml_builder_free_name(t->b, "step"), &tensor, true);
 }
 
-/* The number behind "blocks." in a name; -1: there is none. */
-static int64_t block_of(const char *name)
+int64_t gml_train_block_of(const char *name)
 {
     static const char before[] = "blocks.";
     const char *at = strncmp(name, before, sizeof before - 1) == 0 ? name : NULL;
@@ -41,7 +40,7 @@ static bool is_before_blocks(const char *name)
 /* The share of the rate that the weight gets, of a network of `n_blocks`. */
 static double scale_of(const gml_train_build *t, const char *name, int64_t n_blocks)
 {
-    int64_t block = block_of(name);
+    int64_t block = gml_train_block_of(name);
     int64_t layer = block >= 0 ? block + 1 : is_before_blocks(name) ? 0 : n_blocks + 1;
     double decay = t->form->layer_decay;
     return decay != 0 ? pow(decay, (double)(n_blocks + 1 - layer)) : 1;
@@ -69,7 +68,7 @@ static void add_updates(gml_train_build *t)
     gml_builder_gradients(t->b, &spec, gradients);
     int64_t n_blocks = 0;
     for (size_t i = 0; i < t->n_trained; i++) {
-        int64_t block = block_of(t->trained[i]->name);
+        int64_t block = gml_train_block_of(t->trained[i]->name);
         n_blocks = block >= n_blocks ? block + 1 : n_blocks;
     }
     for (size_t i = 0; i < t->n_trained; i++)

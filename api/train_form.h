@@ -68,6 +68,9 @@ typedef struct gml_train_report {
                           */
 } gml_train_report;
 
+/* The number behind "blocks." that a weight's name begins with; -1: it does not. */
+int64_t gml_train_block_of(const char *name);
+
 /* "frozen", "running statistic", … */
 const char *gml_train_fate_text(gml_train_fate fate);
 

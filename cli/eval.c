@@ -47,6 +47,8 @@ static const gml_cli_option options[] = {
     {"tolerance", "X", "fewshot: the duality gap that ends it, of the loss (0.001)"},
     {"layer-decay", "X", "finetune: what each block multiplies the rate with (0.65)"},
     {"weight-decay", "X", "finetune: of AdamW (0.05)"},
+    {"rand-augment", "M", "finetune: magnitude of RandAugment, up to 10; 0: none (9)"},
+    {"drop-path", "X", "finetune: share of the last block's branches left out (0.1)"},
     {"smoothing", "X", "finetune: of classes (0.1)"},
     {"mixup", "X", "finetune: the parameter of its Beta distribution, up to 1; 0: none (0.8)"},
     {"cutmix", "X", "finetune: the same of cutmix (1)"},
@@ -174,9 +176,14 @@ static bool handle_share(gml_eval_options *o, const char *name, const char *valu
         const char *name;
         double *place, high;
     } rows[] = {
-        {"layer-decay", &f->layer_decay, 1},    {"weight-decay", &f->decay, 1e6},
-        {"smoothing", &f->mixing.smoothing, 1}, {"mixup", &f->mixing.mixup, 1},
-        {"cutmix", &f->mixing.cutmix, 1},       {"erase", &f->mixing.erase, 1},
+        {"layer-decay", &f->layer_decay, 1},
+        {"weight-decay", &f->decay, 1e6},
+        {"smoothing", &f->mixing.smoothing, 1},
+        {"mixup", &f->mixing.mixup, 1},
+        {"cutmix", &f->mixing.cutmix, 1},
+        {"erase", &f->mixing.erase, 1},
+        {"rand-augment", &f->rand_augment, GML_RAND_MOST},
+        {"drop-path", &f->drop_path, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(name, rows[i].name) == 0)
@@ -246,6 +253,8 @@ static void set_defaults(request *r)
                                  .min_lr = 1e-6,
                                  .decay = 0.05,
                                  .layer_decay = 0.65,
+                                 .rand_augment = 9,
+                                 .drop_path = 0.1,
                                  .mixing = {0.1, 0.8, 1, 0.25}};
     r->epochs = r->warmup = -1;
     o->fewshot = (gml_fewshot){.lambda = 0.1, .tolerance = 1e-3, .max_steps = 300};
@@ -298,6 +307,12 @@ static gml_status run(request *r)
     return status;
 }
 
+static void show_remark(void *context, const char *text)
+{
+    gml_cli_progress_end(context);
+    fprintf(stderr, "gemel: eval: %s\n", text);
+}
+
 static int run_request(request *r, const char *path)
 {
     r->options.backbone.path = path;
@@ -309,10 +324,10 @@ static int run_request(request *r, const char *path)
         fprintf(stderr, "gemel: eval: %s\n", fault);
         return 2;
     }
-    if (!r->output.json) {
+    r->options.watch.context = &r->progress;
+    r->options.watch.remark = show_remark;
+    if (!r->output.json)
         r->options.watch.report = gml_cli_progress_show;
-        r->options.watch.context = &r->progress;
-    }
     gml_status status = run(r);
     return status == GML_OK ? 0 : gml_cli_fail(&r->diags, status);
 }

@@ -189,6 +189,7 @@ gml_status gml_view_apply(const gml_recipe *recipe, const gml_view *view,
         GML_TRY(gml_color_blur(&planes, (float)view->sigma, work));
     if (view->solarise)
         gml_color_solarise(&planes, recipe->solarise_from);
+    GML_TRY(gml_rand_apply(&view->rand, &planes, work));
     gml_color_normalise(&planes, recipe->mean, recipe->std, out);
     return GML_OK;
 }

@@ -7,6 +7,7 @@
  *   random resized crop (torchvision's), bicubic
  *   jitter: brightness, contrast, saturation, hue, in a drawn order
  *   grey, Gaussian blur, solarise
+ *   RandAugment's operations, where the caller has drawn some (data/randaugment.h)
  *   to float, normalised
  *
  * each with a probability; one of 0 leaves the step out. All numbers of a view are drawn
@@ -16,8 +17,7 @@
 #define GML_DATA_AUGMENT_H
 
 #include "data/image.h"
-#include "data/random.h"
-#include "data/work.h"
+#include "data/randaugment.h"
 
 typedef struct gml_recipe {
     int64_t size;              /* of a view: `size` by `size` pixels */
@@ -53,6 +53,7 @@ typedef struct gml_view {
     bool grey;
     double sigma; /* of the blur; 0: none */
     bool solarise;
+    gml_rand_augment rand; /* gml_view_draw leaves all of its steps out */
 } gml_view;
 
 /* SiameseIM's recipes at 224 pixels: view 1 is always blurred, view 2 sometimes blurred and

@@ -1,6 +1,7 @@
 /* data/color.c - blends, luma, solarise and normalisation. */
 #include "data/color.h"
 
+#include "data/blend.h"
 #include "data/simd.h"
 
 static int64_t count_of(const gml_planes *planes)
@@ -8,20 +9,11 @@ static int64_t count_of(const gml_planes *planes)
     return planes->height * planes->width;
 }
 
-/* from + factor (v - from), rounded towards zero and clipped, in Pillow's order. */
-static inline uint8_t blend(uint8_t from, uint8_t v, float factor)
-{
-    float mixed = (float)from + factor * (float)(v - from);
-    mixed = mixed < 0 ? 0 : mixed;
-    mixed = mixed > 255 ? 255 : mixed;
-    return (uint8_t)(int32_t)mixed;
-}
-
 GML_CLONES static void blend_constant(uint8_t *restrict v, int64_t n, uint8_t from,
                                       float factor)
 {
     for (int64_t i = 0; i < n; i++)
-        v[i] = blend(from, v[i], factor);
+        v[i] = gml_blend(from, v[i], factor);
 }
 
 static inline uint8_t luma(uint32_t red, uint32_t green, uint32_t blue)
@@ -34,9 +26,9 @@ GML_CLONES static void blend_luma(uint8_t *restrict red, uint8_t *restrict green
 {
     for (int64_t i = 0; i < n; i++) {
         uint8_t grey = luma(red[i], green[i], blue[i]);
-        red[i] = blend(grey, red[i], factor);
-        green[i] = blend(grey, green[i], factor);
-        blue[i] = blend(grey, blue[i], factor);
+        red[i] = gml_blend(grey, red[i], factor);
+        green[i] = gml_blend(grey, green[i], factor);
+        blue[i] = gml_blend(grey, blue[i], factor);
     }
 }
 

@@ -24,6 +24,20 @@ void gml_color_hue(const gml_planes *planes, double shift);
 void gml_color_grey(const gml_planes *planes);
 /* ImageOps.solarize: 255 - v where v is at least `threshold`. */
 void gml_color_solarise(const gml_planes *planes, int threshold);
+/* ImageOps.autocontrast: each plane's darkest tone becomes 0, its brightest 255. */
+void gml_color_autocontrast(const gml_planes *planes);
+/* ImageOps.equalize: tones as frequent as each other, plane by plane. */
+void gml_color_equalise(const gml_planes *planes);
+/* ImageOps.invert: 255 - v. */
+void gml_color_invert(const gml_planes *planes);
+/* ImageOps.posterize, which takes 1 to 8: the `bits` highest bits, 0 to 8, stay; the others
+ * become 0. */
+void gml_color_posterise(const gml_planes *planes, int bits);
+/* v + `amount`, at most 255, where v is less than `below`. */
+void gml_color_lift(const gml_planes *planes, int amount, int below);
+/* ImageEnhance.Sharpness: a blend with the picture smoothed. */
+GML_MUST_CHECK gml_status gml_color_sharpness(const gml_planes *planes, float factor,
+                                              gml_work *work);
 /* ImageFilter.GaussianBlur(sigma), which is three box blurs a direction; `sigma` above 0. */
 GML_MUST_CHECK gml_status gml_color_blur(const gml_planes *planes, float sigma, gml_work *work);
 /* (v / 255 - mean) / std in single precision, as torchvision's ToTensor and Normalize; `out` is

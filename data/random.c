@@ -2,6 +2,10 @@
 
 #include "base/philox.h"
 
+#include <math.h>
+
+#define GML_TWO_PI 6.28318530717958647692
+
 void gml_rng_init(gml_rng *rng, uint64_t seed, uint32_t epoch, uint64_t index, gml_draw purpose)
 {
     *rng =
@@ -29,6 +33,13 @@ double gml_rng_unit(gml_rng *rng)
 double gml_rng_uniform(gml_rng *rng, double low, double high)
 {
     return low + (high - low) * gml_rng_unit(rng);
+}
+
+/* Box and Muller. */
+double gml_rng_normal(gml_rng *rng)
+{
+    double length = sqrt(-2 * log(1 - gml_rng_unit(rng)));
+    return length * cos(GML_TWO_PI * gml_rng_unit(rng));
 }
 
 uint64_t gml_rng_below(gml_rng *rng, uint64_t n)

@@ -22,6 +22,8 @@ typedef enum gml_draw {
     GML_DRAW_MASK,
     GML_DRAW_SHAPE, /* a picture of data/shapes.h; the epoch is its part */
     GML_DRAW_EVAL,  /* what an evaluation draws */
+    GML_DRAW_RAND,  /* RandAugment's operations */
+    GML_DRAW_DROP,  /* which branches a step leaves out; the index is the step's in its epoch */
 } gml_draw;
 
 typedef struct gml_rng {
@@ -40,6 +42,8 @@ uint32_t gml_rng_word(gml_rng *rng);
 double gml_rng_unit(gml_rng *rng);
 /* Evenly between `low` and `high`, which may be reversed: low + (high - low) u. */
 double gml_rng_uniform(gml_rng *rng, double low, double high);
+/* Of mean 0 and variance 1; takes two units. */
+double gml_rng_normal(gml_rng *rng);
 /* Evenly one of 0 … n - 1, without bias; `n` at least 1. */
 uint64_t gml_rng_below(gml_rng *rng, uint64_t n);
 /* Exchanges `order`'s `n` elements so that each order is equally likely (Fisher and Yates). */

@@ -17,6 +17,7 @@ typedef enum gml_work_slot {
     GML_WORK_ROWS,    /* a resize: weights along columns */
     GML_WORK_LUMA,    /* one plane */
     GML_WORK_BLUR,
+    GML_WORK_COPY, /* of three planes */
     GML_WORK_SLOTS
 } gml_work_slot;
 

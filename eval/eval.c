@@ -157,8 +157,9 @@ static gml_status run_finetune(gml_eval *e)
                         "fine-tuning needs a model");
     GML_TRY(gml_finetune_run(&finetune, &data, &e->context));
     const gml_eval_detail details[] = {{"epochs", (double)finetune.epochs},
-                                       {"loss", finetune.loss}};
-    add_result(e, GML_EVAL_FINETUNE, 0, &finetune.scores, details, 2);
+                                       {"loss", finetune.loss},
+                                       {"branches", (double)finetune.n_branches}};
+    add_result(e, GML_EVAL_FINETUNE, 0, &finetune.scores, details, 3);
     return GML_OK;
 }
 

@@ -54,10 +54,11 @@ GML_MUST_CHECK gml_status gml_backbone_open(const gml_backbone_options *options,
                                             const gml_eval_context *context);
 void gml_backbone_close(gml_backbone *backbone);
 
-/* Progress of long work. */
+/* Progress of long work, and what is to be known of it. */
 typedef struct gml_eval_watch {
     void (*report)(void *context, const char *stage, uint64_t done,
-                   uint64_t total); /* or NULL */
+                   uint64_t total);                  /* or NULL */
+    void (*remark)(void *context, const char *text); /* or NULL */
     void *context;
     const char *stage;
 } gml_eval_watch;

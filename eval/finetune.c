@@ -1,5 +1,6 @@
 /* eval/finetune.c - a whole network is trained as a classifier, by the training form. */
 #include "api/classifier.h"
+#include "eval/depth.h"
 #include "eval/methods.h"
 
 #include <inttypes.h>
@@ -16,6 +17,8 @@ typedef struct tuning {
     size_t loss, logits;    /* numbers of outputs: of the step, of the graph */
     gml_batch_view view;
     int64_t *labels; /* of the view */
+    gml_drop_path drop;
+    float *factors; /* of branches, (drop.n, batch) */
 } tuning;
 
 /* ---- the model --------------------------------------------------------------------------- */
@@ -31,7 +34,8 @@ static gml_status open_graph(tuning *t)
     gml_classifier head = {.output = backbone->output,
                            .no_token = backbone->no_token,
                            .n_classes = t->data->train->n_classes,
-                           .seed = t->context->seed};
+                           .seed = t->context->seed,
+                           .drop = &t->drop};
     gml_train_form form = {.freeze = frozen,
                            .n_freeze = 1,
                            .no_decay = undecayed,
@@ -63,6 +67,32 @@ static const char *last_output(const gml_eval_graph *graph)
     return gml_model_outputs(model)[gml_model_n_outputs(model) - 1].name;
 }
 
+/* A model without blocks, or whose branches are not found, is trained as it is. */
+static void say_what_is_dropped(tuning *t)
+{
+    const gml_eval_watch *watch = t->out->watch;
+    t->out->n_branches = (int64_t)t->drop.n;
+    if (t->drop.rate > 0 && t->drop.n == 0 && watch != NULL && watch->remark != NULL)
+        watch->remark(watch->context,
+                      "fine-tuning goes without --drop-path: the model has no residual "
+                      "branches of several blocks, told by weights called \"blocks.N.\"");
+}
+
+/* The inputs of a part, in its order: pictures, factors where there are branches, targets in
+ * the step. */
+static void list_inputs(const tuning *t, gml_tensor out[3])
+{
+    const gml_batch_view *view = &t->view;
+    size_t n = 0;
+    out[n++] = (gml_tensor){.dtype = GML_F32,
+                            .rank = 4,
+                            .dims = {t->batch, 3, view->size, view->size},
+                            .data = view->pictures};
+    if (t->drop.n > 0)
+        out[n++] = gml_eval_view(GML_F32, (int64_t)t->drop.n, t->batch, t->factors);
+    out[n] = gml_eval_view(GML_F32, t->batch, view->n_classes, view->targets);
+}
+
 /* ---- steps ------------------------------------------------------------------------------- */
 
 static gml_status run_step(tuning *t, uint32_t epoch, int64_t step, const uint32_t *rows)
@@ -70,22 +100,21 @@ static gml_status run_step(tuning *t, uint32_t epoch, int64_t step, const uint32
     const gml_finetune_data *data = t->data;
     gml_batch_view *view = &t->view;
     gml_rng rng;
-    gml_eval_pick pick = {.set = data->train,
-                          .recipe = data->recipe,
-                          .draw = {.crop = GML_CROP_RETRY, .epoch = epoch},
-                          .indices = rows,
-                          .n = view->n};
-    const gml_tensor inputs[] = {
-        {.dtype = GML_F32,
-         .rank = 4,
-         .dims = {t->batch, 3, view->size, view->size},
-         .data = view->pictures},
-        gml_eval_view(GML_F32, t->batch, view->n_classes, view->targets)};
+    gml_eval_pick pick = {
+        .set = data->train,
+        .recipe = data->recipe,
+        .draw = {.crop = GML_CROP_RETRY, .epoch = epoch, .magnitude = t->out->rand_augment},
+        .indices = rows,
+        .n = view->n};
+    gml_tensor inputs[3];
     for (size_t i = 0; i < view->n; i++)
         t->labels[i] = data->train->labels[rows[i]];
     GML_TRY(gml_eval_pictures(&pick, view->pictures, t->context));
     gml_rng_init(&rng, t->context->seed, epoch, ((uint64_t)step << 8) + 3, GML_DRAW_EVAL);
     gml_mixing_apply(&t->out->mixing, &rng, view);
+    gml_rng_init(&rng, t->context->seed, epoch, (uint64_t)step, GML_DRAW_DROP);
+    gml_depth_draw(&t->drop, &rng, t->batch, t->factors);
+    list_inputs(t, inputs);
     GML_TRY(gml_eval_graph_run(&t->graph, GML_EVAL_STEP, inputs, t->context->diags));
     const gml_rvalue *loss = &t->graph.outputs[GML_EVAL_STEP][t->loss];
     t->out->loss += *(const float *)loss->tensor.data / (double)t->n_steps;
@@ -136,12 +165,10 @@ static gml_status test_batch(tuning *t, uint32_t first, double *row)
     for (uint32_t i = 0; i < n; i++)
         rows[i] = first + i;
     gml_eval_pick pick = {.set = set, .recipe = t->data->recipe, .indices = rows, .n = n};
-    const gml_tensor input = {.dtype = GML_F32,
-                              .rank = 4,
-                              .dims = {t->batch, 3, view->size, view->size},
-                              .data = view->pictures};
+    gml_tensor inputs[3];
     GML_TRY(gml_eval_pictures(&pick, view->pictures, t->context));
-    GML_TRY(gml_eval_graph_run(&t->graph, GML_EVAL_RUN, &input, t->context->diags));
+    list_inputs(t, inputs);
+    GML_TRY(gml_eval_graph_run(&t->graph, GML_EVAL_RUN, inputs, t->context->diags));
     const float *logits = t->graph.outputs[GML_EVAL_RUN][t->logits].tensor.data;
     for (uint32_t i = 0; i < n; i++) {
         for (int64_t k = 0; k < view->n_classes; k++)
@@ -155,6 +182,7 @@ static gml_status test(tuning *t)
 {
     const gml_eval_set *set = t->data->test;
     double *row = gml_new_array(&t->arena, double, t->view.n_classes);
+    gml_depth_all(&t->drop, t->batch, t->factors);
     gml_scores_init(&t->out->scores, t->view.n_classes, set->count, t->context->arena);
     for (uint32_t first = 0; first < set->count; first += (uint32_t)t->batch)
         GML_TRY(test_batch(t, first, row));
@@ -168,13 +196,16 @@ gml_status gml_finetune_run(gml_finetune *finetune, const gml_finetune_data *dat
     int64_t size = data->recipe->crop;
     int64_t n_classes = data->train->n_classes;
     t.batch = data->backbone->batch;
+    t.drop.rate = finetune->drop_path;
     t.n_steps = data->train->count / t.batch;
     if (t.n_steps == 0)
         return gml_fail(context->diags, GML_E_USAGE, (gml_loc){0},
                         "%" PRIu32 " training pictures make no batch of %" PRId64,
                         data->train->count, t.batch);
     GML_TRY(open_graph(&t));
+    say_what_is_dropped(&t);
     gml_arena_init(&t.arena);
+    t.factors = gml_new_array(&t.arena, float, (int64_t)t.drop.n *t.batch + 1);
     t.labels = gml_new_array(&t.arena, int64_t, t.batch);
     t.view =
         (gml_batch_view){.pictures = gml_new_array(&t.arena, float, t.batch * 3 * size * size),

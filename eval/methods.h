@@ -104,10 +104,13 @@ typedef struct gml_finetune {
     int64_t epochs, warmup; /* the rate rises over `warmup` of them */
     double lr, min_lr;      /* `lr` of a batch of 256: times batch / 256 */
     double decay, layer_decay;
+    double rand_augment; /* the magnitude, 0 to GML_RAND_MOST; 0: none */
+    double drop_path;    /* probability that the last block's branches are left out */
     gml_mixing mixing;
     const gml_eval_watch *watch;
     gml_scores scores;
-    double loss; /* of the last epoch, its mean */
+    double loss;        /* of the last epoch, its mean */
+    int64_t n_branches; /* that are left out now and then */
 } gml_finetune;
 
 /* The backbone as it is opened, and the pictures. */

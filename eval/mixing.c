@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#define GML_TWO_PI 6.28318530717958647692
-
 typedef struct box {
     int64_t top, left, height, width;
 } box;
@@ -17,12 +15,6 @@ static double draw_beta(gml_rng *rng, double a)
         if (x + y > 0 && x + y <= 1)
             return x / (x + y);
     }
-}
-
-static float draw_normal(gml_rng *rng)
-{
-    double length = sqrt(-2 * log(1 - gml_rng_unit(rng)));
-    return (float)(length * cos(GML_TWO_PI * gml_rng_unit(rng)));
 }
 
 /* ---- erasing ----------------------------------------------------------------------------- */
@@ -52,7 +44,7 @@ static void erase(gml_rng *rng, float *picture, int64_t size)
     for (int64_t c = 0; c < 3; c++)
         for (int64_t y = b.top; y < b.top + b.height; y++)
             for (int64_t x = b.left; x < b.left + b.width; x++)
-                picture[(c * size + y) * size + x] = draw_normal(rng);
+                picture[(c * size + y) * size + x] = (float)gml_rng_normal(rng);
 }
 
 /* ---- mixing ------------------------------------------------------------------------------ */

@@ -158,6 +158,14 @@ static gml_crop draw_once(gml_rng *rng, const gml_recipe *recipe, int64_t height
     return crop;
 }
 
+/* From numbers of their own, so that crops are the same with and without. */
+static gml_rand_augment draw_operations(const reading *job, uint32_t index)
+{
+    gml_rng rng;
+    gml_rng_init(&rng, job->seed, job->pick->draw.epoch, index, GML_DRAW_RAND);
+    return gml_rand_draw(job->pick->draw.magnitude, &rng);
+}
+
 static gml_status draw_view(reader *r, const gml_image *image, uint32_t index, float *out)
 {
     const reading *job = r->job;
@@ -175,6 +183,8 @@ static gml_status draw_view(reader *r, const gml_image *image, uint32_t index, f
     view.crop = job->pick->draw.crop == GML_CROP_ONCE
                     ? draw_once(&rng, &recipe, image->height, image->width)
                     : gml_crop_draw(&recipe, &rng, image->height, image->width);
+    if (job->pick->draw.magnitude > 0)
+        view.rand = draw_operations(job, index);
     return gml_view_apply(&recipe, &view, &pixels, &r->memory.work, out);
 }
 

@@ -44,7 +44,8 @@ typedef enum gml_eval_crop {
 
 typedef struct gml_eval_draw {
     gml_eval_crop crop;
-    uint32_t epoch; /* of what is drawn */
+    uint32_t epoch;   /* of what is drawn */
+    double magnitude; /* of RandAugment, which follows a random crop; 0: none */
 } gml_eval_draw;
 
 /* Which pictures, and how they are taken. */

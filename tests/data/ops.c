@@ -4,7 +4,9 @@
  * pixels, or with `decode` a file. The answer is a line, "STATUS HEIGHT WIDTH N", and N bytes:
  * interleaved pixels, or with `normalise` floats (3, height, width). Ends with its input. */
 #include "base/diag.h"
+#include "data/affine.h"
 #include "data/color.h"
+#include "data/randaugment.h"
 #include "data/resize.h"
 #include "runtime/image.h"
 
@@ -87,10 +89,60 @@ static void run_decode(const request *r)
     gml_scratch_reset(&scratch);
 }
 
+/* The matrix, or an angle, and the fill colour. */
+static gml_status warp(const request *r, const gml_planes *planes, gml_work *work)
+{
+    bool is_angle = strcmp(r->name, "rotate") == 0;
+    const double *colors = r->args + (is_angle ? 1 : 6);
+    uint8_t fill[3] = {(uint8_t)colors[0], (uint8_t)colors[1], (uint8_t)colors[2]};
+    gml_affine affine;
+    memcpy(affine.m, r->args, sizeof affine.m);
+    if (is_angle)
+        affine = gml_affine_rotation(r->args[0], planes->height, planes->width);
+    return gml_affine_run(&affine, fill, planes, work);
+}
+
+/* "rand-NAME": a magnitude, and 1 for the negative sign. */
+static gml_status apply_rand(const request *r, const gml_planes *planes, gml_work *work)
+{
+    gml_rand_step step = {.magnitude = r->args[0], .is_negative = r->args[1] != 0};
+    for (int i = 0; i < GML_RAND_OPERATION_COUNT; i++) {
+        step.operation = (gml_rand_operation)i;
+        if (strcmp(r->name + 5, gml_rand_operation_name(step.operation)) == 0)
+            return gml_rand_step_run(&step, planes, work);
+    }
+    return GML_E_USAGE;
+}
+
+static gml_status apply_tone(const request *r, const gml_planes *planes, gml_work *work)
+{
+    const char *name = r->name;
+    double x = r->args[0];
+    if (strcmp(name, "autocontrast") == 0)
+        gml_color_autocontrast(planes);
+    else if (strcmp(name, "equalise") == 0)
+        gml_color_equalise(planes);
+    else if (strcmp(name, "invert") == 0)
+        gml_color_invert(planes);
+    else if (strcmp(name, "posterise") == 0)
+        gml_color_posterise(planes, (int)x);
+    else if (strcmp(name, "lift") == 0)
+        gml_color_lift(planes, (int)x, (int)r->args[1]);
+    else if (strcmp(name, "sharpness") == 0)
+        return gml_color_sharpness(planes, (float)x, work);
+    else
+        return GML_E_USAGE;
+    return GML_OK;
+}
+
 static gml_status apply(const request *r, const gml_planes *planes, gml_work *work)
 {
     const char *name = r->name;
     double x = r->args[0];
+    if (strcmp(name, "rotate") == 0 || strcmp(name, "affine") == 0)
+        return warp(r, planes, work);
+    if (strncmp(name, "rand-", 5) == 0)
+        return apply_rand(r, planes, work);
     if (strcmp(name, "brightness") == 0)
         gml_color_brightness(planes, (float)x);
     else if (strcmp(name, "contrast") == 0)
@@ -106,7 +158,7 @@ static gml_status apply(const request *r, const gml_planes *planes, gml_work *wo
     else if (strcmp(name, "blur") == 0)
         return gml_color_blur(planes, (float)x, work);
     else
-        return GML_E_USAGE;
+        return apply_tone(r, planes, work);
     return GML_OK;
 }
 

@@ -100,8 +100,18 @@ def check_resize(ops: Ops) -> int:
 
 def check_enhance(ops: Ops) -> int:
     """Brightness, contrast and saturation."""
-    kinds = {"brightness": ImageEnhance.Brightness, "contrast": ImageEnhance.Contrast,
-             "saturation": ImageEnhance.Color}
+    return check_factors(ops, {"brightness": ImageEnhance.Brightness,
+                               "contrast": ImageEnhance.Contrast,
+                               "saturation": ImageEnhance.Color})
+
+
+def check_sharpness(ops: Ops) -> int:
+    """The blend with the smoothed picture."""
+    return check_factors(ops, {"sharpness": ImageEnhance.Sharpness})
+
+
+def check_factors(ops: Ops, kinds: dict) -> int:
+    """ImageEnhance by factors of all kinds."""
     count = 0
     for name, kind in kinds.items():
         factors = [0, 1, 0.6, 1.4, 0.8, 1.2, 2, 0.5, 1e-3, 3.7, *RNG.uniform(0.5, 1.5, 60)]
@@ -167,6 +177,110 @@ def check_rest(ops: Ops) -> int:
         if status != 0 or not np.array_equal(ours, expected):
             raise AssertionError("normalise")
     return 20 * 7
+
+
+def check_tones(ops: Ops) -> int:
+    """What tables of tones do. Few and narrow tones for those that the histogram decides."""
+    count = 0
+    for i in range(60):
+        source = picture(*RNG.integers(1, 150, 2))
+        if i % 3 == 0:  # few tones, some of which are frequent
+            source = (source // 32 * 20 + int(RNG.integers(100))).astype(np.uint8)
+        image = Image.fromarray(source)
+        add, below = int(RNG.integers(0, 256)), int(RNG.integers(0, 257))
+        bits = i % 9
+        for name, args, expected in (
+                ("autocontrast", (), ImageOps.autocontrast(image)),
+                ("equalise", (), ImageOps.equalize(image)),
+                ("invert", (), ImageOps.invert(image)),
+                ("posterise", (bits,), posterised(image, bits)),
+                ("lift", (add, below), lifted(image, add, below))):
+            same(f"{name} {args} of {source.shape}", ops.pixels(name, source, args), expected)
+            count += 1
+    return count
+
+
+def posterised(image, bits: int):
+    """Pillow 13 refuses to keep no bit at all; versions before made the picture black."""
+    return ImageOps.posterize(image, bits) if bits > 0 else Image.new("RGB", image.size)
+
+
+def lifted(image, add: int, below: int):
+    """Values less than `below` become lighter, by a table as Pillow applies it."""
+    return image.point([min(255, v + add) if v < below else v for v in range(256)] * 3)
+
+
+def moved(image, matrix, fill):
+    """The picture through an affine map, with the filter and colour of RandAugment."""
+    return image.transform(image.size, Image.Transform.AFFINE, matrix,
+                           resample=Image.Resampling.BICUBIC, fillcolor=fill)
+
+
+def check_affine(ops: Ops) -> int:
+    """Rotations, and maps that shear, move, shrink and enlarge, with parts outside."""
+    angles = [0, 30, -30, 1e-3, -1e-3, 44.9, 200, *RNG.uniform(-44, 44, 80)]
+    for angle in map(float, angles):
+        source = picture(*RNG.integers(1, 130, 2))
+        fill = tuple(int(v) for v in RNG.integers(0, 256, 3))
+        image = Image.fromarray(source)
+        same(f"rotate {angle} of {source.shape}", ops.pixels("rotate", source, (angle, *fill)),
+             image.rotate(angle, resample=Image.Resampling.BICUBIC, fillcolor=fill))
+    for i in range(120):
+        source = picture(*RNG.integers(1, 130, 2))
+        fill = tuple(int(v) for v in RNG.integers(0, 256, 3))
+        matrix = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+        for place in ([1], [3], [2], [5], range(6))[i % 5]:
+            scale = source.shape[1 if place < 3 else 0] / 2 if place in (2, 5) else 0.5
+            matrix[place] += float(RNG.uniform(-scale, scale))
+        if i >= 110:
+            matrix[2] = float(RNG.integers(-3, 4)) / 2  # whole and half pixels
+        same(f"affine {matrix} of {source.shape}", ops.pixels("affine", source, (*matrix, *fill)),
+             moved(Image.fromarray(source), matrix, fill))
+    return len(angles) + 120
+
+
+def augmented(image, name: str, magnitude: float, sign: int):
+    """An operation of RandAugment with Pillow, as "rand-m9-mstd0.5-inc1" defines it."""
+    t = magnitude / 10
+    width, height = image.size
+    fill = (124, 116, 104)
+    factor = max(0.1, 1 + sign * t * 0.9)
+    return {
+        "autocontrast": lambda: ImageOps.autocontrast(image),
+        "equalise": lambda: ImageOps.equalize(image),
+        "invert": lambda: ImageOps.invert(image),
+        "rotate": lambda: image.rotate(sign * t * 30, resample=Image.Resampling.BICUBIC,
+                                       fillcolor=fill),
+        "posterise": lambda: posterised(image, 4 - int(t * 4)),
+        "solarise": lambda: ImageOps.solarize(image, 256 - int(t * 256)),
+        "solarise-add": lambda: lifted(image, int(t * 110), 128),
+        "color": lambda: ImageEnhance.Color(image).enhance(factor),
+        "contrast": lambda: ImageEnhance.Contrast(image).enhance(factor),
+        "brightness": lambda: ImageEnhance.Brightness(image).enhance(factor),
+        "sharpness": lambda: ImageEnhance.Sharpness(image).enhance(factor),
+        "shear-x": lambda: moved(image, (1, sign * t * 0.3, 0, 0, 1, 0), fill),
+        "shear-y": lambda: moved(image, (1, 0, 0, sign * t * 0.3, 1, 0), fill),
+        "translate-x": lambda: moved(image, (1, 0, sign * t * 0.45 * width, 0, 1, 0), fill),
+        "translate-y": lambda: moved(image, (1, 0, 0, 0, 1, sign * t * 0.45 * height), fill),
+    }[name]()
+
+
+RAND = ("autocontrast", "equalise", "invert", "rotate", "posterise", "solarise", "solarise-add",
+        "color", "contrast", "brightness", "sharpness", "shear-x", "shear-y", "translate-x",
+        "translate-y")
+
+
+def check_rand(ops: Ops) -> int:
+    """RandAugment's operations at magnitudes of all kinds, and in both directions."""
+    magnitudes = (0, 10, 9, 5, 2.5, *RNG.uniform(0, 10, 12), *RNG.uniform(7.5, 10, 8))
+    for name in RAND:
+        for magnitude in map(float, magnitudes):
+            for sign in (1, -1):
+                source = picture(*((224, 224) if magnitude == 9 else RNG.integers(1, 100, 2)))
+                same(f"rand-{name} {magnitude} {sign} of {source.shape}",
+                     ops.pixels(f"rand-{name}", source, (magnitude, sign < 0)),
+                     augmented(Image.fromarray(source), name, magnitude, sign))
+    return len(RAND) * len(magnitudes) * 2
 
 
 def encoded(image, kind: str, **how) -> bytes:
@@ -235,7 +349,8 @@ def main() -> int:
     ops = Ops(sys.argv[1])
     count = 0
     failed = 0
-    for check in (check_resize, check_enhance, check_hue, check_blur, check_rest, check_decode):
+    for check in (check_resize, check_enhance, check_hue, check_blur, check_rest, check_decode,
+                  check_sharpness, check_tones, check_affine, check_rand):
         try:
             count += check(ops)
         except AssertionError as error:

@@ -343,17 +343,40 @@ def test_finetune(folder: Path):
     test_strength(report, arrays, "grey16")
     options = [model, *sets, "--method", "finetune", "--epochs", 12, "--warmup", 1, "--lr", 0.03,
                "--batch", 7]
-    plain = ["--mixup", 0, "--cutmix", 0, "--erase", 0]
+    unmixed = ["--mixup", 0, "--cutmix", 0, "--erase", 0]
+    plain = [*unmixed, "--rand-augment", 0]
     results = [evaluate(folder, *options, *more)[0]["results"][0]
                for more in (["--threads", 1], ["--threads", 2], ["--seed", 9], plain,
-                            [*plain, "--epochs", 2])]
+                            [*plain, "--epochs", 2], unmixed, [*unmixed, "--rand-augment", 2])]
     check("fine-tuning learns", results[0]["accuracy"] > 0.85, f"{results[0]['accuracy']:.3f}")
     check("fine-tuning's loss falls", results[3]["loss"] < results[4]["loss"] - 0.05,
           f"{results[4]['loss']:.3f} to {results[3]['loss']:.3f}")
     check("fine-tuning mixes", results[0]["loss"] > results[3]["loss"] + 0.05)
+    losses = [results[i]["loss"] for i in (3, 6, 5)]
+    check("fine-tuning augments", losses == sorted(losses) and losses[2] > losses[0] + 0.02,
+          str(losses))
     check("fine-tuning by threads", results[0] == results[1])
     check("fine-tuning by seed", results[0] != results[2])
     check("fine-tuning's features", results[0]["features"] == "features")
+
+
+def test_drop_path(folder: Path, model: Path):
+    """Branches of eleven blocks of twelve are found, and a model without blocks is said to have
+    none; what is drawn moves the training."""
+    sets = ["--train", folder / "odd", "--test", folder / "odd", "--method", "finetune",
+            "--batch", 5, "--epochs", 2, "--warmup", 0, "--lr", 0.2]
+    some, none = (evaluate(folder, model, *sets, "--drop-path", rate)[0]["results"][0]
+                  for rate in (0.5, 0))
+    check("branches of a transformer", (some["branches"], none["branches"]) == (22, 0))
+    check("branches are left out", np.isfinite(some["loss"]) and some["loss"] != none["loss"],
+          f"{some['loss']} and {none['loss']}")
+    other = folder / "odd.onnx"
+    save_perceptron(other, 5)
+    for rate, says in (0.1, True), (0, False):
+        result = call("eval", other, *sets, "--json", "--drop-path", rate)
+        check(f"a model without branches at {rate}", result.returncode == 0 and
+              ("without --drop-path" in result.stderr) == says and
+              json.loads(result.stdout)["results"][0]["branches"] == 0, result.stderr)
 
 
 def test_report(folder: Path, sets: list):
@@ -414,6 +437,8 @@ def test_refusals(folder: Path, sets: list, model: Path):
             ("tuned pixels", 2, "needs a model", [*plain, *sets, "--method", "finetune"]),
             ("two trainings", 2, "one at a time", [model, *sets, "--method", "linear,finetune",
                                                    "--lr", 1]),
+            ("a magnitude", 2, "10.5", [model, *sets, "--rand-augment", 10.5]),
+            ("a share of branches", 2, "1\\.5", [model, *sets, "--drop-path", 1.5]),
             ("folders", 2, "--train", [model]),
             ("pixels", 2, "--pixels", [*sets]),
             ("method", 2, "will not do", [model, *sets, "--method", "knn,guess"]),
@@ -436,6 +461,7 @@ def main():
         test_methods(folder, model, sets)
         test_augmented(folder, sets)
         test_finetune(folder)
+        test_drop_path(folder, model)
         test_report(folder, sets)
         test_refusals(folder, sets, model)
     sys.exit(checks.finish())
