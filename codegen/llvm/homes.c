@@ -75,7 +75,7 @@ void gml_homes_settle(gml_homes *homes)
         if (h->shared) {
             h->temporary = homes->n_temporaries;
             homes->temporaries[homes->n_temporaries++] = gml_mem_bytes(kernel, mem);
-        } else if (mem->rank > 0) {
+        } else if (mem->rank > 0 && h->stored_in != 0) {
             h->offset = homes->scratch;
             homes->scratch =
                 gml_dim_add(kernel->dims, homes->scratch, gml_mem_bytes(kernel, mem));
