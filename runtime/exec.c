@@ -82,6 +82,8 @@ static void lay_out(gml_instance *instance, layout *l)
     GML_TAKE(l, instance->here, n_copied);
     GML_TAKE(l, instance->there, n_copied);
     GML_TAKE(l, instance->tables_of_parts, program->device != NULL ? n_steps : 0);
+    GML_TAKE(l, instance->last_addresses,
+             program->device != NULL ? (size_t)program->n_inputs + program->n_outputs : 0);
     GML_TAKE(l, instance->params, program->device != NULL ? n.mems + 2 : 0);
     GML_TAKE(l, instance->mems, n.mems);
     GML_TAKE(l, instance->jobs, n.jobs);
@@ -428,7 +430,10 @@ static gml_status run_all(gml_instance *instance, const gml_rvalue *inputs, size
         GML_TRY(gml_instance_send_inputs(instance, diags));
     gml_instance_direct(instance, outputs);
     instance->next_check = 0;
-    for (uint32_t s = 0; s < program->steps.count; s++)
+    bool is_done = false;
+    if (program->device != NULL)
+        GML_TRY(gml_instance_run_graph(instance, &is_done, diags));
+    for (uint32_t s = 0; s < program->steps.count && !is_done; s++)
         GML_TRY(run_step(instance, s, diags));
     GML_TRY(gml_instance_finish(instance, outputs, diags));
     return program->device != NULL && instance->outer == NULL
