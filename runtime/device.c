@@ -70,6 +70,11 @@ gml_status gml_device_copy(gml_device *device, void *to, const void *from, size_
     return bytes != 0 ? device->table->copy(device, to, from, bytes, diags) : GML_OK;
 }
 
+bool gml_device_keeps_apart(const gml_device *device)
+{
+    return device->keeps_apart;
+}
+
 /* ---- kernels ------------------------------------------------------------------------------
  */
 

@@ -32,6 +32,9 @@ const char *gml_device_kind_name(const gml_device *device); /* "cuda", "emu" */
 /* What it calls itself ("NVIDIA H100 80GB HBM3"), and, of CUDA, its architecture: 90. */
 const char *gml_device_name(const gml_device *device);
 int gml_device_architecture(const gml_device *device);
+/* Whether a program is to give each of its values an allocation instead of a place in an arena,
+ * which is what GEMEL_EMU=apart asks for. */
+bool gml_device_keeps_apart(const gml_device *device);
 
 /* Aligned to 256 bytes; contents undefined. NULL: there is no memory. */
 void *gml_device_allocate(gml_device *device, size_t bytes);

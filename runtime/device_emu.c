@@ -141,6 +141,8 @@ gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *d
     if (number != 0)
         return gml_fail(diags, GML_E_DEVICE, (gml_loc){0},
                         "there is no device emu:%d, only emu", number);
+    gml_emu_options options;
+    GML_TRY(gml_emu_get_options(&options, diags));
     emu *e = calloc(1, sizeof *e);
     if (e == NULL || pthread_mutex_init(&e->mutex, NULL) != 0) {
         free(e);
@@ -150,6 +152,7 @@ gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *d
                              .kind = "emu",
                              .name = "the emulator",
                              .most_blocks = GML_MOST_BLOCKS,
+                             .keeps_apart = options.apart,
                              .refs = 1};
     *out_device = &e->device;
     return GML_OK;

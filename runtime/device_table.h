@@ -51,6 +51,7 @@ struct gml_device {
     const char *name;
     int architecture;
     uint32_t most_blocks; /* of a launch */
+    bool keeps_apart;     /* values get allocations of their own, for what checks accesses */
     int number;
     int refs; /* atomic */
 };

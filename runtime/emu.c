@@ -332,6 +332,8 @@ static bool read_option(const char *word, size_t len, gml_emu_options *options)
         options->early = true;
     else if (len == 9 && memcmp(word, "unchecked", len) == 0)
         options->unchecked = true;
+    else if (len == 5 && memcmp(word, "apart", len) == 0)
+        options->apart = true;
     else
         return len == 0;
     return true;
@@ -347,7 +349,7 @@ static gml_status ask_environment(gml_diags *diags)
         if (!read_option(text, len, &options))
             return gml_fail(diags, GML_E_USAGE, here(),
                             "GEMEL_EMU has '%.*s', which is none of forward, reverse, "
-                            "mixed:SEED, early, unchecked",
+                            "mixed:SEED, early, unchecked, apart",
                             (int)len, text);
         text = text[len] ? text + len + 1 : NULL;
     }
@@ -357,9 +359,16 @@ static gml_status ask_environment(gml_diags *diags)
     return GML_OK;
 }
 
-/* ---- launches
- * ---------------------------------------------------------------------------------
- */
+gml_status gml_emu_get_options(gml_emu_options *out_options, gml_diags *diags)
+{
+    gml_emu_lock();
+    gml_status status = ask_environment(diags);
+    *out_options = gml_emu.options;
+    gml_emu_unlock();
+    return status;
+}
+
+/* ---- launches ---------------------------------------------------------------------------- */
 
 static gml_status prepare(const gml_launch *launch, gml_diags *diags)
 {

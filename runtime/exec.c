@@ -107,7 +107,8 @@ static bool must_die(const gml_instance *instance, uint32_t slot)
         instance->outer != NULL && instance->live.last[slot] == program->steps.count;
     return kind == GML_SLOT_VALUE ||
            (kind == GML_SLOT_ARENA &&
-            (!program->is_static || is_owned || program->slots.items[slot].is_state));
+            (!program->is_static || is_owned || program->slots.items[slot].is_state ||
+             gml_instance_keeps_apart(instance)));
 }
 
 static void find_deaths(gml_instance *instance)

@@ -161,6 +161,13 @@ static inline size_t gml_output_place(const gml_step *step, uint32_t output)
     return output + (size_t)(output / each + 1) * (step->n_inputs / n_parts);
 }
 
+/* Values have buffers of their own, not places in the arena. */
+static inline bool gml_instance_keeps_apart(const gml_instance *instance)
+{
+    const gml_device *device = instance->program->device;
+    return device != NULL && gml_device_keeps_apart(device);
+}
+
 static inline void *gml_unconst(const void *pointer)
 {
     union {

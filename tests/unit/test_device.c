@@ -2,6 +2,8 @@
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "device_mock.h"
 #include "device_program.h"
+#include "runtime/emu.h"
+#include "runtime/emu_calls.h"
 #include "runtime/host.h"
 #include "runtime/states.h"
 
@@ -135,6 +137,57 @@ static void the_emulator_runs_programs(void **state)
     gml_device_release(device);
     gml_device_release(again);
     bench_reset(&b);
+}
+
+/* x, out, sizes, units: looks at what lies behind the result. */
+static void l_past(void *const *params)
+{
+    const float *out = mem(params, 1);
+    gml_emu_access(out + units(params, 3), sizeof *out, sizeof *out, GML_EMU_LOAD,
+                   "load 1 of k_double");
+    l_double(params);
+}
+
+/* In the arena another value lies there; in an allocation of its own nothing does. */
+static void the_emulator_tells_values_apart(void **state)
+{
+    (void)state;
+    for (int apart = 0; apart < 2; apart++) {
+        bench b;
+        gml_device *device = NULL;
+        float x[64] = {1};
+        bench_init(&b);
+        gml_emu_set_options(&(gml_emu_options){.apart = apart != 0});
+        assert_ok(&b, gml_device_open("emu", 0, &device, &b.diags));
+        gml_program *p = gml_program_create();
+        (void)gml_dim_symbol(&p->dims, "unused");
+        uint32_t in = add_vector(p, GML_SLOT_INPUT, 64);
+        set_inputs(p, GML_LIST(in));
+        uint32_t y = add_map(p, k_double, "k_double", 1, &in, 64);
+        uint32_t z = add_map(p, k_double, "k_double", 1, &y, 64);
+        set_outputs(p, GML_LIST(z, y));
+        move_to(&b, p, device, true);
+        gml_phase phase = p->steps.items[0].phases[0];
+        phase.kernel.lane = l_past;
+        p->steps.items[0].phases = &phase;
+        p->slots.items[y].offset = 0;
+        p->slots.items[z].offset = 256;
+        gml_instance *instance = create(&b, p);
+        gml_rvalue input = vector_view(64, x);
+        gml_rvalue outputs[2] = {0};
+        turn = 0;
+        gml_status status = gml_instance_run(instance, &input, 1, outputs, 2, &b.diags);
+        assert_int_equal(status, apart ? GML_E_DEVICE : GML_OK);
+        if (apart)
+            assert_says(&b, "load 1 of k_double");
+        gml_rvalue_reset(&outputs[0]);
+        gml_rvalue_reset(&outputs[1]);
+        gml_instance_destroy(instance);
+        gml_program_release(p);
+        gml_device_release(device);
+        bench_reset(&b);
+    }
+    gml_emu_set_options(&(gml_emu_options){0});
 }
 
 /* ---- Sizes ------------------------------------------------------------------------------ */
@@ -497,6 +550,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_go_up_and_down_once),
         cmocka_unit_test(the_emulator_runs_programs),
+        cmocka_unit_test(the_emulator_tells_values_apart),
         cmocka_unit_test(sizes_and_temporaries_are_there),
         cmocka_unit_test(sizes_found_while_running_go_up),
         cmocka_unit_test(regions_capture_what_is_there),
