@@ -72,7 +72,7 @@ gml_status gml_device_copy(gml_device *device, void *to, const void *from, size_
 
 bool gml_device_keeps_apart(const gml_device *device)
 {
-    return device->keeps_apart;
+    return device->table->keeps_apart != NULL && device->table->keeps_apart(device);
 }
 
 /* ---- kernels ------------------------------------------------------------------------------

@@ -120,6 +120,12 @@ static gml_status clock_stop(gml_device *device, uint64_t *out_nanoseconds, gml_
     return GML_OK;
 }
 
+static bool keeps_apart(const gml_device *device)
+{
+    (void)device;
+    return gml_emu_keeps_apart();
+}
+
 static const gml_device_table table = {
     .close = close_emu,
     .allocate = allocate,
@@ -134,6 +140,7 @@ static const gml_device_table table = {
     .wait = wait_for_all,
     .clock_start = clock_start,
     .clock_stop = clock_stop,
+    .keeps_apart = keeps_apart,
 };
 
 gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *diags)
@@ -141,8 +148,6 @@ gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *d
     if (number != 0)
         return gml_fail(diags, GML_E_DEVICE, (gml_loc){0},
                         "there is no device emu:%d, only emu", number);
-    gml_emu_options options;
-    GML_TRY(gml_emu_get_options(&options, diags));
     emu *e = calloc(1, sizeof *e);
     if (e == NULL || pthread_mutex_init(&e->mutex, NULL) != 0) {
         free(e);
@@ -152,7 +157,6 @@ gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *d
                              .kind = "emu",
                              .name = "the emulator",
                              .most_blocks = GML_MOST_BLOCKS,
-                             .keeps_apart = options.apart,
                              .refs = 1};
     *out_device = &e->device;
     return GML_OK;

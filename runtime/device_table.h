@@ -37,6 +37,8 @@ typedef struct gml_device_table {
     gml_status (*wait)(gml_device *device, gml_diags *diags);
     gml_status (*clock_start)(gml_device *device, gml_diags *diags);
     gml_status (*clock_stop)(gml_device *device, uint64_t *out_nanoseconds, gml_diags *diags);
+    /* NULL: no. */
+    bool (*keeps_apart)(const gml_device *device);
     /* All calls, in their order, as one. May be NULL: they are launched one by one. */
     gml_status (*graph_make)(gml_device *device, const gml_device_call *calls, size_t n,
                              void **out_handle, gml_diags *diags);
@@ -51,7 +53,6 @@ struct gml_device {
     const char *name;
     int architecture;
     uint32_t most_blocks; /* of a launch */
-    bool keeps_apart;     /* values get allocations of their own, for what checks accesses */
     int number;
     int refs; /* atomic */
 };

@@ -44,8 +44,8 @@ typedef struct gml_emu_options {
 /* Of launches to come. Until then the variable GEMEL_EMU says it, a list of forward, reverse,
  * mixed:SEED, early, unchecked, apart. */
 void gml_emu_set_options(const gml_emu_options *options);
-/* What is set. */
-GML_MUST_CHECK gml_status gml_emu_get_options(gml_emu_options *out_options, gml_diags *diags);
+/* Whether that is set; a launch reports what GEMEL_EMU has wrong. */
+bool gml_emu_keeps_apart(void);
 
 /* Memory that kernels may touch. Poisoned, aligned to 256 bytes; NULL: there is none. */
 void *gml_emu_allocate(size_t bytes);

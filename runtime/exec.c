@@ -108,7 +108,7 @@ static bool must_die(const gml_instance *instance, uint32_t slot)
     return kind == GML_SLOT_VALUE ||
            (kind == GML_SLOT_ARENA &&
             (!program->is_static || is_owned || program->slots.items[slot].is_state ||
-             gml_instance_keeps_apart(instance)));
+             instance->keeps_apart));
 }
 
 static void find_deaths(gml_instance *instance)
@@ -158,6 +158,7 @@ static gml_status set_up(gml_instance *instance, gml_diags *diags)
     instance->marker = gml_buffer_create(0, false);
     if (instance->marker == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an instance");
+    instance->keeps_apart = program->device != NULL && gml_device_keeps_apart(program->device);
     gml_find_liveness(program, instance->live);
     find_deaths(instance);
     if (instance->outer != NULL)

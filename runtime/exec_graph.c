@@ -11,7 +11,7 @@ static bool is_recordable(const gml_instance *instance)
 {
     const gml_program *program = instance->program;
     if (program->device == NULL || !program->is_static || instance->outer != NULL ||
-        instance->has_open || gml_instance_keeps_apart(instance) || instance->watch != NULL ||
+        instance->has_open || instance->keeps_apart || instance->watch != NULL ||
         instance->watch_values != NULL)
         return false;
     for (size_t s = 0; s < program->steps.count; s++)

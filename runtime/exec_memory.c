@@ -57,8 +57,7 @@ static gml_status place_static(gml_instance *instance, uint64_t *out_size)
         gml_tensor shape;
         size_t bytes = 0;
         instance->is_placed[i] = slot->kind == GML_SLOT_ARENA && !slot->is_state &&
-                                 !is_owned_output(instance, i) &&
-                                 !gml_instance_keeps_apart(instance);
+                                 !is_owned_output(instance, i) && !instance->keeps_apart;
         if (!instance->is_placed[i])
             continue;
         if (!gml_instance_shape(instance, i, &shape) || !gml_tensor_bytes(&shape, &bytes))
@@ -78,10 +77,10 @@ static gml_status place_bound(gml_instance *instance, uint64_t *out_size, gml_di
         const gml_slot *slot = &program->slots.items[i];
         gml_tensor shape;
         size_t bytes = 0;
-        instance->is_placed[i] =
-            slot->kind == GML_SLOT_ARENA && !slot->is_state &&
-            instance->live.first[i] != UINT32_MAX && !is_owned_output(instance, i) &&
-            !gml_instance_keeps_apart(instance) && gml_instance_shape(instance, i, &shape);
+        instance->is_placed[i] = slot->kind == GML_SLOT_ARENA && !slot->is_state &&
+                                 instance->live.first[i] != UINT32_MAX &&
+                                 !is_owned_output(instance, i) && !instance->keeps_apart &&
+                                 gml_instance_shape(instance, i, &shape);
         if (!instance->is_placed[i])
             continue;
         if (!gml_tensor_bytes(&shape, &bytes)) {

@@ -113,10 +113,11 @@ struct gml_instance {
     gml_part_table *tables_of_parts; /* by step */
     void **params;                   /* of one launch */
     uint64_t launched;               /* nanoseconds of the last kernel, when watched */
-    void **last_addresses;           /* of inputs, then outputs, in the run before */
-    bool has_run;                    /* and `last_addresses` is of a run */
-    bool is_recording;               /* launches are added to `graph` */
-    gml_device_graph *graph;         /* all launches of a run; NULL: not recorded */
+    bool keeps_apart;        /* values have buffers of their own, not places in the arena */
+    void **last_addresses;   /* of inputs, then outputs, in the run before */
+    bool has_run;            /* and `last_addresses` is of a run */
+    bool is_recording;       /* launches are added to `graph` */
+    gml_device_graph *graph; /* all launches of a run; NULL: not recorded */
 
     void **mems;             /* of one kernel */
     gml_job *jobs;           /* of one kernel, by part */
@@ -159,13 +160,6 @@ static inline size_t gml_output_place(const gml_step *step, uint32_t output)
     uint32_t n_parts = step->parts != NULL ? step->parts->count : 1;
     uint32_t each = step->n_outputs / n_parts;
     return output + (size_t)(output / each + 1) * (step->n_inputs / n_parts);
-}
-
-/* Values have buffers of their own, not places in the arena. */
-static inline bool gml_instance_keeps_apart(const gml_instance *instance)
-{
-    const gml_device *device = instance->program->device;
-    return device != NULL && gml_device_keeps_apart(device);
 }
 
 static inline void *gml_unconst(const void *pointer)
