@@ -6,6 +6,7 @@
 #include "api/pipeline.h"
 #include "base/file.h"
 #include "cli/bench_data.h"
+#include "cli/bench_floor.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 
@@ -20,6 +21,7 @@ typedef struct bench_args {
     gml_device_kind device;
     int device_number;
     gml_precision precision;
+    const gml_ceilings *ceilings;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -35,7 +37,10 @@ static const gml_cli_option options[] = {
     {"seconds", "X", "how long to measure (3)"},
     {"warmup", "N", "runs before measuring (2)"},
     {"dim", "NAME=N", "value of a symbolic size; 1 otherwise"},
-    {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
+    {"kernels", NULL,
+     "each kernel: time, FLOPs, bytes, share of the machine's limit; on emu nothing runs: the "
+     "least that a GPU needs"},
+    {"floor", "NAME", "the GPU that --kernels compares with: " GML_CEILING_NAMES " (h200)"},
     {"step", NULL, "the training step, not the graph; from the initial state"},
     {"explain", NULL, "what each kernel computes, and why nodes were not fused"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
@@ -105,6 +110,8 @@ static bool handle(void *context, const char *name, const char *value)
                a->device != GML_DEVICE_REF;
     if (strcmp(name, "precision") == 0)
         return gml_precision_parse(value, &a->precision);
+    if (strcmp(name, "floor") == 0)
+        return (a->ceilings = gml_ceilings_find(value)) != NULL;
     if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &a->memory);
     if (strcmp(name, "step") == 0)
@@ -278,11 +285,14 @@ static int bench_model(bench_args *a, const char *path)
     gml_str_init(&text);
     gml_status status = get_program(a, path, &text, &artifact, &program, &diags);
     fputs(text.text, a->json ? stderr : stdout);
-    if (status == GML_OK && !a->dump)
+    bool only_floor = a->kernels && a->device == GML_DEVICE_EMU;
+    if (status == GML_OK && !a->dump && !only_floor)
         status = gml_bench_run(program, NULL, &a->options, a->arena, &bench, &diags);
     int exit_status = 0;
     if (status != GML_OK)
         exit_status = gml_cli_fail(&diags, status);
+    else if (!a->dump && only_floor)
+        exit_status = gml_bench_floor_print(program, a->ceilings, a->json, a->arena);
     else if (!a->dump)
         exit_status = print_result(a, program, &bench);
     if (!artifact.program)
@@ -310,6 +320,7 @@ int gml_verb_bench(int argc, char **argv)
     gml_arena_init(&arena);
     bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2},
                     .data = {.batch = 64, .size = 224},
+                    .ceilings = gml_ceilings_find("h200"),
                     .arena = &arena};
     int n = gml_cli_parse(&cli, argc, argv, handle, &a);
     int exit_status = n < 0 ? -1 - n : 2;
