@@ -36,7 +36,7 @@ gml_bound gml_floor_bound(const gml_floor_work *work)
     return most;
 }
 
-static void add(gml_floor_work *to, const gml_floor_work *work)
+void gml_floor_add(gml_floor_work *to, const gml_floor_work *work)
 {
     to->bytes += work->bytes;
     to->mma += work->mma;
@@ -198,7 +198,7 @@ static void find_groups(const gml_floor_model *m, gml_floor *out)
         }
         group->count++;
         group->passed += passed[i];
-        add(&group->work, work);
+        gml_floor_add(&group->work, work);
     }
     qsort(groups, out->n_groups, sizeof *groups, by_seconds);
     out->groups = groups;
@@ -237,8 +237,8 @@ void gml_floor_find(const gml_program *program, const gml_ceilings *limits, gml_
     fill_model(&model);
     for (uint32_t p = 0; p < model.phases.count; p++) {
         gml_floor_work work = gml_floor_phase_work(&model, p);
-        add(&steps[model.phases.items[p].step], &work);
-        add(&out->total, &work);
+        gml_floor_add(&steps[model.phases.items[p].step], &work);
+        gml_floor_add(&out->total, &work);
     }
     for (size_t i = 0; i < program->steps.count; i++)
         *(program->steps.items[i].kind == GML_STEP_KERNEL ? &out->n_kernels : &out->n_host) +=

@@ -50,6 +50,8 @@ typedef enum gml_saving_kind {
     GML_SAVING_COPIES,   /* kernels that only copy: their readers read the origin */
     GML_SAVING_FUSION,   /* what else is written by one kernel and read by one that memory
                             binds, if no third stands between: at most */
+    GML_SAVING_NARROW,   /* values in f32 between kernels: are bf16, which changes results. Of
+                            programs that round operands so already */
     GML_SAVING_COUNT,
 } gml_saving_kind;
 
@@ -64,7 +66,7 @@ typedef struct gml_saving {
     gml_saving_kind kind;
     uint32_t count;               /* values or kernels */
     double bytes;                 /* that no longer move */
-    double seconds;               /* of the program after this and those before it */
+    gml_floor_work after;         /* of the program, after this and those before it */
     const gml_saving_part *parts; /* most bytes first */
     uint32_t n_parts;
 } gml_saving;
@@ -110,6 +112,7 @@ typedef struct gml_floor_model {
     gml_vec(gml_traffic) traffic;
 } gml_floor_model;
 
+void gml_floor_add(gml_floor_work *to, const gml_floor_work *work);
 gml_floor_work gml_floor_phase_work(const gml_floor_model *model, uint32_t phase);
 /* Changes the model: what is saved is gone from it. */
 void gml_floor_save(gml_floor_model *model, gml_saving *out_savings);

@@ -20,6 +20,7 @@ typedef struct finder {
     bool *is_needed;   /* by slot: not by kernels of this program alone */
     uint32_t *updated; /* by slot of a state that is read: what replaces it, or GML_NO_SLOT */
     uint32_t *writer;  /* by slot: its step */
+    bool *is_twofold;  /* by slot: it is stored as bf16 too */
     bool **between;    /* by step, when wanted: later steps that a third leads to */
     gml_saving *saving;
     gml_map known; /* the saving's parts, by names */
@@ -67,6 +68,7 @@ static void link_accesses(finder *f)
     f->next = gml_new_array(m->arena, uint32_t, m->traffic.count + 1);
     f->is_needed = gml_new_array(m->arena, bool, n_slots + 1);
     f->updated = gml_new_array(m->arena, uint32_t, n_slots + 1);
+    f->is_twofold = gml_new_array(m->arena, bool, n_slots + 1);
     f->writer = gml_new_array(m->arena, uint32_t, n_slots + 1);
     f->between = gml_new_array(m->arena, bool *, m->program->steps.count + 1);
     for (size_t i = 0; i < n_slots; i++)
@@ -196,16 +198,17 @@ static gml_traffic *find_operand(const finder *f, const gml_floor_phase *phase)
     return phase->is_copy && n_read == 1 ? operand : NULL;
 }
 
-/* Half of a store of f32 instead of all, or half more beside it. */
-static double store_half(finder *f, uint32_t slot, bool beside)
+/* A value in f32 is stored as bf16, or so too, where it is still read as f32. */
+static double store_narrow(finder *f, uint32_t slot, bool is_twofold)
 {
     double saved = 0;
     for (uint32_t at = f->of_slot[slot]; at; at = f->next[at - 1]) {
         gml_traffic *one = access_of(f, at - 1);
         double half = one->is_store ? one->bytes / 2 : 0;
-        one->bytes += beside ? half : -half;
-        saved += beside ? -half : half;
+        one->bytes += is_twofold ? half : -half;
+        saved += is_twofold ? -half : half;
     }
+    f->is_twofold[slot] = is_twofold;
     return saved;
 }
 
@@ -232,7 +235,7 @@ static void save_operands_of(finder *f, uint32_t slot)
     }
     if (reader == GML_NO_SLOT)
         return;
-    bytes += store_half(f, is_state ? f->updated[slot] : slot, is_state || is_read(f, slot));
+    bytes += store_narrow(f, is_state ? f->updated[slot] : slot, is_state || is_read(f, slot));
     note(f, is_state ? f->writer[f->updated[slot]] : writer, reader, 1, bytes);
 }
 
@@ -310,6 +313,38 @@ static void save_fusion(finder *f)
     }
 }
 
+/* Whether kernels alone have to do with a value in f32. */
+static bool is_between(const finder *f, uint32_t slot)
+{
+    uint32_t writer = f->writer[slot];
+    return writer != GML_NO_SLOT &&
+           f->m->program->steps.items[writer].kind == GML_STEP_KERNEL &&
+           f->m->program->slots.items[slot].dtype == GML_F32 && !f->is_needed[slot] &&
+           is_read(f, slot);
+}
+
+static void save_narrow(finder *f)
+{
+    double mma = 0;
+    for (size_t p = 0; p < f->m->phases.count; p++)
+        mma += phase_of(f, (uint32_t)p)->mma;
+    for (uint32_t slot = 0; mma > 0 && slot < f->m->program->slots.count; slot++) {
+        double bytes = 0;
+        uint32_t reader = GML_NO_SLOT;
+        for (uint32_t at = is_between(f, slot) ? f->of_slot[slot] : 0; at;
+             at = f->next[at - 1]) {
+            gml_traffic *one = access_of(f, at - 1);
+            double keeps = one->is_store && f->is_twofold[slot] ? 3 : 2;
+            if (!one->is_store && one->bytes > 0 && reader == GML_NO_SLOT)
+                reader = one->step;
+            bytes += one->bytes - one->bytes / keeps;
+            one->bytes /= keeps;
+        }
+        if (bytes > 0)
+            note(f, f->writer[slot], reader, 1, bytes);
+    }
+}
+
 static int by_bytes(const void *a, const void *b)
 {
     const gml_saving_part *x = a;
@@ -329,7 +364,7 @@ static void finish(finder *f)
     f->saving->n_parts = (uint32_t)f->parts.count;
     for (uint32_t p = 0; p < f->m->phases.count; p++) {
         gml_floor_work work = gml_floor_phase_work(f->m, p);
-        f->saving->seconds += gml_floor_seconds(&work);
+        gml_floor_add(&f->saving->after, &work);
     }
 }
 
@@ -338,7 +373,7 @@ void gml_floor_save(gml_floor_model *model, gml_saving *out_savings)
     static void (*const save[GML_SAVING_COUNT])(finder *) = {
         [GML_SAVING_OPERANDS] = save_operands, [GML_SAVING_ROOM] = save_room,
         [GML_SAVING_SUMS] = save_sums,         [GML_SAVING_COPIES] = save_copies,
-        [GML_SAVING_FUSION] = save_fusion,
+        [GML_SAVING_FUSION] = save_fusion,     [GML_SAVING_NARROW] = save_narrow,
     };
     finder f = {.m = model};
     link_accesses(&f);

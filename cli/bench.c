@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -161,44 +162,63 @@ static double seconds_of(const gml_bench *bench, uint32_t i, double *out_share)
     return (double)bench->steps[i].total / 1e9 / bench->n_runs;
 }
 
-static void print_kernels(const gml_program *program, const gml_bench *bench)
+/* The least that a GPU needs for a kernel, in milliseconds; nothing is known of a CPU. */
+static double floor_of(const gml_floor *floor, uint32_t step)
+{
+    return floor ? gml_floor_seconds(&floor->steps[step]) * 1e3 : NAN;
+}
+
+static void print_kernels(const gml_program *program, const gml_bench *bench,
+                          const gml_floor *floor)
 {
     double all = 0;
-    puts("\n    ms     share   GFLOP     MB  % of limit  kernel (first node)");
+    printf("\n    ms     share   GFLOP     MB  %% of limit  %skernel (first node)\n",
+           floor ? "floor ms  " : "");
     for (uint32_t i = 0; i < bench->n_steps; i++) {
-        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        uint32_t number = bench->steps[i].step;
+        const gml_step *step = &program->steps.items[number];
         double share = 0;
         double seconds = seconds_of(bench, i, &share);
         all += share;
-        printf("%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  %s (%s)\n", seconds * 1e3, share * 100,
+        printf("%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  ", seconds * 1e3, share * 100,
                constant(step->flops) / 1e9, constant(step->bytes) / 1e6,
-               share_of_limit(bench, step, seconds) * 100, step->name, step->node);
+               share_of_limit(bench, step, seconds) * 100);
+        if (floor)
+            printf("%8.4f  ", floor_of(floor, number));
+        printf("%s (%s)\n", step->name, step->node);
     }
     printf("kernels account for %.1f %% of the time", all * 100);
     if (bench->gflops > 0)
         printf("; limits: %.0f GFLOP/s, %.1f GB/s", bench->gflops, bench->gbytes);
+    if (floor)
+        printf("; floors of %s: %.3f ms in all", floor->ceilings->name,
+               gml_floor_seconds(&floor->total) * 1e3);
     putchar('\n');
 }
 
-static json_t *json_kernels(const gml_program *program, const gml_bench *bench)
+static json_t *json_kernels(const gml_program *program, const gml_bench *bench,
+                            const gml_floor *floor)
 {
     json_t *rows = json_array();
     for (uint32_t i = 0; i < bench->n_steps; i++) {
-        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        uint32_t number = bench->steps[i].step;
+        const gml_step *step = &program->steps.items[number];
         double share = 0;
         double seconds = seconds_of(bench, i, &share);
         json_array_append_new(
-            rows, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel",
+            rows, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel",
                             gml_json_text(step->name), "node", gml_json_text(step->node), "ms",
                             gml_json_real(seconds * 1e3), "share", gml_json_real(share),
                             "gflop", gml_json_real(constant(step->flops) / 1e9), "mb",
                             gml_json_real(constant(step->bytes) / 1e6), "limit",
-                            gml_json_real(share_of_limit(bench, step, seconds))));
+                            gml_json_real(share_of_limit(bench, step, seconds)), "floor_ms",
+                            gml_json_real(floor_of(floor, number))));
     }
     return rows;
 }
 
-static int print_json(const bench_args *a, const gml_program *program, const gml_bench *bench)
+static int print_json(const bench_args *a, const gml_program *program, const gml_bench *bench,
+                      const gml_floor *floor)
 {
     json_t *root = json_pack(
         "{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "runs", (json_int_t)bench->n_runs,
@@ -210,14 +230,18 @@ static int print_json(const bench_args *a, const gml_program *program, const gml
         "gflops_limit", gml_json_real(bench->gflops), "gbytes_limit",
         gml_json_real(bench->gbytes));
     if (root && a->kernels)
-        json_object_set_new(root, "kernels", json_kernels(program, bench));
+        json_object_set_new(root, "kernels", json_kernels(program, bench, floor));
     return gml_json_print(root);
 }
 
 static int print_result(const bench_args *a, const gml_program *program, const gml_bench *bench)
 {
+    gml_floor found;
+    const gml_floor *floor = program->device && a->kernels ? &found : NULL;
+    if (floor)
+        gml_floor_find(program, a->ceilings, a->arena, &found);
     if (a->json)
-        return print_json(a, program, bench);
+        return print_json(a, program, bench, floor);
     double median = gml_bench_quantile(bench, 0.5);
     if (program->device)
         printf("%s: ", gml_device_name(program->device));
@@ -230,7 +254,7 @@ static int print_result(const bench_args *a, const gml_program *program, const g
     printf("%.1f runs a second; %.1f MB beside the weights; %u kernels\n", 1e3 / median,
            (double)bench->memory / 1e6, bench->n_steps);
     if (a->kernels)
-        print_kernels(program, bench);
+        print_kernels(program, bench, floor);
     return 0;
 }
 

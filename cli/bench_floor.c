@@ -19,6 +19,7 @@ static const struct {
     [GML_SAVING_SUMS] = {"sums", "values read for small results: those made by the writer"},
     [GML_SAVING_COPIES] = {"copies", "phases that only copy, left out"},
     [GML_SAVING_FUSION] = {"fusion", "other values not handed on through memory, at most"},
+    [GML_SAVING_NARROW] = {"narrow", "what is left of them as bf16, which changes results"},
 };
 
 static double rate_of(const gml_floor *floor, double seconds)
@@ -78,7 +79,7 @@ static void print_groups(const gml_program *program, const gml_floor *floor)
 
 static void print_part(const gml_saving_part *part)
 {
-    printf("%36s%9.3f  %u x ", "", part->bytes / 1e9, part->count);
+    printf("%40s%9.3f  %u x ", "", part->bytes / 1e9, part->count);
     if (part->writer)
         printf("%s > ", part->writer);
     puts(part->reader);
@@ -86,16 +87,20 @@ static void print_part(const gml_saving_part *part)
 
 static void print_savings(const gml_floor *floor)
 {
-    puts("\nwhat would lower it, each after those before:\n       ms    img/s   saves ms       "
-         "     GB");
+    const gml_floor_work *before = &floor->total;
+    puts(
+        "\nwhat would lower it, each after those before:\n       ms  (memory)    img/s   saves "
+        "ms        GB");
     for (int i = 0; i < GML_SAVING_COUNT; i++) {
         const gml_saving *saving = &floor->savings[i];
-        double before = i ? floor->savings[i - 1].seconds : gml_floor_seconds(&floor->total);
-        printf("%9.3f %8.0f  %9.3f %15.3f  %u %s\n", saving->seconds * 1e3,
-               rate_of(floor, saving->seconds), (before - saving->seconds) * 1e3,
-               saving->bytes / 1e9, saving->count, saving_names[i].text);
+        double seconds = gml_floor_seconds(&saving->after);
+        printf("%9.3f %9.3f %8.0f  %9.3f %9.3f  %u %s\n", seconds * 1e3,
+               saving->after.seconds[GML_BOUND_MEMORY] * 1e3, rate_of(floor, seconds),
+               (gml_floor_seconds(before) - seconds) * 1e3, saving->bytes / 1e9, saving->count,
+               saving_names[i].text);
         for (uint32_t k = 0; k < saving->n_parts && k < GML_MOST_PARTS; k++)
             print_part(&saving->parts[k]);
+        before = &saving->after;
     }
 }
 
@@ -165,9 +170,10 @@ static json_t *json_savings(const gml_floor *floor)
         json_array_append_new(
             rows,
             json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "what", saving_names[i].name, "count",
-                      (json_int_t)saving->count, "bytes", gml_json_real(saving->bytes),
-                      "ms_after", gml_json_real(saving->seconds * 1e3), "images_per_second",
-                      gml_json_real(rate_of(floor, saving->seconds)), "parts", parts));
+                      (json_int_t)saving->count, "bytes", gml_json_real(saving->bytes), "after",
+                      json_work(floor, &saving->after), "images_per_second",
+                      gml_json_real(rate_of(floor, gml_floor_seconds(&saving->after))), "parts",
+                      parts));
     }
     return rows;
 }
