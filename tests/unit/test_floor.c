@@ -57,6 +57,16 @@ static const floor_case cases[] = {
                   "  %z = Mul(%b, %y) : f32[128,256]\n"
                   "  return %z\n"),
      .kernels = {{3 * 128 * 256 * 4, 0, 128 * 256, 1}}},
+    {.name = "every second element",
+     .text = CALL("%x: f32[1000], %y: f32[500]",
+                  "  %from = Constant {value = [0]} : i64[1]\n"
+                  "  %to = Constant {value = [1000]} : i64[1]\n"
+                  "  %axes = Constant {value = [0]} : i64[1]\n"
+                  "  %steps = Constant {value = [2]} : i64[1]\n"
+                  "  %b = Slice(%x, %from, %to, %axes, %steps) : f32[500]\n"
+                  "  %z = Mul(%b, %y) : f32[500]\n"
+                  "  return %z\n"),
+     .kernels = {{3 * 500 * 4, 0, 500, 1}}},
     {.name = "copies",
      .text = CALL("%x: f32[128,768], %y: f32[128,256]",
                   "  %a, %b, %c = Split(%x) {axis = -1, num_outputs = 3} : f32[128,256], "
@@ -130,6 +140,20 @@ static const floor_case cases[] = {
      .kernels = {{4 * 24 * 128 * 64 * 4 + 4 * 24 * 128 * 128 * 4, 2 * 2 * 24 * 128 * 128 * 64.0,
                   7 * 24 * 128 * 128, 1}},
      .saved = {[GML_SAVING_ROOM] = 4 * 24 * 128 * 128 * 4}},
+    /* the weights are read by two products */
+    {.name = "attention of two values",
+     .text = CALL("%q: f32[2,12,128,64], %k: f32[2,12,64,128], %v: f32[2,12,128,64], "
+                  "%w: f32[2,12,128,64]",
+                  "  %s = MatMul(%q, %k) : f32[2,12,128,128]\n"
+                  "  %p = Softmax(%s) {axis = -1} : f32[2,12,128,128]\n"
+                  "  %o = MatMul(%p, %v) : f32[2,12,128,64]\n"
+                  "  %r = MatMul(%p, %w) : f32[2,12,128,64]\n"
+                  "  %t = Tanh(%r) : f32[2,12,128,64]\n"
+                  "  return %o, %t\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .kernels = {{6 * 24 * 128 * 64 * 4 + 5 * 24 * 128 * 128 * 4, 3 * 2 * 24 * 128 * 128 * 64.0,
+                  7 * 24 * 128 * 128 + 24 * 128 * 64, 1}},
+     .saved = {[GML_SAVING_ROOM] = 5 * 24 * 128 * 128 * 4}},
     {.name = "a kernel in parts",
      .text = CALL("%v: f32[4,8], %w: f32[16], %a: f32[4,8], %b: f32[16]",
                   "  %a2 = Mul(%a, %v) : f32[4,8]\n"
