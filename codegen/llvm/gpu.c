@@ -7,6 +7,7 @@
 
 #include "codegen/blocks.h"
 #include "codegen/llvm/device.h"
+#include "codegen/llvm/gpu_cost.h"
 #include "codegen/llvm/gpu_gemm.h"
 #include "codegen/llvm/gpu_order.h"
 #include "codegen/llvm/homes.h"
@@ -184,6 +185,10 @@ static void note_step(plan *p, const step *one, unsigned phase)
     const gml_gpu_gemm *g = one->gemm;
     gml_homes_note_load(&p->homes, g->a_load ? g->a_load : g->c.a, phase);
     gml_homes_note_load(&p->homes, g->b_load ? g->b_load : g->c.b, phase);
+    if (g->pack_a)
+        p->homes.of[g->a_load->as.load.mem->number].is_operand = true;
+    if (g->pack_b)
+        p->homes.of[g->b_load->as.load.mem->number].is_operand = true;
 }
 
 /* Where the locals are, and how much a block needs. */
@@ -491,13 +496,31 @@ static gml_dim product_of(gml_kernel *kernel, const gml_axis *const *axes, unsig
     return units;
 }
 
+static gml_cost cost_of(const plan *p, const work *w)
+{
+    gml_meter meter = {.kernel = p->e->kernel,
+                       .homes = &p->homes,
+                       .room = p->is_roomy ? p->room : GML_NO_ROOM,
+                       .outer = w->outer,
+                       .n_outer = w->n_outer};
+    for (size_t k = 0; k < w->steps.count; k++) {
+        const step *one = &w->steps.items[k];
+        if (one->gemm)
+            gml_meter_read_product(&meter, one->gemm);
+        else
+            gml_meter_read(&meter, one->stmt);
+    }
+    return gml_meter_total(&meter);
+}
+
 static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase *out_phase)
 {
     gml_emit *e = p->e;
     gml_kernel *kernel = e->kernel;
     const step *first = &w->steps.items[0];
     gml_dim own = gml_dim_is_const(p->homes.scratch) && !p->is_roomy ? p->homes.scratch : 0;
-    gml_code_phase phase = {.symbol = symbol, .launch = {.per_block = 1}};
+    gml_code_phase phase = {
+        .symbol = symbol, .launch = {.per_block = 1}, .cost = cost_of(p, w)};
     phase.launch.shared = p->shared + (uint32_t)own;
     phase.launch.max_blocks = p->is_roomy && p->homes.scratch != 0 ? GML_ROOMY_BLOCKS : 0;
     gml_loop units;

@@ -12,6 +12,7 @@ typedef struct gml_home {
     unsigned stored_in; /* phase + 1 */
     bool shared;
     bool inside;        /* some phase loads what it has stored itself */
+    bool is_operand;    /* a product's, written for it as bf16 */
     unsigned temporary; /* number among the temporaries */
     gml_dim offset;     /* in scratch */
 } gml_home;
