@@ -128,8 +128,8 @@ static const floor_case cases[] = {
      .kernels = {{2 * 4096 * 768 * 4 + 768 * 4, 0, 13 * 4096 * 768, 1},
                  {4096 * 768 * 4 + 2 * 128 * 768 * 4 + 768 * 4, 0, 4096 * 768 + 128 * 768, 2}},
      .saved = {[GML_SAVING_SUMS] = 4096 * 768 * 4}},
-    /* 24 heads, 128 tokens: scores and weights do not fit into shared memory, and are each
-     * written and read; of a score 1 for the largest, 3 for the sum, 3 for the weight */
+    /* 24 heads, 128 tokens, in blocks of 64 rows, whose scores stay in shared memory; of a
+     * score 1 for the largest, 3 for the sum, 3 for the weight */
     {.name = "attention in stages",
      .text = CALL("%q: f32[2,12,128,64], %k: f32[2,12,64,128], %v: f32[2,12,128,64]",
                   "  %s = MatMul(%q, %k) : f32[2,12,128,128]\n"
@@ -137,23 +137,23 @@ static const floor_case cases[] = {
                   "  %o = MatMul(%p, %v) : f32[2,12,128,64]\n"
                   "  return %o\n"),
      .precision = GML_PRECISION_MEDIUM,
-     .kernels = {{4 * 24 * 128 * 64 * 4 + 4 * 24 * 128 * 128 * 4, 2 * 2 * 24 * 128 * 128 * 64.0,
-                  7 * 24 * 128 * 128, 1}},
-     .saved = {[GML_SAVING_ROOM] = 4 * 24 * 128 * 128 * 4}},
-    /* the weights are read by two products */
+     .kernels = {{4 * 24 * 128 * 64 * 4, 2 * 2 * 24 * 128 * 128 * 64.0, 7 * 24 * 128 * 128,
+                  1}}},
+    /* scores of 16 rows of 1100 do not fit into shared memory: scores and weights are each
+     * written and read, the weights by two products */
     {.name = "attention of two values",
-     .text = CALL("%q: f32[2,12,128,64], %k: f32[2,12,64,128], %v: f32[2,12,128,64], "
-                  "%w: f32[2,12,128,64]",
-                  "  %s = MatMul(%q, %k) : f32[2,12,128,128]\n"
-                  "  %p = Softmax(%s) {axis = -1} : f32[2,12,128,128]\n"
+     .text = CALL("%q: f32[2,12,128,64], %k: f32[2,12,64,1100], %v: f32[2,12,1100,64], "
+                  "%w: f32[2,12,1100,64]",
+                  "  %s = MatMul(%q, %k) : f32[2,12,128,1100]\n"
+                  "  %p = Softmax(%s) {axis = -1} : f32[2,12,128,1100]\n"
                   "  %o = MatMul(%p, %v) : f32[2,12,128,64]\n"
                   "  %r = MatMul(%p, %w) : f32[2,12,128,64]\n"
                   "  %t = Tanh(%r) : f32[2,12,128,64]\n"
                   "  return %o, %t\n"),
      .precision = GML_PRECISION_MEDIUM,
-     .kernels = {{6 * 24 * 128 * 64 * 4 + 5 * 24 * 128 * 128 * 4, 3 * 2 * 24 * 128 * 128 * 64.0,
-                  7 * 24 * 128 * 128 + 24 * 128 * 64, 1}},
-     .saved = {[GML_SAVING_ROOM] = 5 * 24 * 128 * 128 * 4}},
+     .kernels = {{3 * 24 * (128 + 1100) * 64 * 4 + 5 * 24 * 128 * 1100 * 4,
+                  3 * 2 * 24 * 128 * 1100 * 64.0, 7 * 24 * 128 * 1100 + 24 * 128 * 64, 1}},
+     .saved = {[GML_SAVING_ROOM] = 5 * 24 * 128 * 1100 * 4}},
     {.name = "a kernel in parts",
      .text = CALL("%v: f32[4,8], %w: f32[16], %a: f32[4,8], %b: f32[16]",
                   "  %a2 = Mul(%a, %v) : f32[4,8]\n"
