@@ -132,7 +132,7 @@ static bool add_costs(const gml_build_frame *f, const gml_code *code, gml_step *
     uint32_t n_outputs = step->n_outputs / parts->count;
     uint32_t n = parts->count * one->n_accesses;
     gml_phase *phase = gml_arena_copy(&f->program->arena, step->phases, sizeof *phase);
-    gml_access *accesses = gml_new_array(&f->program->arena, gml_access, n + 1);
+    gml_access *accesses = gml_new_array(&f->program->arena, gml_access, (size_t)n + 1);
     phase->cost.accesses = accesses;
     phase->cost.n_accesses = n;
     phase->cost.flops = 0;

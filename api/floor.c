@@ -6,16 +6,16 @@
 
 /* Measured, not of a data sheet: large copies, a product of 8192 x 8192 x 8192 in bf16, and
  * multiply-adds in f32. */
-static const gml_ceilings ceilings[] = {
+static const gml_ceilings gpus[] = {
     {"h100", 3.0e12, 790e12, 67e12},
     {"h200", 4.3e12, 790e12, 67e12},
 };
 
 const gml_ceilings *gml_ceilings_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof ceilings / sizeof *ceilings; i++)
-        if (strcmp(ceilings[i].name, name) == 0)
-            return &ceilings[i];
+    for (size_t i = 0; i < sizeof gpus / sizeof *gpus; i++)
+        if (strcmp(gpus[i].name, name) == 0)
+            return &gpus[i];
     return NULL;
 }
 
@@ -228,21 +228,22 @@ static int64_t find_batch(const gml_program *program, gml_arena *arena)
     return batch;
 }
 
-void gml_floor_find(const gml_program *program, const gml_ceilings *limits, gml_arena *arena,
-                    gml_floor *out)
+void gml_floor_find(const gml_program *program, const gml_ceilings *ceilings, gml_arena *arena,
+                    gml_floor *out_floor)
 {
-    gml_floor_model model = {.program = program, .ceilings = limits, .arena = arena};
+    gml_floor_model model = {.program = program, .ceilings = ceilings, .arena = arena};
     gml_floor_work *steps = gml_new_array(arena, gml_floor_work, program->steps.count + 1);
-    *out = (gml_floor){.ceilings = limits, .steps = steps, .batch = find_batch(program, arena)};
+    *out_floor =
+        (gml_floor){.ceilings = ceilings, .steps = steps, .batch = find_batch(program, arena)};
     fill_model(&model);
     for (uint32_t p = 0; p < model.phases.count; p++) {
         gml_floor_work work = gml_floor_phase_work(&model, p);
         gml_floor_add(&steps[model.phases.items[p].step], &work);
-        gml_floor_add(&out->total, &work);
+        gml_floor_add(&out_floor->total, &work);
     }
     for (size_t i = 0; i < program->steps.count; i++)
-        *(program->steps.items[i].kind == GML_STEP_KERNEL ? &out->n_kernels : &out->n_host) +=
-            1;
-    find_groups(&model, out);
-    gml_floor_save(&model, out->savings);
+        *(program->steps.items[i].kind == GML_STEP_KERNEL ? &out_floor->n_kernels
+                                                          : &out_floor->n_host) += 1;
+    find_groups(&model, out_floor);
+    gml_floor_save(&model, out_floor->savings);
 }

@@ -113,7 +113,7 @@ typedef struct gml_floor_model {
 } gml_floor_model;
 
 void gml_floor_add(gml_floor_work *to, const gml_floor_work *work);
-gml_floor_work gml_floor_phase_work(const gml_floor_model *model, uint32_t phase);
+gml_floor_work gml_floor_phase_work(const gml_floor_model *model, uint32_t number);
 /* Changes the model: what is saved is gone from it. */
 void gml_floor_save(gml_floor_model *model, gml_saving *out_savings);
 

@@ -185,9 +185,9 @@ static void note_step(plan *p, const step *one, unsigned phase)
     const gml_gpu_gemm *g = one->gemm;
     gml_homes_note_load(&p->homes, g->a_load ? g->a_load : g->c.a, phase);
     gml_homes_note_load(&p->homes, g->b_load ? g->b_load : g->c.b, phase);
-    if (g->pack_a)
+    if (g->pack_a && g->a_load)
         p->homes.of[g->a_load->as.load.mem->number].is_operand = true;
-    if (g->pack_b)
+    if (g->pack_b && g->b_load)
         p->homes.of[g->b_load->as.load.mem->number].is_operand = true;
 }
 
