@@ -24,14 +24,13 @@
  * recompute, which leaves the copies alone: they are what is kept for the backward pass. Values
  * inside of an attention, between its products, stay: they are never stored. */
 #include "passes/costly.h"
+#include "passes/operand.h"
 #include "passes/region.h"
 #include "passes/tiles.h"
 
 #include <inttypes.h>
-#include <math.h>
 
-#define GML_MAX_STEPS  16 /* between a value and the product */
-#define GML_MAX_SCORES 8  /* nodes behind each other between products of an attention */
+#define GML_MAX_SCORES 8 /* nodes behind each other between products of an attention */
 
 /* Bytes of an element */
 #define GML_WIDE     4
@@ -65,48 +64,8 @@ typedef struct caster {
     uint32_t n_copies, n_cast;
 } caster;
 
-/* ---- from the product back to the value ---------------------------------------------------
+/* ---- between products ---------------------------------------------------------------------
  */
-
-static bool is_power_of_two(const gml_value *value, gml_arena *scratch)
-{
-    int exponent = 0;
-    size_t count = 0;
-    const double *x = value->constant ? gml_value_floats(value, scratch, &count) : NULL;
-    return x && count == 1 && isfinite(x[0]) && x[0] > 0 && frexp(x[0], &exponent) == 0.5;
-}
-
-/* The operand whose elements are those of `value`, in another place or times a power of two:
- * rounding them before is the same. -1: there is none. */
-static int find_step(const caster *c, const gml_value *value)
-{
-    const gml_node *node = value->def;
-    if (!node || node->graph != c->graph || value->constant)
-        return -1;
-    if (node->op == &gml_op_split || gml_is_cheap_view(node)) {
-        bool is_data = gml_has_operand(node, 0) && gml_reads_elements(node, 0) &&
-                       gml_type_is_static(&node->operands[0]->type);
-        return is_data && node->operands[0]->type.dtype == GML_F32 ? 0 : -1;
-    }
-    if (node->op != &gml_op_mul)
-        return -1;
-    for (int k = 0; k < 2; k++)
-        if (gml_same_dims(&node->operands[k]->type, &value->type) &&
-            is_power_of_two(node->operands[1 - k], c->cx->scratch))
-            return k;
-    return -1;
-}
-
-static gml_value *find_source(const caster *c, gml_value *value)
-{
-    for (int i = 0; i < GML_MAX_STEPS; i++) {
-        int k = find_step(c, value);
-        if (k < 0)
-            break;
-        value = value->def->operands[k];
-    }
-    return value;
-}
 
 static bool same_batch(const gml_type *a, const gml_type *b)
 {
@@ -145,13 +104,6 @@ static bool is_narrow(const gml_value *value)
 /* ---- who reads what -----------------------------------------------------------------------
  */
 
-/* Copies of eight neighbours need so many. */
-static bool is_aligned(const gml_value *source)
-{
-    const gml_type *type = &source->type;
-    return type->rank > 0 && type->dims[type->rank - 1] % 8 == 0;
-}
-
 /* One use of `value` is gone; where it was the last, those of what it was made from go. */
 static void drop_use(caster *c, gml_value *value, const gml_value *source)
 {
@@ -160,7 +112,7 @@ static void drop_use(caster *c, gml_value *value, const gml_value *source)
         for (uint32_t r = 0; r < node->n_results; r++)
             if (c->left[node->results[r].id] != 0)
                 return;
-        value = node->operands[find_step(c, value)];
+        value = node->operands[gml_operand_step(c->graph, value)];
     }
 }
 
@@ -169,7 +121,7 @@ static void note_splits(caster *c, const gml_value *value, gml_value *source)
 {
     while (value != source) {
         gml_node *node = value->def;
-        value = node->operands[find_step(c, value)];
+        value = node->operands[gml_operand_step(c->graph, value)];
         if (node->op != &gml_op_split || c->split_of[node->results[0].id])
             continue;
         c->split_of[node->results[0].id] = source;
@@ -180,7 +132,7 @@ static void note_splits(caster *c, const gml_value *value, gml_value *source)
 static void add_reader(caster *c, gml_node *node, uint32_t k, const gml_tiles *tiles)
 {
     gml_value *operand = node->operands[k];
-    gml_value *source = find_source(c, operand);
+    gml_value *source = gml_operand_source(c->graph, operand);
     const gml_type *type = &source->type;
     if (source->graph != c->graph || type->dtype != GML_F32 || gml_known_elements(type) <= 0 ||
         is_narrow(source) ||
@@ -188,7 +140,8 @@ static void add_reader(caster *c, gml_node *node, uint32_t k, const gml_tiles *t
         return;
     reader r = {node, k, source, source != operand};
     plan *p = &c->plans[source->id];
-    bool is_streamed = tiles->is_streamed && k >= tiles->n_windows && is_aligned(source);
+    bool is_streamed = tiles->is_streamed && k >= tiles->n_windows &&
+                       gml_operand_is_plain(c->graph, operand, source);
     int64_t now = is_streamed ? GML_STREAMED : GML_WIDE;
     p->saved += (now - GML_NARROW) * gml_known_elements(&operand->type);
     p->n_readers++;
@@ -289,39 +242,6 @@ static gml_value *make_narrow(caster *c, gml_build *b, const reader *r)
     return gml_build_cast(b, source, GML_BF16);
 }
 
-/* The part of `whole` that a Split of the like gives as `value`. */
-static gml_value *take_part(gml_build *b, const gml_value *value, gml_value *whole)
-{
-    int64_t axis = gml_node_int(value->def, "axis", 0);
-    int64_t start = 0;
-    axis += axis < 0 ? value->type.rank : 0;
-    for (uint32_t r = 0; r < value->index; r++)
-        start += value->def->results[r].type.dims[axis];
-    return gml_build_slice(b, whole, axis, start, start + value->type.dims[axis]);
-}
-
-/* `value` made of `wide`, which stands for `source`, before b->before. */
-static gml_value *repeat(caster *c, gml_build *b, gml_value *value, gml_value *source,
-                         gml_value *wide)
-{
-    if (value == source)
-        return wide;
-    gml_node *node = value->def;
-    int at = find_step(c, value);
-    gml_value *operand = repeat(c, b, node->operands[at], source, wide);
-    b->loc = node->loc;
-    if (node->op == &gml_op_split)
-        return take_part(b, value, operand);
-    gml_node *copy = gml_node_create(c->graph, b->before, node->op, node->operands,
-                                     node->n_operands, 1, node->loc);
-    copy->operands[at] = operand;
-    for (uint32_t i = 0; i < node->n_attrs; i++)
-        gml_node_set_attr(copy, &node->attrs[i]);
-    copy->results[0].type = value->type;
-    copy->is_again = node->op->scalar != NULL;
-    return &copy->results[0];
-}
-
 static void cast_operand(caster *c, gml_build *b, const reader *r)
 {
     plan *p = &c->plans[r->source->id];
@@ -333,7 +253,7 @@ static void cast_operand(caster *c, gml_build *b, const reader *r)
     if (b->status != GML_OK)
         return;
     wide->def->is_again = true;
-    r->node->operands[r->k] = repeat(c, b, r->node->operands[r->k], r->source, wide);
+    r->node->operands[r->k] = gml_operand_repeat(b, r->node->operands[r->k], r->source, wide);
     c->n_cast++;
 }
 
@@ -352,7 +272,7 @@ static gml_status replace_splits(caster *c)
         for (uint32_t r = 0; r < node->n_results; r++)
             if (c->left[node->results[r].id] > 0)
                 gml_value_replace(&node->results[r],
-                                  take_part(&b, &node->results[r], node->operands[0]));
+                                  gml_operand_part(&b, &node->results[r], node->operands[0]));
     }
     return b.status;
 }
