@@ -21,6 +21,10 @@ void gml_frame_copy_code(gml_build_frame *f, const gml_code *code, gml_step *ste
     gml_arena *arena = &f->program->arena;
     gml_phase *phases = gml_new_array(arena, gml_phase, code->n_phases + 1);
     for (unsigned i = 0; i < code->n_phases; i++) {
+        const gml_cost *cost = &code->phases[i].cost;
+        phases[i].cost = *cost;
+        phases[i].cost.accesses =
+            gml_arena_copy(arena, cost->accesses, cost->n_accesses * sizeof *cost->accesses);
         phases[i].extent = code->phases[i].extent;
         phases[i].launch = code->phases[i].launch;
         phases[i].symbol =

@@ -122,6 +122,40 @@ static const gml_part_sizes *make_parts(gml_build_frame *f, const gml_code *code
     return parts;
 }
 
+/* The costs of all parts' sizes together, over the operands of all. */
+static bool add_costs(const gml_build_frame *f, const gml_code *code, gml_step *step)
+{
+    const gml_dim_pool *pool = &f->builder->part_sizes;
+    const gml_part_sizes *parts = step->parts;
+    const gml_cost *one = &code->phases[0].cost;
+    uint32_t n_inputs = step->n_inputs / parts->count;
+    uint32_t n_outputs = step->n_outputs / parts->count;
+    uint32_t n = parts->count * one->n_accesses;
+    gml_phase *phase = gml_arena_copy(&f->program->arena, step->phases, sizeof *phase);
+    gml_access *accesses = gml_new_array(&f->program->arena, gml_access, (size_t)n + 1);
+    phase->cost.accesses = accesses;
+    phase->cost.n_accesses = n;
+    phase->cost.flops = 0;
+    for (uint32_t p = 0; p < parts->count; p++) {
+        const int64_t *sizes = &parts->sizes[(size_t)p * parts->n_sizes];
+        int64_t flops = 0;
+        if (!gml_dim_eval(pool, one->flops, sizes, &flops))
+            return false;
+        phase->cost.flops += flops;
+        for (uint32_t i = 0; i < one->n_accesses; i++, accesses++) {
+            *accesses = one->accesses[i];
+            if (!gml_dim_eval(pool, one->accesses[i].bytes, sizes, &accesses->bytes))
+                return false;
+            if (accesses->mem < n_inputs)
+                accesses->mem += p * n_inputs;
+            else
+                accesses->mem += step->n_inputs - n_inputs + p * n_outputs;
+        }
+    }
+    step->phases = phase;
+    return true;
+}
+
 static gml_status add_parts(gml_build_frame *f)
 {
     gml_program_builder *b = f->builder;
@@ -144,6 +178,8 @@ static gml_status add_parts(gml_build_frame *f)
                         "an update of states needs more than one phase");
     gml_frame_copy_code(f, &code, &step);
     GML_TRY(add_operands(f, &code, &step));
+    if (code.phases[0].launch.threads != 0 && !add_costs(f, &code, &step))
+        return gml_fail(b->diags, GML_E_INTERNAL, first->loc, "what a part costs is too much");
     const uint64_t *over = gml_frame_find_over(f, flat);
     if (over) {
         uint64_t *all = gml_new_array(&f->program->arena, uint64_t, step.n_outputs);

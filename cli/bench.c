@@ -6,9 +6,11 @@
 #include "api/pipeline.h"
 #include "base/file.h"
 #include "cli/bench_data.h"
+#include "cli/bench_floor.h"
 #include "cli/cli.h"
 #include "cli/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +22,7 @@ typedef struct bench_args {
     gml_device_kind device;
     int device_number;
     gml_precision precision;
+    const gml_ceilings *ceilings;
     gml_arena *arena;
     gml_vec(gml_onnx_dim) dims;
     const char *dump;
@@ -35,7 +38,10 @@ static const gml_cli_option options[] = {
     {"seconds", "X", "how long to measure (3)"},
     {"warmup", "N", "runs before measuring (2)"},
     {"dim", "NAME=N", "value of a symbolic size; 1 otherwise"},
-    {"kernels", NULL, "each kernel: time, FLOPs, bytes, share of the machine's limit"},
+    {"kernels", NULL,
+     "each kernel: time, FLOPs, bytes, share of the machine's limit; on emu nothing runs: the "
+     "least that a GPU needs"},
+    {"floor", "NAME", "the GPU that --kernels compares with: " GML_CEILING_NAMES " (h200)"},
     {"step", NULL, "the training step, not the graph; from the initial state"},
     {"explain", NULL, "what each kernel computes, and why nodes were not fused"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
@@ -105,6 +111,8 @@ static bool handle(void *context, const char *name, const char *value)
                a->device != GML_DEVICE_REF;
     if (strcmp(name, "precision") == 0)
         return gml_precision_parse(value, &a->precision);
+    if (strcmp(name, "floor") == 0)
+        return (a->ceilings = gml_ceilings_find(value)) != NULL;
     if (strcmp(name, "memory") == 0)
         return gml_cli_size(value, &a->memory);
     if (strcmp(name, "step") == 0)
@@ -154,44 +162,63 @@ static double seconds_of(const gml_bench *bench, uint32_t i, double *out_share)
     return (double)bench->steps[i].total / 1e9 / bench->n_runs;
 }
 
-static void print_kernels(const gml_program *program, const gml_bench *bench)
+/* The least that a GPU needs for a kernel, in milliseconds; nothing is known of a CPU. */
+static double floor_of(const gml_floor *floor, uint32_t step)
+{
+    return floor ? gml_floor_seconds(&floor->steps[step]) * 1e3 : NAN;
+}
+
+static void print_kernels(const gml_program *program, const gml_bench *bench,
+                          const gml_floor *floor)
 {
     double all = 0;
-    puts("\n    ms     share   GFLOP     MB  % of limit  kernel (first node)");
+    printf("\n    ms     share   GFLOP     MB  %% of limit  %skernel (first node)\n",
+           floor ? "floor ms  " : "");
     for (uint32_t i = 0; i < bench->n_steps; i++) {
-        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        uint32_t number = bench->steps[i].step;
+        const gml_step *step = &program->steps.items[number];
         double share = 0;
         double seconds = seconds_of(bench, i, &share);
         all += share;
-        printf("%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  %s (%s)\n", seconds * 1e3, share * 100,
+        printf("%9.4f %6.1f %% %8.4f %7.2f %9.0f %%  ", seconds * 1e3, share * 100,
                constant(step->flops) / 1e9, constant(step->bytes) / 1e6,
-               share_of_limit(bench, step, seconds) * 100, step->name, step->node);
+               share_of_limit(bench, step, seconds) * 100);
+        if (floor)
+            printf("%8.4f  ", floor_of(floor, number));
+        printf("%s (%s)\n", step->name, step->node);
     }
     printf("kernels account for %.1f %% of the time", all * 100);
     if (bench->gflops > 0)
         printf("; limits: %.0f GFLOP/s, %.1f GB/s", bench->gflops, bench->gbytes);
+    if (floor)
+        printf("; floors of %s: %.3f ms in all", floor->ceilings->name,
+               gml_floor_seconds(&floor->total) * 1e3);
     putchar('\n');
 }
 
-static json_t *json_kernels(const gml_program *program, const gml_bench *bench)
+static json_t *json_kernels(const gml_program *program, const gml_bench *bench,
+                            const gml_floor *floor)
 {
     json_t *rows = json_array();
     for (uint32_t i = 0; i < bench->n_steps; i++) {
-        const gml_step *step = &program->steps.items[bench->steps[i].step];
+        uint32_t number = bench->steps[i].step;
+        const gml_step *step = &program->steps.items[number];
         double share = 0;
         double seconds = seconds_of(bench, i, &share);
         json_array_append_new(
-            rows, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel",
+            rows, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "kernel",
                             gml_json_text(step->name), "node", gml_json_text(step->node), "ms",
                             gml_json_real(seconds * 1e3), "share", gml_json_real(share),
                             "gflop", gml_json_real(constant(step->flops) / 1e9), "mb",
                             gml_json_real(constant(step->bytes) / 1e6), "limit",
-                            gml_json_real(share_of_limit(bench, step, seconds))));
+                            gml_json_real(share_of_limit(bench, step, seconds)), "floor_ms",
+                            gml_json_real(floor_of(floor, number))));
     }
     return rows;
 }
 
-static int print_json(const bench_args *a, const gml_program *program, const gml_bench *bench)
+static int print_json(const bench_args *a, const gml_program *program, const gml_bench *bench,
+                      const gml_floor *floor)
 {
     json_t *root = json_pack(
         "{s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}", "runs", (json_int_t)bench->n_runs,
@@ -203,14 +230,18 @@ static int print_json(const bench_args *a, const gml_program *program, const gml
         "gflops_limit", gml_json_real(bench->gflops), "gbytes_limit",
         gml_json_real(bench->gbytes));
     if (root && a->kernels)
-        json_object_set_new(root, "kernels", json_kernels(program, bench));
+        json_object_set_new(root, "kernels", json_kernels(program, bench, floor));
     return gml_json_print(root);
 }
 
 static int print_result(const bench_args *a, const gml_program *program, const gml_bench *bench)
 {
+    gml_floor found;
+    const gml_floor *floor = program->device && a->kernels ? &found : NULL;
+    if (floor)
+        gml_floor_find(program, a->ceilings, a->arena, &found);
     if (a->json)
-        return print_json(a, program, bench);
+        return print_json(a, program, bench, floor);
     double median = gml_bench_quantile(bench, 0.5);
     if (program->device)
         printf("%s: ", gml_device_name(program->device));
@@ -223,7 +254,7 @@ static int print_result(const bench_args *a, const gml_program *program, const g
     printf("%.1f runs a second; %.1f MB beside the weights; %u kernels\n", 1e3 / median,
            (double)bench->memory / 1e6, bench->n_steps);
     if (a->kernels)
-        print_kernels(program, bench);
+        print_kernels(program, bench, floor);
     return 0;
 }
 
@@ -278,11 +309,14 @@ static int bench_model(bench_args *a, const char *path)
     gml_str_init(&text);
     gml_status status = get_program(a, path, &text, &artifact, &program, &diags);
     fputs(text.text, a->json ? stderr : stdout);
-    if (status == GML_OK && !a->dump)
+    bool only_floor = a->kernels && a->device == GML_DEVICE_EMU;
+    if (status == GML_OK && !a->dump && !only_floor)
         status = gml_bench_run(program, NULL, &a->options, a->arena, &bench, &diags);
     int exit_status = 0;
     if (status != GML_OK)
         exit_status = gml_cli_fail(&diags, status);
+    else if (!a->dump && only_floor)
+        exit_status = gml_bench_floor_print(program, a->ceilings, a->json, a->arena);
     else if (!a->dump)
         exit_status = print_result(a, program, &bench);
     if (!artifact.program)
@@ -310,6 +344,7 @@ int gml_verb_bench(int argc, char **argv)
     gml_arena_init(&arena);
     bench_args a = {.options = {.n_threads = 1, .seconds = 3, .n_warmup = 2},
                     .data = {.batch = 64, .size = 224},
+                    .ceilings = gml_ceilings_find("h200"),
                     .arena = &arena};
     int n = gml_cli_parse(&cli, argc, argv, handle, &a);
     int exit_status = n < 0 ? -1 - n : 2;

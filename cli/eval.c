@@ -35,7 +35,7 @@ static const gml_cli_option options[] = {
     {"batch", "N", "pictures of a run, where the model leaves it open (64)"},
     {"k", "N", "knn: neighbours (20)"},
     {"temperature", "X", "knn: of votes by similarity (each counts 1)"},
-    {"strength", "X", "ridge: of the penalty (chosen on a fifth of the training pictures)"},
+    {"strength", "X", "ridge: of the penalty (chosen by cross-validation)"},
     {"epochs", "N", "linear, finetune: how many (90, 100)"},
     {"warmup", "N", "linear, finetune: of them the rate rises over (10, 5)"},
     {"lr", "X", "linear, finetune: the rate for a batch of 256 (0.1, 2.5e-4)"},

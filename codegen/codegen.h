@@ -10,6 +10,7 @@
 #ifndef GML_CODEGEN_CODEGEN_H
 #define GML_CODEGEN_CODEGEN_H
 
+#include "base/cost.h"
 #include "base/str.h"
 #include "ir/loop.h"
 #include "runtime/abi.h"
@@ -46,6 +47,7 @@ typedef struct gml_code_phase {
     const char *symbol;
     gml_dim extent;
     gml_launch launch; /* on a GPU */
+    gml_cost cost;     /* on a GPU */
 } gml_code_phase;
 
 /* A constant packed ahead of time: a further input of the kernel. The function has a phase's

@@ -44,7 +44,7 @@ typedef struct gml_ridge {
 
 GML_MUST_CHECK gml_status gml_ridge_run(gml_ridge *ridge, const gml_eval_data *data,
                                         const gml_eval_context *context);
-/* The order in which rows are told apart: the first four fifths fit, the others choose. */
+/* The order in which rows are cut into five folds, each of which is predicted by the others. */
 uint32_t *gml_ridge_order(uint32_t n, const gml_eval_context *context);
 
 /* ---- probe.c: a linear probe by LARS ------------------------------------------------------

@@ -6,8 +6,9 @@
  *     W = (X^T X + n strength diag(1, …, 1, 0))^-1 X^T Y
  *
  * and the largest column of X W is the class. The strength is the one of 1e-5, 1e-4, … 1 that
- * does best on the last fifth of the training rows, in a drawn order, when fitted to the
- * others; of equal ones the largest. Then it is fitted to all.
+ * does best in cross-validation: the training rows, in a drawn order, are cut into five folds,
+ * each is predicted by a fit to the four others, and all that are right count. Of equal
+ * strengths it is the largest. Then it is fitted to all.
  */
 #include "data/random.h"
 #include "eval/methods.h"
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #define GML_N_STRENGTHS 6
+#define GML_N_FOLDS     5
 
 static const double strengths[GML_N_STRENGTHS] = {1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1};
 
@@ -22,10 +24,10 @@ typedef struct ridge {
     const gml_eval_data *data;
     const gml_eval_context *context;
     gml_arena arena;
-    int64_t width;     /* of a row, with the 1 */
-    gml_rows train;    /* in the drawn order */
-    gml_sums fit, all; /* of the first four fifths, and of all */
-    size_t n_fit;
+    int64_t width;  /* of a row, with the 1 */
+    gml_rows train; /* in the drawn order */
+    gml_sums folds[GML_N_FOLDS];
+    gml_sums fit;    /* of the folds that are fitted to */
     double *factors; /* (width, width) */
     double *weights; /* (width, classes) */
 } ridge;
@@ -55,23 +57,50 @@ static gml_status solve(ridge *r, const gml_sums *sums, double n, double strengt
                     r->data->train->kind, strength);
 }
 
+static gml_rows rows_of(const ridge *r, int number)
+{
+    gml_rows rows = r->train;
+    size_t begin = r->train.n * (size_t)number / GML_N_FOLDS;
+    size_t end = r->train.n * ((size_t)number + 1) / GML_N_FOLDS;
+    rows.indices += begin;
+    rows.n = end - begin;
+    return rows;
+}
+
+/* Adds up all folds but `left_out`. */
+static void add_folds(ridge *r, int left_out)
+{
+    size_t n_gram = (size_t)(r->width * r->width);
+    size_t n_moments = (size_t)(r->width * r->fit.n_classes);
+    memset(r->fit.gram, 0, n_gram * sizeof *r->fit.gram);
+    memset(r->fit.moments, 0, n_moments * sizeof *r->fit.moments);
+    for (int f = 0; f < GML_N_FOLDS; f++) {
+        for (size_t i = 0; f != left_out && i < n_gram; i++)
+            r->fit.gram[i] += r->folds[f].gram[i];
+        for (size_t i = 0; f != left_out && i < n_moments; i++)
+            r->fit.moments[i] += r->folds[f].moments[i];
+    }
+}
+
 static gml_status choose(ridge *r, double *out_strength)
 {
     const gml_eval_data *data = r->data;
-    gml_rows rest = r->train;
-    int64_t best = -1;
-    rest.indices += r->n_fit;
-    rest.n -= r->n_fit;
-    for (int i = 0; i < GML_N_STRENGTHS; i++) {
-        gml_scores scores;
-        gml_scores_init(&scores, data->n_classes, data->train->count, &r->arena);
-        GML_TRY(solve(r, &r->fit, (double)r->n_fit, strengths[i]));
-        GML_TRY(gml_rows_score(&rest, r->weights, data->train_labels, &scores, r->context));
-        if (scores.right >= best) {
-            best = scores.right;
-            *out_strength = strengths[i];
+    gml_scores scores[GML_N_STRENGTHS];
+    for (int i = 0; i < GML_N_STRENGTHS; i++)
+        gml_scores_init(&scores[i], data->n_classes, data->train->count, &r->arena);
+    for (int f = 0; f < GML_N_FOLDS; f++) {
+        gml_rows rest = rows_of(r, f);
+        add_folds(r, f);
+        for (int i = 0; i < GML_N_STRENGTHS; i++) {
+            GML_TRY(solve(r, &r->fit, (double)(r->train.n - rest.n), strengths[i]));
+            GML_TRY(
+                gml_rows_score(&rest, r->weights, data->train_labels, &scores[i], r->context));
         }
     }
+    int best = 0;
+    for (int i = 1; i < GML_N_STRENGTHS; i++)
+        best = scores[i].right >= scores[best].right ? i : best;
+    *out_strength = strengths[best];
     return GML_OK;
 }
 
@@ -84,20 +113,15 @@ static gml_sums new_sums(ridge *r)
                       .n_classes = n_classes};
 }
 
-/* Sums of the first four fifths; with those of the rest they are the sums of all. */
 static gml_status sum_rows(ridge *r)
 {
-    gml_rows part = r->train;
     r->fit = new_sums(r);
-    r->all = new_sums(r);
-    part.n = r->n_fit;
-    GML_TRY(gml_rows_sum(&part, &r->fit, r->context));
-    memcpy(r->all.gram, r->fit.gram, (size_t)(r->width * r->width) * sizeof(double));
-    memcpy(r->all.moments, r->fit.moments,
-           (size_t)(r->width * r->all.n_classes) * sizeof(double));
-    part.indices = r->train.indices + r->n_fit;
-    part.n = r->train.n - r->n_fit;
-    return gml_rows_sum(&part, &r->all, r->context);
+    for (int f = 0; f < GML_N_FOLDS; f++) {
+        gml_rows rows = rows_of(r, f);
+        r->folds[f] = new_sums(r);
+        GML_TRY(gml_rows_sum(&rows, &r->folds[f], r->context));
+    }
+    return GML_OK;
 }
 
 static gml_status run(ridge *r, gml_ridge *out)
@@ -115,11 +139,11 @@ static gml_status run(ridge *r, gml_ridge *out)
     gml_rows_measure(&r->train, mean, scale);
     r->train.mean = mean;
     r->train.scale = scale;
-    r->n_fit = n - n / 5;
     GML_TRY(sum_rows(r));
     if (out->strength == 0)
         GML_TRY(choose(r, &out->strength));
-    GML_TRY(solve(r, &r->all, (double)n, out->strength));
+    add_folds(r, GML_N_FOLDS);
+    GML_TRY(solve(r, &r->fit, (double)n, out->strength));
     gml_rows test = {.features = data->test,
                      .n = (size_t)data->test->count,
                      .form = GML_ROW_NORM,

@@ -15,7 +15,8 @@
  *         y[i] = x[i] * r[]
  *
  * whose code serves every shape of that many elements: those of all parameters in one launch
- * (runtime/program.h, gml_part_sizes). Where eight do not divide the elements, n is their number.
+ * (runtime/program.h, gml_part_sizes). Where eight do not divide the elements, n is their
+ * number.
  */
 #ifndef GML_IR_FLATTEN_H
 #define GML_IR_FLATTEN_H

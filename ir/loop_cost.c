@@ -64,15 +64,27 @@ static gml_dim bytes_of(const gml_kernel *kernel, const gml_mem *mem)
     return bytes;
 }
 
-void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_bytes)
+gml_dim gml_list_flops(const gml_kernel *kernel, const gml_stmt *list)
 {
     const gml_expr *seen[256];
     counter c = {kernel, kernel->dims, seen, 0};
+    return count_list(&c, list);
+}
+
+gml_dim gml_expr_flops(const gml_kernel *kernel, const gml_expr *expr)
+{
+    const gml_expr *seen[256];
+    counter c = {kernel, kernel->dims, seen, 0};
+    return count_expr(&c, expr);
+}
+
+void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_bytes)
+{
     gml_dim bytes = 0;
     for (size_t i = 0; i < kernel->inputs.count; i++)
         bytes = gml_dim_add(kernel->dims, bytes, bytes_of(kernel, kernel->inputs.items[i]));
     for (size_t i = 0; i < kernel->outputs.count; i++)
         bytes = gml_dim_add(kernel->dims, bytes, bytes_of(kernel, kernel->outputs.items[i]));
-    *out_flops = count_list(&c, kernel->body);
+    *out_flops = gml_list_flops(kernel, kernel->body);
     *out_bytes = bytes;
 }

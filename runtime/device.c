@@ -70,6 +70,11 @@ gml_status gml_device_copy(gml_device *device, void *to, const void *from, size_
     return bytes != 0 ? device->table->copy(device, to, from, bytes, diags) : GML_OK;
 }
 
+bool gml_device_keeps_apart(const gml_device *device)
+{
+    return device->table->keeps_apart != NULL && device->table->keeps_apart(device);
+}
+
 /* ---- kernels ------------------------------------------------------------------------------
  */
 
@@ -114,12 +119,9 @@ gml_status gml_device_find(gml_device_code *code, const char *symbol, gml_lane_f
 gml_status gml_device_launch(gml_device *device, const gml_device_kernel *kernel, int64_t units,
                              void *const *params, gml_diags *diags)
 {
-    const gml_launch *launch = &kernel->launch;
     if (units <= 0)
         return GML_OK;
-    uint64_t blocks = ((uint64_t)units - 1) / (uint64_t)launch->per_block + 1;
-    uint64_t most = launch->max_blocks != 0 ? launch->max_blocks : device->most_blocks;
-    return device->table->launch(device, kernel, (uint32_t)(blocks < most ? blocks : most),
+    return device->table->launch(device, kernel, gml_device_blocks(device, kernel, units),
                                  params, diags);
 }
 

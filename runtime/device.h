@@ -32,6 +32,9 @@ const char *gml_device_kind_name(const gml_device *device); /* "cuda", "emu" */
 /* What it calls itself ("NVIDIA H100 80GB HBM3"), and, of CUDA, its architecture: 90. */
 const char *gml_device_name(const gml_device *device);
 int gml_device_architecture(const gml_device *device);
+/* Whether a program is to give each of its values an allocation instead of a place in an arena,
+ * which is what GEMEL_EMU=apart asks for. */
+bool gml_device_keeps_apart(const gml_device *device);
 
 /* Aligned to 256 bytes; contents undefined. NULL: there is no memory. */
 void *gml_device_allocate(gml_device *device, size_t bytes);
@@ -69,6 +72,22 @@ GML_MUST_CHECK gml_status gml_device_find(gml_device_code *code, const char *sym
 GML_MUST_CHECK gml_status gml_device_launch(gml_device *device, const gml_device_kernel *kernel,
                                             int64_t units, void *const *params,
                                             gml_diags *diags);
+/* Launches that are issued together, in their order: a whole step of training. First all are
+ * added, as gml_device_launch takes them (`n_params` parameters of 8 bytes each), then it is
+ * made ready, then issued as often as wanted. CUDA has it as a graph, which costs half a
+ * microsecond a kernel. Kernels and their code must outlive it. */
+typedef struct gml_device_graph gml_device_graph;
+GML_MUST_CHECK gml_status gml_device_graph_create(gml_device *device,
+                                                  gml_device_graph **out_graph,
+                                                  gml_diags *diags);
+GML_MUST_CHECK gml_status gml_device_graph_add(gml_device_graph *graph,
+                                               const gml_device_kernel *kernel, int64_t units,
+                                               void *const *params, size_t n_params,
+                                               gml_diags *diags);
+GML_MUST_CHECK gml_status gml_device_graph_finish(gml_device_graph *graph, gml_diags *diags);
+GML_MUST_CHECK gml_status gml_device_graph_issue(gml_device_graph *graph, gml_diags *diags);
+void gml_device_graph_destroy(gml_device_graph *graph); /* accepts NULL */
+
 /* Until all that was issued is done. */
 GML_MUST_CHECK gml_status gml_device_wait(gml_device *device, gml_diags *diags);
 

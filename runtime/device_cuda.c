@@ -7,14 +7,12 @@
  * says. */
 #define _POSIX_C_SOURCE 200809L /* strtok_r */
 
-#include "runtime/device_table.h"
+#include "runtime/device_cuda.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef unsigned long long gml_cu_address;
 
 /* Numbers of cuda.h. */
 enum {
@@ -35,14 +33,7 @@ enum {
 /* ---- the driver ---------------------------------------------------------------------------
  */
 
-typedef struct driver {
-#define X(name, symbol, params) int(*name) params;
-#include "runtime/cuda.def"
-#undef X
-    int version; /* 12040 */
-} driver;
-
-static driver cu;
+gml_cu_driver gml_cu;
 static bool is_loaded; /* under the lock of gml_device_open */
 
 static const char *const symbols[] = {
@@ -63,25 +54,26 @@ static gml_status find_functions(void *library, gml_diags *diags)
 {
     /* ISO C has no way from an object's pointer to a function's but its bytes. */
     void *found[sizeof symbols / sizeof *symbols];
-    _Static_assert(offsetof(driver, version) == sizeof found, "the functions come first");
+    _Static_assert(offsetof(gml_cu_driver, version) == sizeof found,
+                   "the functions come first");
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
         found[i] = dlsym(library, symbols[i]);
         if (found[i] == NULL)
             return gml_fail(diags, GML_E_DEVICE, (gml_loc){0},
                             "the CUDA driver is too old: it has no %s", symbols[i]);
     }
-    memcpy(&cu, found, sizeof found);
+    memcpy(&gml_cu, found, sizeof found);
     return GML_OK;
 }
 
-static gml_status check(int result, const char *what, gml_diags *diags)
+gml_status gml_cu_check(int result, const char *what, gml_diags *diags)
 {
     const char *text = NULL;
     const char *name = NULL;
     if (result == 0)
         return GML_OK;
-    (void)cu.error_text(result, &text);
-    (void)cu.error_name(result, &name);
+    (void)gml_cu.error_text(result, &text);
+    (void)gml_cu.error_name(result, &name);
     return gml_fail(diags, result == CU_OUT_OF_MEMORY ? GML_E_MEMORY : GML_E_DEVICE,
                     (gml_loc){0}, "CUDA: %s: %s (%s)", what,
                     text != NULL ? text : "an unknown error", name != NULL ? name : "?");
@@ -96,15 +88,16 @@ static gml_status load_driver(gml_diags *diags)
         return no_driver(dlerror(), diags);
     gml_status status = find_functions(library, diags);
     if (status == GML_OK)
-        status = check(cu.init(0), "starting the driver", diags);
+        status = gml_cu_check(gml_cu.init(0), "starting the driver", diags);
     if (status == GML_OK)
-        status = check(cu.driver_version(&cu.version), "asking for its version", diags);
-    if (status == GML_OK && cu.version < GML_OLDEST_DRIVER)
+        status = gml_cu_check(gml_cu.driver_version(&gml_cu.version), "asking for its version",
+                              diags);
+    if (status == GML_OK && gml_cu.version < GML_OLDEST_DRIVER)
         status =
             gml_fail(diags, GML_E_DEVICE, (gml_loc){0},
                      "the CUDA driver is too old: it is for CUDA %d.%d, and %d.%d is needed",
-                     cu.version / 1000, cu.version % 1000 / 10, GML_OLDEST_DRIVER / 1000,
-                     GML_OLDEST_DRIVER % 1000 / 10);
+                     gml_cu.version / 1000, gml_cu.version % 1000 / 10,
+                     GML_OLDEST_DRIVER / 1000, GML_OLDEST_DRIVER % 1000 / 10);
     is_loaded = status == GML_OK; /* the library stays: its threads may be at work */
     return status;
 }
@@ -112,38 +105,25 @@ static gml_status load_driver(gml_diags *diags)
 /* ---- life ---------------------------------------------------------------------------------
  */
 
-typedef struct cuda {
-    gml_device device;
-    int handle;
-    void *context;
-    void *stream;
-    void *start, *stop; /* events of the clock */
-    char name[128];
-} cuda;
-
-static cuda *cuda_of(gml_device *device)
+gml_status gml_cuda_enter(gml_device *device, gml_diags *diags)
 {
-    return (cuda *)(void *)device; /* it is the first member */
-}
-
-static gml_status enter(gml_device *device, gml_diags *diags)
-{
-    return check(cu.context_set(cuda_of(device)->context), "entering the context", diags);
+    return gml_cu_check(gml_cu.context_set(gml_cuda_of(device)->context),
+                        "entering the context", diags);
 }
 
 static void close_cuda(gml_device *device)
 {
-    cuda *c = cuda_of(device);
-    if (c->context != NULL && cu.context_set(c->context) == 0) {
+    gml_cuda *c = gml_cuda_of(device);
+    if (c->context != NULL && gml_cu.context_set(c->context) == 0) {
         if (c->start != NULL)
-            (void)cu.event_destroy(c->start);
+            (void)gml_cu.event_destroy(c->start);
         if (c->stop != NULL)
-            (void)cu.event_destroy(c->stop);
+            (void)gml_cu.event_destroy(c->stop);
         if (c->stream != NULL)
-            (void)cu.stream_destroy(c->stream);
+            (void)gml_cu.stream_destroy(c->stream);
     }
     if (c->context != NULL)
-        (void)cu.context_release(c->handle);
+        (void)gml_cu.context_release(c->handle);
     free(c);
 }
 
@@ -158,46 +138,46 @@ static gml_cu_address address_of(const void *memory)
 static void *allocate(gml_device *device, size_t bytes)
 {
     gml_cu_address address = 0;
-    if (cu.context_set(cuda_of(device)->context) != 0 ||
-        cu.memory_allocate(&address, bytes) != 0)
+    if (gml_cu.context_set(gml_cuda_of(device)->context) != 0 ||
+        gml_cu.memory_allocate(&address, bytes) != 0)
         return NULL;
     return (void *)(uintptr_t)address;
 }
 
 static void give_back(gml_device *device, void *memory)
 {
-    if (cu.context_set(cuda_of(device)->context) == 0)
-        (void)cu.memory_free(address_of(memory));
+    if (gml_cu.context_set(gml_cuda_of(device)->context) == 0)
+        (void)gml_cu.memory_free(address_of(memory));
 }
 
 /* The driver may read `from` until the copy is done. */
 static gml_status put(gml_device *device, void *to, const void *from, size_t bytes,
                       gml_diags *diags)
 {
-    void *stream = cuda_of(device)->stream;
-    GML_TRY(enter(device, diags));
-    GML_TRY(check(cu.memory_put(address_of(to), from, bytes, stream), "copying to the device",
-                  diags));
-    return check(cu.stream_wait(stream), "copying to the device", diags);
+    void *stream = gml_cuda_of(device)->stream;
+    GML_TRY(gml_cuda_enter(device, diags));
+    GML_TRY(gml_cu_check(gml_cu.memory_put(address_of(to), from, bytes, stream),
+                         "copying to the device", diags));
+    return gml_cu_check(gml_cu.stream_wait(stream), "copying to the device", diags);
 }
 
 static gml_status get(gml_device *device, void *to, const void *from, size_t bytes,
                       gml_diags *diags)
 {
-    void *stream = cuda_of(device)->stream;
-    GML_TRY(enter(device, diags));
-    GML_TRY(check(cu.memory_get(to, address_of(from), bytes, stream), "copying from the device",
-                  diags));
-    return check(cu.stream_wait(stream), "copying from the device", diags);
+    void *stream = gml_cuda_of(device)->stream;
+    GML_TRY(gml_cuda_enter(device, diags));
+    GML_TRY(gml_cu_check(gml_cu.memory_get(to, address_of(from), bytes, stream),
+                         "copying from the device", diags));
+    return gml_cu_check(gml_cu.stream_wait(stream), "copying from the device", diags);
 }
 
 static gml_status copy(gml_device *device, void *to, const void *from, size_t bytes,
                        gml_diags *diags)
 {
-    GML_TRY(enter(device, diags));
-    return check(
-        cu.memory_copy(address_of(to), address_of(from), bytes, cuda_of(device)->stream),
-        "copying on the device", diags);
+    GML_TRY(gml_cuda_enter(device, diags));
+    return gml_cu_check(gml_cu.memory_copy(address_of(to), address_of(from), bytes,
+                                           gml_cuda_of(device)->stream),
+                        "copying on the device", diags);
 }
 
 /* ---- code ---------------------------------------------------------------------------------
@@ -221,14 +201,14 @@ static gml_status load(gml_device *device, const void *image, size_t size, void 
     (void)size; /* an image knows where it ends */
     if (log == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a device's code");
-    gml_status status = enter(device, diags);
+    gml_status status = gml_cuda_enter(device, diags);
     if (status == GML_OK) {
-        status = check(cu.module_load(out_module, image, 2, options, values),
-                       "loading the kernels", diags);
+        status = gml_cu_check(gml_cu.module_load(out_module, image, 2, options, values),
+                              "loading the kernels", diags);
         if (status != GML_OK) {
             note_lines(log, diags);
             gml_note(diags, "the driver is for CUDA %d.%d, the device is sm_%d",
-                     cu.version / 1000, cu.version % 1000 / 10, device->architecture);
+                     gml_cu.version / 1000, gml_cu.version % 1000 / 10, device->architecture);
         }
     }
     free(log);
@@ -237,27 +217,28 @@ static gml_status load(gml_device *device, const void *image, size_t size, void 
 
 static void unload(gml_device *device, void *module)
 {
-    if (cu.context_set(cuda_of(device)->context) == 0)
-        (void)cu.module_unload(module);
+    if (gml_cu.context_set(gml_cuda_of(device)->context) == 0)
+        (void)gml_cu.module_unload(module);
 }
 
 static gml_status find(gml_device *device, void *module, gml_device_kernel *kernel,
                        gml_diags *diags)
 {
     uint32_t shared = kernel->launch.shared;
-    GML_TRY(enter(device, diags));
-    gml_status status = check(cu.module_find(&kernel->function, module, kernel->symbol),
-                              "finding a kernel", diags);
+    GML_TRY(gml_cuda_enter(device, diags));
+    gml_status status =
+        gml_cu_check(gml_cu.module_find(&kernel->function, module, kernel->symbol),
+                     "finding a kernel", diags);
     if (status == GML_OK && shared > GML_SHARED_LIMIT)
-        status = check(cu.function_set(kernel->function, CU_DYNAMIC_SHARED_SIZE, (int)shared),
-                       "reserving shared memory", diags);
+        status = gml_cu_check(
+            gml_cu.function_set(kernel->function, CU_DYNAMIC_SHARED_SIZE, (int)shared),
+            "reserving shared memory", diags);
     if (status != GML_OK)
         gml_note(diags, "kernel %s, with %u bytes of shared memory", kernel->symbol, shared);
     return status;
 }
 
-/* The driver reads the parameters, and its prototype does not say so. */
-static void **unconst(void *const *params)
+void **gml_cu_unconst(void *const *params)
 {
     union {
         void *const *from;
@@ -270,11 +251,11 @@ static gml_status launch(gml_device *device, const gml_device_kernel *kernel, ui
                          void *const *params, gml_diags *diags)
 {
     const gml_launch *l = &kernel->launch;
-    GML_TRY(enter(device, diags));
+    GML_TRY(gml_cuda_enter(device, diags));
     gml_status status =
-        check(cu.launch(kernel->function, blocks, 1, 1, l->threads, 1, 1, l->shared,
-                        cuda_of(device)->stream, unconst(params), NULL),
-              "launching a kernel", diags);
+        gml_cu_check(gml_cu.launch(kernel->function, blocks, 1, 1, l->threads, 1, 1, l->shared,
+                                   gml_cuda_of(device)->stream, gml_cu_unconst(params), NULL),
+                     "launching a kernel", diags);
     if (status != GML_OK)
         gml_note(diags, "kernel %s, %u blocks of %u threads with %u bytes of shared memory",
                  kernel->symbol, blocks, l->threads, l->shared);
@@ -283,26 +264,27 @@ static gml_status launch(gml_device *device, const gml_device_kernel *kernel, ui
 
 static gml_status wait_for_all(gml_device *device, gml_diags *diags)
 {
-    GML_TRY(enter(device, diags));
-    return check(cu.stream_wait(cuda_of(device)->stream), "running the kernels", diags);
+    GML_TRY(gml_cuda_enter(device, diags));
+    return gml_cu_check(gml_cu.stream_wait(gml_cuda_of(device)->stream), "running the kernels",
+                        diags);
 }
 
 static gml_status clock_start(gml_device *device, gml_diags *diags)
 {
-    cuda *c = cuda_of(device);
-    GML_TRY(enter(device, diags));
-    return check(cu.event_record(c->start, c->stream), "starting the clock", diags);
+    gml_cuda *c = gml_cuda_of(device);
+    GML_TRY(gml_cuda_enter(device, diags));
+    return gml_cu_check(gml_cu.event_record(c->start, c->stream), "starting the clock", diags);
 }
 
 static gml_status clock_stop(gml_device *device, uint64_t *out_nanoseconds, gml_diags *diags)
 {
-    cuda *c = cuda_of(device);
+    gml_cuda *c = gml_cuda_of(device);
     float milliseconds = 0;
-    GML_TRY(enter(device, diags));
-    GML_TRY(check(cu.event_record(c->stop, c->stream), "stopping the clock", diags));
-    GML_TRY(check(cu.event_wait(c->stop), "running the kernels", diags));
-    GML_TRY(
-        check(cu.event_elapsed(&milliseconds, c->start, c->stop), "reading the clock", diags));
+    GML_TRY(gml_cuda_enter(device, diags));
+    GML_TRY(gml_cu_check(gml_cu.event_record(c->stop, c->stream), "stopping the clock", diags));
+    GML_TRY(gml_cu_check(gml_cu.event_wait(c->stop), "running the kernels", diags));
+    GML_TRY(gml_cu_check(gml_cu.event_elapsed(&milliseconds, c->start, c->stop),
+                         "reading the clock", diags));
     *out_nanoseconds = (uint64_t)((double)milliseconds * 1e6);
     return GML_OK;
 }
@@ -324,35 +306,40 @@ static const gml_device_table table = {
     .wait = wait_for_all,
     .clock_start = clock_start,
     .clock_stop = clock_stop,
+    .graph_make = gml_cuda_graph_make,
+    .graph_issue = gml_cuda_graph_issue,
+    .graph_free = gml_cuda_graph_free,
 };
 
 static gml_status find_device(int number, int *out_handle, gml_diags *diags)
 {
     int count = 0;
-    GML_TRY(check(cu.device_count(&count), "counting devices", diags));
+    GML_TRY(gml_cu_check(gml_cu.device_count(&count), "counting devices", diags));
     if (number < 0 || number >= count)
         return gml_fail(diags, GML_E_DEVICE, (gml_loc){0},
                         "there is no device cuda:%d: the driver has %d", number, count);
-    return check(cu.device_get(out_handle, number), "finding the device", diags);
+    return gml_cu_check(gml_cu.device_get(out_handle, number), "finding the device", diags);
 }
 
-static gml_status set_up(cuda *c, gml_diags *diags)
+static gml_status set_up(gml_cuda *c, gml_diags *diags)
 {
     int major = 0;
     int minor = 0;
-    GML_TRY(check(cu.device_name(c->name, (int)sizeof c->name, c->handle), "asking for a name",
-                  diags));
-    GML_TRY(check(cu.device_attribute(&major, CU_MAJOR, c->handle),
-                  "asking for an architecture", diags));
-    GML_TRY(check(cu.device_attribute(&minor, CU_MINOR, c->handle),
-                  "asking for an architecture", diags));
+    GML_TRY(gml_cu_check(gml_cu.device_name(c->name, (int)sizeof c->name, c->handle),
+                         "asking for a name", diags));
+    GML_TRY(gml_cu_check(gml_cu.device_attribute(&major, CU_MAJOR, c->handle),
+                         "asking for an architecture", diags));
+    GML_TRY(gml_cu_check(gml_cu.device_attribute(&minor, CU_MINOR, c->handle),
+                         "asking for an architecture", diags));
     c->device.name = c->name;
     c->device.architecture = 10 * major + minor;
-    GML_TRY(check(cu.context_retain(&c->context, c->handle), "making a context", diags));
-    GML_TRY(enter(&c->device, diags));
-    GML_TRY(check(cu.stream_create(&c->stream, CU_NON_BLOCKING), "making a stream", diags));
-    GML_TRY(check(cu.event_create(&c->start, 0), "making an event", diags));
-    return check(cu.event_create(&c->stop, 0), "making an event", diags);
+    GML_TRY(
+        gml_cu_check(gml_cu.context_retain(&c->context, c->handle), "making a context", diags));
+    GML_TRY(gml_cuda_enter(&c->device, diags));
+    GML_TRY(gml_cu_check(gml_cu.stream_create(&c->stream, CU_NON_BLOCKING), "making a stream",
+                         diags));
+    GML_TRY(gml_cu_check(gml_cu.event_create(&c->start, 0), "making an event", diags));
+    return gml_cu_check(gml_cu.event_create(&c->stop, 0), "making an event", diags);
 }
 
 gml_status gml_device_open_cuda(int number, gml_device **out_device, gml_diags *diags)
@@ -360,7 +347,7 @@ gml_status gml_device_open_cuda(int number, gml_device **out_device, gml_diags *
     int handle = 0;
     GML_TRY(load_driver(diags));
     GML_TRY(find_device(number, &handle, diags));
-    cuda *c = calloc(1, sizeof *c);
+    gml_cuda *c = calloc(1, sizeof *c);
     if (c == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a device");
     c->handle = handle;

@@ -120,6 +120,12 @@ static gml_status clock_stop(gml_device *device, uint64_t *out_nanoseconds, gml_
     return GML_OK;
 }
 
+static bool keeps_apart(const gml_device *device)
+{
+    (void)device;
+    return gml_emu_keeps_apart();
+}
+
 static const gml_device_table table = {
     .close = close_emu,
     .allocate = allocate,
@@ -134,6 +140,7 @@ static const gml_device_table table = {
     .wait = wait_for_all,
     .clock_start = clock_start,
     .clock_stop = clock_stop,
+    .keeps_apart = keeps_apart,
 };
 
 gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *diags)

@@ -8,6 +8,13 @@
 
 #include "runtime/device.h"
 
+/* A launch that is to be issued later, maybe often. */
+typedef struct gml_device_call {
+    const gml_device_kernel *kernel;
+    uint32_t blocks;
+    void *const *params; /* to copies that live as long as the graph */
+} gml_device_call;
+
 /* As the functions of runtime/device.h; sizes are not 0. */
 typedef struct gml_device_table {
     void (*close)(gml_device *device);
@@ -30,6 +37,13 @@ typedef struct gml_device_table {
     gml_status (*wait)(gml_device *device, gml_diags *diags);
     gml_status (*clock_start)(gml_device *device, gml_diags *diags);
     gml_status (*clock_stop)(gml_device *device, uint64_t *out_nanoseconds, gml_diags *diags);
+    /* NULL: no. */
+    bool (*keeps_apart)(const gml_device *device);
+    /* All calls, in their order, as one. May be NULL: they are launched one by one. */
+    gml_status (*graph_make)(gml_device *device, const gml_device_call *calls, size_t n,
+                             void **out_handle, gml_diags *diags);
+    gml_status (*graph_issue)(gml_device *device, void *handle, gml_diags *diags);
+    void (*graph_free)(gml_device *device, void *handle);
 } gml_device_table;
 
 /* The first member of a kind's own structure. */
@@ -42,6 +56,16 @@ struct gml_device {
     int number;
     int refs; /* atomic */
 };
+
+/* Blocks of a launch over `units`, at least 1. */
+static inline uint32_t gml_device_blocks(const gml_device *device,
+                                         const gml_device_kernel *kernel, int64_t units)
+{
+    const gml_launch *launch = &kernel->launch;
+    uint64_t blocks = ((uint64_t)units - 1) / (uint64_t)launch->per_block + 1;
+    uint64_t most = launch->max_blocks != 0 ? launch->max_blocks : device->most_blocks;
+    return (uint32_t)(blocks < most ? blocks : most);
+}
 
 /* ---- device_cuda.c, device_emu.c ----------------------------------------------------------
  */

@@ -332,34 +332,53 @@ static bool read_option(const char *word, size_t len, gml_emu_options *options)
         options->early = true;
     else if (len == 9 && memcmp(word, "unchecked", len) == 0)
         options->unchecked = true;
+    else if (len == 5 && memcmp(word, "apart", len) == 0)
+        options->apart = true;
     else
         return len == 0;
     return true;
 }
 
-/* GEMEL_EMU, a list as "reverse,early,unchecked" or "mixed:7", where nobody set them. */
-static gml_status ask_environment(gml_diags *diags)
+/* GEMEL_EMU, a list as "reverse,early,unchecked" or "mixed:7", where nobody set them; a word
+ * that is none of them, or NULL. */
+static const char *ask_environment(size_t *out_len)
 {
     gml_emu_options options = {0};
     const char *text = getenv("GEMEL_EMU");
     while (!options_set && text) {
-        size_t len = strcspn(text, ",");
-        if (!read_option(text, len, &options))
-            return gml_fail(diags, GML_E_USAGE, here(),
-                            "GEMEL_EMU has '%.*s', which is none of forward, reverse, "
-                            "mixed:SEED, early, unchecked",
-                            (int)len, text);
-        text = text[len] ? text + len + 1 : NULL;
+        *out_len = strcspn(text, ",");
+        if (!read_option(text, *out_len, &options))
+            return text;
+        text = text[*out_len] ? text + *out_len + 1 : NULL;
     }
     if (!options_set)
         gml_emu.options = options;
     options_set = true;
-    return GML_OK;
+    return NULL;
 }
 
-/* ---- launches
- * ---------------------------------------------------------------------------------
- */
+static gml_status find_options(gml_diags *diags)
+{
+    size_t len = 0;
+    const char *wrong = ask_environment(&len);
+    if (wrong == NULL)
+        return GML_OK;
+    return gml_fail(diags, GML_E_USAGE, here(),
+                    "GEMEL_EMU has '%.*s', which is none of forward, reverse, mixed:SEED, "
+                    "early, unchecked, apart",
+                    (int)len, wrong);
+}
+
+bool gml_emu_keeps_apart(void)
+{
+    gml_emu_lock();
+    size_t len = 0;
+    bool apart = ask_environment(&len) == NULL && gml_emu.options.apart;
+    gml_emu_unlock();
+    return apart;
+}
+
+/* ---- launches ---------------------------------------------------------------------------- */
 
 static gml_status prepare(const gml_launch *launch, gml_diags *diags)
 {
@@ -410,7 +429,7 @@ gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane, const gml_launch
     gml_emu.all_warps = UINT32_MAX >> ((32 - gml_emu.n_warps) % 32);
     gml_emu.shared = shared;
     gml_emu.n_shared = launch->shared;
-    gml_status status = ask_environment(diags);
+    gml_status status = find_options(diags);
     if (status == GML_OK)
         status = prepare(launch, diags);
     if (status == GML_OK)

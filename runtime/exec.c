@@ -82,6 +82,8 @@ static void lay_out(gml_instance *instance, layout *l)
     GML_TAKE(l, instance->here, n_copied);
     GML_TAKE(l, instance->there, n_copied);
     GML_TAKE(l, instance->tables_of_parts, program->device != NULL ? n_steps : 0);
+    GML_TAKE(l, instance->last_addresses,
+             program->device != NULL ? (size_t)program->n_inputs + program->n_outputs : 0);
     GML_TAKE(l, instance->params, program->device != NULL ? n.mems + 2 : 0);
     GML_TAKE(l, instance->mems, n.mems);
     GML_TAKE(l, instance->jobs, n.jobs);
@@ -105,7 +107,8 @@ static bool must_die(const gml_instance *instance, uint32_t slot)
         instance->outer != NULL && instance->live.last[slot] == program->steps.count;
     return kind == GML_SLOT_VALUE ||
            (kind == GML_SLOT_ARENA &&
-            (!program->is_static || is_owned || program->slots.items[slot].is_state));
+            (!program->is_static || is_owned || program->slots.items[slot].is_state ||
+             instance->keeps_apart));
 }
 
 static void find_deaths(gml_instance *instance)
@@ -155,6 +158,7 @@ static gml_status set_up(gml_instance *instance, gml_diags *diags)
     instance->marker = gml_buffer_create(0, false);
     if (instance->marker == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for an instance");
+    instance->keeps_apart = program->device != NULL && gml_device_keeps_apart(program->device);
     gml_find_liveness(program, instance->live);
     find_deaths(instance);
     if (instance->outer != NULL)
@@ -428,7 +432,10 @@ static gml_status run_all(gml_instance *instance, const gml_rvalue *inputs, size
         GML_TRY(gml_instance_send_inputs(instance, diags));
     gml_instance_direct(instance, outputs);
     instance->next_check = 0;
-    for (uint32_t s = 0; s < program->steps.count; s++)
+    bool is_done = false;
+    if (program->device != NULL)
+        GML_TRY(gml_instance_run_graph(instance, &is_done, diags));
+    for (uint32_t s = 0; s < program->steps.count && !is_done; s++)
         GML_TRY(run_step(instance, s, diags));
     GML_TRY(gml_instance_finish(instance, outputs, diags));
     return program->device != NULL && instance->outer == NULL

@@ -109,6 +109,7 @@ void gml_instance_close_device(gml_instance *instance)
         gml_buffer_release(instance->here[i].buffer);
         gml_buffer_release(instance->there[i].buffer);
     }
+    gml_device_graph_destroy(instance->graph);
     for (size_t s = 0; s < instance->program->steps.count; s++) {
         gml_buffer_release(instance->tables_of_parts[s].here);
         gml_buffer_release(instance->tables_of_parts[s].there);

@@ -40,12 +40,16 @@ static gml_status find_operands(gml_instance *instance, const gml_step *step, gm
     return GML_OK;
 }
 
+/* Issues a launch, or writes it down. */
 static gml_status launch_phase(gml_instance *instance, const gml_step *step, uint32_t number,
-                               int64_t units, gml_diags *diags)
+                               int64_t units, size_t n_params, gml_diags *diags)
 {
+    const gml_device_kernel *kernel = &step->phases[number].kernel;
+    if (instance->is_recording)
+        return gml_device_graph_add(instance->graph, kernel, units, instance->params, n_params,
+                                    diags);
     gml_status status =
-        gml_device_launch(instance->program->device, &step->phases[number].kernel, units,
-                          instance->params, diags);
+        gml_device_launch(instance->program->device, kernel, units, instance->params, diags);
     if (status != GML_OK)
         gml_note(diags, "in phase %u of %s, of node %s", number,
                  step->name != NULL ? step->name : "a kernel",
@@ -66,7 +70,7 @@ static gml_status launch_phases(gml_instance *instance, const gml_step *step, gm
         if (!gml_instance_dim(instance, step->phases[i].extent, &extent))
             return gml_fail(diags, GML_E_INTERNAL, gml_step_loc(step),
                             "the extent of phase %u is not known", i);
-        GML_TRY(launch_phase(instance, step, i, extent, diags));
+        GML_TRY(launch_phase(instance, step, i, extent, n_mems + 2, diags));
     }
     return GML_OK;
 }
@@ -170,7 +174,7 @@ static gml_status launch_parts(gml_instance *instance, const gml_step *step, gml
     instance->params[0] = &records;
     instance->params[1] = &blocks;
     instance->params[2] = &units;
-    return launch_phase(instance, step, 0, units, diags);
+    return launch_phase(instance, step, 0, units, 3, diags);
 }
 
 static gml_status launch(gml_instance *instance, const gml_step *step, gml_diags *diags)

@@ -56,8 +56,8 @@ static gml_status place_static(gml_instance *instance, uint64_t *out_size)
         const gml_slot *slot = &program->slots.items[i];
         gml_tensor shape;
         size_t bytes = 0;
-        instance->is_placed[i] =
-            slot->kind == GML_SLOT_ARENA && !slot->is_state && !is_owned_output(instance, i);
+        instance->is_placed[i] = slot->kind == GML_SLOT_ARENA && !slot->is_state &&
+                                 !is_owned_output(instance, i) && !instance->keeps_apart;
         if (!instance->is_placed[i])
             continue;
         if (!gml_instance_shape(instance, i, &shape) || !gml_tensor_bytes(&shape, &bytes))
@@ -79,7 +79,7 @@ static gml_status place_bound(gml_instance *instance, uint64_t *out_size, gml_di
         size_t bytes = 0;
         instance->is_placed[i] = slot->kind == GML_SLOT_ARENA && !slot->is_state &&
                                  instance->live.first[i] != UINT32_MAX &&
-                                 !is_owned_output(instance, i) &&
+                                 !is_owned_output(instance, i) && !instance->keeps_apart &&
                                  gml_instance_shape(instance, i, &shape);
         if (!instance->is_placed[i])
             continue;

@@ -8,6 +8,7 @@
  * exec_output.c what the caller gets
  * exec_device.c what has to be copied for the steps of a program for a device
  * exec_launch.c these steps
+ * exec_graph.c  all of them at once, when a run is as the one before
  *
  * Where a tensor lies while a program runs:
  *   planned arena slot   in `arena`
@@ -112,6 +113,11 @@ struct gml_instance {
     gml_part_table *tables_of_parts; /* by step */
     void **params;                   /* of one launch */
     uint64_t launched;               /* nanoseconds of the last kernel, when watched */
+    bool keeps_apart;        /* values have buffers of their own, not places in the arena */
+    void **last_addresses;   /* of inputs, then outputs, in the run before */
+    bool has_run;            /* and `last_addresses` is of a run */
+    bool is_recording;       /* launches are added to `graph` */
+    gml_device_graph *graph; /* all launches of a run; NULL: not recorded */
 
     void **mems;             /* of one kernel */
     gml_job *jobs;           /* of one kernel, by part */
@@ -233,6 +239,11 @@ gml_status gml_instance_deliver(gml_instance *instance, uint32_t slot, const gml
 /* ---- exec_launch.c ---------------------------------------------------------------------- */
 
 gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags);
+
+/* ---- exec_graph.c ----------------------------------------------------------------------- */
+
+/* Does all steps, if they are those of the run before; after inputs were sent. */
+gml_status gml_instance_run_graph(gml_instance *instance, bool *out_done, gml_diags *diags);
 
 /* ---- exec_output.c ---------------------------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #define GML_RUNTIME_PROGRAM_H
 
 #include "base/attr.h"
+#include "base/cost.h"
 #include "base/diag.h"
 #include "base/dim.h"
 #include "runtime/abi.h"
@@ -53,6 +54,8 @@ typedef struct gml_phase {
     gml_launch launch;
     const char *symbol;       /* name of the function in the object, or in the device's image */
     gml_device_kernel kernel; /* of a program for a device: found in the program's code */
+    gml_cost cost; /* the same, for reports: of all parts where a kernel has some, whose
+                      memories are then counted like the step's inputs, then outputs */
 } gml_phase;
 
 /* A kernel that does the same to several lists of operands, each with sizes of its own: the

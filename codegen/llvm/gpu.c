@@ -5,8 +5,11 @@
  * there are then no more than the device runs at once. */
 #include "codegen/llvm/gpu.h"
 
+#include "codegen/blocks.h"
 #include "codegen/llvm/device.h"
+#include "codegen/llvm/gpu_cost.h"
 #include "codegen/llvm/gpu_gemm.h"
+#include "codegen/llvm/gpu_order.h"
 #include "codegen/llvm/homes.h"
 #include "codegen/llvm/kernel.h"
 #include "codegen/split.h"
@@ -14,8 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Shared memory that a block of a generation-old GPU gets without asking. */
-#define GML_SHARED_LIMIT   49152
+/* Shared memory that a block gets on every architecture from sm_80 on, if it asks. */
+#define GML_SHARED_LIMIT   98304
+/* Of it, what products and partial sums may take, and rows or columns at a time, where a kernel
+ * in stages is cut. */
+#define GML_STAGE_SHARED   33024
+#define GML_BLOCK_ROWS     64
 /* Blocks that have room of their own in device memory. */
 #define GML_ROOMY_BLOCKS   264
 #define GML_PARTIALS       256
@@ -139,23 +146,35 @@ static void add_parted(plan *p, const gml_stmt *stmt)
     gml_push(kernel->arena, &p->works, w);
 }
 
+/* All stages for each value of the axes around. */
+static void add_stages(plan *p, const gml_axis *const *outer, unsigned n_outer,
+                       const gml_stmt *stages)
+{
+    work unit = {.outer = outer, .n_outer = n_outer};
+    for (; stages; stages = stages->next)
+        add_step(p, &unit, stages, false);
+    gml_push(p->e->kernel->arena, &p->works, unit);
+}
+
 static void find_works(plan *p)
 {
     gml_kernel *kernel = p->e->kernel;
-    const gml_axis **outer =
-        gml_new_array(kernel->arena, const gml_axis *, kernel->n_shared + 1);
+    gml_block_unit units[GML_MAX_BLOCK_UNITS];
     const gml_stmt *list = kernel->body;
+    for (; kernel->n_shared == 0 && list; list = list->next)
+        add_parted(p, list);
+    if (kernel->n_shared == 0)
+        return;
+    unsigned n =
+        gml_blocks_cut(kernel, GML_BLOCK_ROWS, GML_SHARED_LIMIT - GML_STAGE_SHARED, units);
+    for (unsigned i = 0; i < n; i++)
+        add_stages(p, units[i].outer, units[i].n_outer, units[i].stages);
+    if (n > 0)
+        return;
+    const gml_axis **outer = gml_new_array(kernel->arena, const gml_axis *, kernel->n_shared);
     for (unsigned i = 0; i < kernel->n_shared; i++, list = list->as.loop.body)
         outer[i] = list->as.loop.axis;
-    work unit = {.outer = outer, .n_outer = kernel->n_shared};
-    for (; list; list = list->next) {
-        if (kernel->n_shared > 0)
-            add_step(p, &unit, list, false);
-        else
-            add_parted(p, list);
-    }
-    if (kernel->n_shared > 0)
-        gml_push(kernel->arena, &p->works, unit);
+    add_stages(p, outer, kernel->n_shared, list);
 }
 
 static void note_step(plan *p, const step *one, unsigned phase)
@@ -166,6 +185,10 @@ static void note_step(plan *p, const step *one, unsigned phase)
     const gml_gpu_gemm *g = one->gemm;
     gml_homes_note_load(&p->homes, g->a_load ? g->a_load : g->c.a, phase);
     gml_homes_note_load(&p->homes, g->b_load ? g->b_load : g->c.b, phase);
+    if (g->pack_a && g->a_load)
+        p->homes.of[g->a_load->as.load.mem->number].is_operand = true;
+    if (g->pack_b && g->b_load)
+        p->homes.of[g->b_load->as.load.mem->number].is_operand = true;
 }
 
 /* Where the locals are, and how much a block needs. */
@@ -395,39 +418,58 @@ static void set_outer(gml_emit *e, const gml_axis *const *axes, unsigned n, LLVM
         e->axis[axes[i]->number] = i == 0 ? unit : gml_emit_peel(e, &unit, axes[i]->extent);
 }
 
-/* Whether what a product does with its sums touches what other threads of the block do: its
- * operands have all been read by then, before the last barrier of its slices. */
-static bool needs_barrier(gml_emit *e, const gml_gpu_gemm *gemm)
+/* What a product reads before its own barriers, and what it does with its sums after them: by
+ * then all threads have read the operands. */
+static void note_product(gml_emit *e, const gml_gpu_gemm *gemm, gml_gpu_accesses *operands,
+                         gml_gpu_accesses *results)
 {
     const gml_expr *zero = gml_expr_float(e->kernel, gemm->c.sum->dtype, 0);
+    gml_gpu_accesses_add_loads(e, operands, gemm->c.a);
+    gml_gpu_accesses_add_loads(e, operands, gemm->c.b);
     for (const gml_stmt *store = gemm->c.store; store; store = store->next) {
         gml_stmt after = *store;
-        after.next = NULL;
         after.as.store.value =
             gml_expr_replace(e->kernel, store->as.store.value, gemm->c.sum, zero);
-        if (gml_gpu_needs_barrier(e, &after))
-            return true;
+        gml_gpu_accesses_add(e, results, &after);
     }
-    return false;
 }
 
-/* All steps of a unit, with barriers between. */
+static void emit_product(gml_emit *e, const gml_gpu_gemm *gemm)
+{
+    gml_loop tiles;
+    gml_loop_begin(e, &tiles, gml_ll_int(e, 0),
+                   gml_emit_dim(e, gml_gpu_gemm_units(e->kernel, gemm)), 1, NULL, 0);
+    gml_gpu_gemm_emit(e, gemm, tiles.counter);
+    gml_loop_end(e, &tiles, NULL);
+}
+
+/* All steps of a unit, with barriers where one step meets what others did since the last. */
 static void emit_steps(gml_emit *e, const work *w)
 {
+    gml_gpu_accesses before = gml_gpu_accesses_make(e);
     for (size_t k = 0; k < w->steps.count; k++) {
         const step *one = &w->steps.items[k];
-        if (!one->gemm) {
-            gml_gpu_emit_list(e, one->stmt);
-            continue;
-        }
-        gml_loop tiles;
-        gml_loop_begin(e, &tiles, gml_ll_int(e, 0),
-                       gml_emit_dim(e, gml_gpu_gemm_units(e->kernel, one->gemm)), 1, NULL, 0);
-        gml_gpu_gemm_emit(e, one->gemm, tiles.counter);
-        gml_loop_end(e, &tiles, NULL);
-        if (needs_barrier(e, one->gemm))
+        gml_gpu_accesses now = gml_gpu_accesses_make(e);
+        gml_gpu_accesses results = gml_gpu_accesses_make(e);
+        if (one->gemm)
+            note_product(e, one->gemm, &now, &results);
+        else
+            gml_gpu_accesses_add(e, &now, one->stmt);
+        if (gml_gpu_accesses_meet(e, &before, &now)) {
             gml_dev_barrier(e);
+            gml_gpu_accesses_clear(e, &before);
+        }
+        if (one->gemm) {
+            emit_product(e, one->gemm);
+            before = results;
+        } else {
+            gml_gpu_emit_stmt(e, one->stmt);
+            gml_gpu_accesses_add(e, &before, one->stmt);
+        }
     }
+    /* the next unit begins over again, if not with a product's barriers */
+    if (!w->steps.items[0].gemm && gml_gpu_accesses_any(e, &before))
+        gml_dev_barrier(e);
 }
 
 static unsigned threads_of(gml_kernel *kernel, const work *w)
@@ -454,13 +496,31 @@ static gml_dim product_of(gml_kernel *kernel, const gml_axis *const *axes, unsig
     return units;
 }
 
+static gml_cost cost_of(const plan *p, const work *w)
+{
+    gml_meter meter = {.kernel = p->e->kernel,
+                       .homes = &p->homes,
+                       .room = p->is_roomy ? p->room : GML_NO_ROOM,
+                       .outer = w->outer,
+                       .n_outer = w->n_outer};
+    for (size_t k = 0; k < w->steps.count; k++) {
+        const step *one = &w->steps.items[k];
+        if (one->gemm)
+            gml_meter_read_product(&meter, one->gemm);
+        else
+            gml_meter_read(&meter, one->stmt);
+    }
+    return gml_meter_total(&meter);
+}
+
 static void emit_work(plan *p, const work *w, const char *symbol, gml_code_phase *out_phase)
 {
     gml_emit *e = p->e;
     gml_kernel *kernel = e->kernel;
     const step *first = &w->steps.items[0];
     gml_dim own = gml_dim_is_const(p->homes.scratch) && !p->is_roomy ? p->homes.scratch : 0;
-    gml_code_phase phase = {.symbol = symbol, .launch = {.per_block = 1}};
+    gml_code_phase phase = {
+        .symbol = symbol, .launch = {.per_block = 1}, .cost = cost_of(p, w)};
     phase.launch.shared = p->shared + (uint32_t)own;
     phase.launch.max_blocks = p->is_roomy && p->homes.scratch != 0 ? GML_ROOMY_BLOCKS : 0;
     gml_loop units;

@@ -6,8 +6,10 @@
  *           sums of columns)
  *   block   a unit is a value of the loops around a list of statements, or around a reduction
  *           along memory; a block's threads do it as a team: loops inside are dealt out,
- * scalars are computed by all tile    a unit is a tile of a matrix product (gpu_gemm.h) No
- * atomics, and no order that depends on time: results are the same bits every time.
+ *           scalars are computed by all
+ *   tile    a unit is a tile of a matrix product (gpu_gemm.h)
+ *
+ * No atomics, and no order that depends on time: results are the same bits every time.
  */
 #ifndef GML_CODEGEN_LLVM_GPU_H
 #define GML_CODEGEN_LLVM_GPU_H
@@ -50,10 +52,9 @@ static inline bool gml_gpu_are_few(gml_dim units)
 /* Units `begin`, `begin` + `step`, … of a flat nest, in this thread alone. */
 void gml_gpu_emit_flat(gml_emit *e, const gml_gpu_nest *nest, LLVMValueRef begin,
                        LLVMValueRef step);
-/* A list of statements by the team. */
+/* A list of statements by the team, with barriers behind those that need one. */
 void gml_gpu_emit_list(gml_emit *e, const gml_stmt *list);
-/* Whether the first statement of a list touches locals through which threads of a block meet.
- */
-bool gml_gpu_needs_barrier(const gml_emit *e, const gml_stmt *list);
+/* A statement by the team; the barrier behind it, if it needs one, is the caller's. */
+void gml_gpu_emit_stmt(gml_emit *e, const gml_stmt *stmt);
 
 #endif

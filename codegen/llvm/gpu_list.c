@@ -115,21 +115,77 @@ static bool list_stores(const gml_emit *e, const gml_stmt *list, bool only_first
     return false;
 }
 
-bool gml_gpu_needs_barrier(const gml_emit *e, const gml_stmt *list)
+static bool needs_barrier(const gml_emit *e, const gml_stmt *list)
 {
     return list_stores(e, list, true) || list_loads(e, list, true, NULL);
 }
 
-/* Whether warps may each take iterations of a loop with this body: nothing that it stores where
- * others see it is loaded in it. */
-static bool suits_warps(const gml_emit *e, const gml_stmt *all, const gml_stmt *list)
+/* Whether every load of `mem` in an expression is of the row that `axis` says. */
+static bool loads_own_row(const gml_expr *expr, const gml_mem *mem, const gml_axis *axis,
+                          unsigned depth)
+{
+    if (depth == 0)
+        return false;
+    switch (expr->kind) {
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: return true;
+    case GML_EXPR_LOAD:
+        return expr->as.load.mem != mem ||
+               (mem->rank > 1 && expr->as.load.index[0]->kind == GML_EXPR_AXIS &&
+                expr->as.load.index[0]->as.axis == axis);
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            if (!loads_own_row(expr->as.scalar.args[i], mem, axis, depth - 1))
+                return false;
+        return true;
+    case GML_EXPR_REDUCE: return loads_own_row(expr->as.reduce.body, mem, axis, depth - 1);
+    }
+    return false;
+}
+
+static bool stores_mem(const gml_stmt *list, const gml_mem *mem)
+{
+    for (; list; list = list->next)
+        if (list->kind == GML_STMT_FOR ? stores_mem(list->as.loop.body, mem)
+                                       : list->as.store.mem == mem)
+            return true;
+    return false;
+}
+
+/* Whether an iteration of the loop over `axis` touches its own row of `mem` alone, and stores
+ * there last: a warp's lanes have read what they need of it by then, for reductions end with
+ * all of them. */
+static bool keeps_to_row(const gml_stmt *list, const gml_mem *mem, const gml_axis *axis)
 {
     for (; list; list = list->next) {
         if (list->kind == GML_STMT_FOR) {
-            if (!suits_warps(e, all, list->as.loop.body))
+            if ((list->next && stores_mem(list->as.loop.body, mem)) ||
+                !keeps_to_row(list->as.loop.body, mem, axis))
+                return false;
+            continue;
+        }
+        const gml_expr *const *index = list->as.store.index;
+        if (!loads_own_row(list->as.store.value, mem, axis, 64) ||
+            (list->as.store.mem == mem &&
+             (mem->rank < 2 || index[0]->kind != GML_EXPR_AXIS || index[0]->as.axis != axis)))
+            return false;
+    }
+    return true;
+}
+
+/* Whether warps may each take iterations of a loop over `axis` with this body: of what they
+ * store where others see it they load nothing, or their own row. */
+static bool suits_warps(const gml_emit *e, const gml_axis *axis, const gml_stmt *all,
+                        const gml_stmt *list)
+{
+    for (; list; list = list->next) {
+        if (list->kind == GML_STMT_FOR) {
+            if (!suits_warps(e, axis, all, list->as.loop.body))
                 return false;
         } else if (is_apart(e, list->as.store.mem) &&
-                   list_loads(e, all, false, list->as.store.mem)) {
+                   list_loads(e, all, false, list->as.store.mem) &&
+                   !keeps_to_row(all, list->as.store.mem, axis)) {
             return false;
         }
     }
@@ -188,7 +244,7 @@ static void team_loop(gml_emit *e, const gml_stmt *stmt)
         e->team = team;
         return;
     }
-    if (!e->team.is_warp && e->team.threads > GML_WARP && suits_warps(e, body, body)) {
+    if (!e->team.is_warp && e->team.threads > GML_WARP && suits_warps(e, axis, body, body)) {
         warps_loop(e, axis, body);
         return;
     }
@@ -199,15 +255,20 @@ static void team_loop(gml_emit *e, const gml_stmt *stmt)
     gml_loop_end(e, &loop, NULL);
 }
 
+void gml_gpu_emit_stmt(gml_emit *e, const gml_stmt *stmt)
+{
+    if (stmt->kind == GML_STMT_STORE)
+        team_store(e, stmt);
+    else
+        team_loop(e, stmt);
+}
+
 void gml_gpu_emit_list(gml_emit *e, const gml_stmt *list)
 {
     for (; list; list = list->next) {
-        if (list->kind == GML_STMT_STORE)
-            team_store(e, list);
-        else
-            team_loop(e, list);
+        gml_gpu_emit_stmt(e, list);
         /* written before others read, and read before it is written again */
-        if (!e->team.is_warp && gml_gpu_needs_barrier(e, list))
+        if (!e->team.is_warp && needs_barrier(e, list))
             gml_dev_barrier(e);
     }
 }

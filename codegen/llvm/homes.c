@@ -69,16 +69,22 @@ gml_dim gml_mem_bytes(gml_kernel *kernel, const gml_mem *mem)
 void gml_homes_settle(gml_homes *homes)
 {
     gml_kernel *kernel = homes->kernel;
+    unsigned n_phases = 0;
+    for (size_t i = 0; i < kernel->locals.count; i++)
+        if (homes->of[i].stored_in > n_phases)
+            n_phases = homes->of[i].stored_in;
+    gml_dim *used = gml_new_array(kernel->arena, gml_dim, n_phases + 1); /* by phase */
     for (size_t i = 0; i < kernel->locals.count; i++) {
         const gml_mem *mem = kernel->locals.items[i];
         gml_home *h = &homes->of[i];
         if (h->shared) {
             h->temporary = homes->n_temporaries;
             homes->temporaries[homes->n_temporaries++] = gml_mem_bytes(kernel, mem);
-        } else if (mem->rank > 0) {
-            h->offset = homes->scratch;
-            homes->scratch =
-                gml_dim_add(kernel->dims, homes->scratch, gml_mem_bytes(kernel, mem));
+        } else if (mem->rank > 0 && h->stored_in != 0) {
+            gml_dim *end = &used[h->stored_in];
+            h->offset = *end;
+            *end = gml_dim_add(kernel->dims, *end, gml_mem_bytes(kernel, mem));
+            homes->scratch = gml_dim_max(kernel->dims, homes->scratch, *end);
         }
     }
 }

@@ -2,7 +2,8 @@
  *
  * Locals that one phase stores and another loads are shared temporaries; others are the unit's
  * own: those of rank 0 on the stack (where LLVM makes registers of them), arrays in its
- * scratch. A list of phases is noted statement by statement, then settled once. */
+ * scratch, each phase's from the start. A list of phases is noted statement by statement, then
+ * settled once. */
 #ifndef GML_CODEGEN_LLVM_HOMES_H
 #define GML_CODEGEN_LLVM_HOMES_H
 
@@ -12,6 +13,7 @@ typedef struct gml_home {
     unsigned stored_in; /* phase + 1 */
     bool shared;
     bool inside;        /* some phase loads what it has stored itself */
+    bool is_operand;    /* a product's, written for it as bf16 */
     unsigned temporary; /* number among the temporaries */
     gml_dim offset;     /* in scratch */
 } gml_home;

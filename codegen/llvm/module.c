@@ -278,8 +278,12 @@ static gml_code *keep_code(gml_codegen *cg, const gml_code *code)
     gml_code_phase *phases =
         gml_arena_copy(arena, code->phases, code->n_phases * sizeof *phases);
     gml_code_pack *packs = gml_arena_copy(arena, code->packs, code->n_packs * sizeof *packs);
-    for (unsigned i = 0; i < code->n_phases; i++)
+    for (unsigned i = 0; i < code->n_phases; i++) {
+        gml_cost *cost = &phases[i].cost;
         phases[i].symbol = gml_arena_text(arena, phases[i].symbol, strlen(phases[i].symbol));
+        cost->accesses =
+            gml_arena_copy(arena, cost->accesses, cost->n_accesses * sizeof *cost->accesses);
+    }
     for (unsigned i = 0; i < code->n_packs; i++)
         packs[i].symbol = gml_arena_text(arena, packs[i].symbol, strlen(packs[i].symbol));
     kept->phases = phases;

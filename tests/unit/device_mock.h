@@ -20,7 +20,15 @@ typedef struct mock {
     size_t n_blocks;
     size_t n_puts, n_gets, n_copies, n_launches;
     size_t fails_at; /* the launch that fails, from 1 */
+    /* graphs: as many as were made, issued, and are there */
+    size_t n_graphs, n_issues, n_alive;
+    bool has_no_graph; /* making one fails */
 } mock;
+
+typedef struct mock_graph {
+    const gml_device_call *calls;
+    size_t n;
+} mock_graph;
 
 static mock *mock_of(gml_device *device)
 {
@@ -113,6 +121,37 @@ static gml_status mock_launch(gml_device *device, const gml_device_kernel *kerne
     return GML_OK;
 }
 
+static gml_status mock_graph_make(gml_device *device, const gml_device_call *calls, size_t n,
+                                  void **out_handle, gml_diags *diags)
+{
+    mock *m = mock_of(device);
+    if (m->has_no_graph)
+        return gml_fail(diags, GML_E_DEVICE, (gml_loc){0}, "no graph can be made");
+    mock_graph *graph = malloc(sizeof *graph);
+    assert_non_null(graph);
+    *graph = (mock_graph){calls, n};
+    m->n_graphs++;
+    m->n_alive++;
+    *out_handle = graph;
+    return GML_OK;
+}
+
+static gml_status mock_graph_issue(gml_device *device, void *handle, gml_diags *diags)
+{
+    const mock_graph *graph = handle;
+    mock_of(device)->n_issues++;
+    for (size_t i = 0; i < graph->n; i++)
+        GML_TRY(mock_launch(device, graph->calls[i].kernel, graph->calls[i].blocks,
+                            graph->calls[i].params, diags));
+    return GML_OK;
+}
+
+static void mock_graph_free(gml_device *device, void *handle)
+{
+    mock_of(device)->n_alive--;
+    free(handle);
+}
+
 static gml_status mock_wait(GML_UNUSED gml_device *device, GML_UNUSED gml_diags *diags)
 {
     return GML_OK;
@@ -143,6 +182,9 @@ static GML_UNUSED void mock_init(mock *m)
         .wait = mock_wait,
         .clock_start = mock_wait,
         .clock_stop = mock_clock_stop,
+        .graph_make = mock_graph_make,
+        .graph_issue = mock_graph_issue,
+        .graph_free = mock_graph_free,
     };
     *m = (mock){
         .device = {
@@ -153,6 +195,7 @@ static GML_UNUSED void mock_init(mock *m)
 static GML_UNUSED void mock_end(mock *m)
 {
     assert_int_equal(m->n_blocks, 0);
+    assert_int_equal(m->n_alive, 0);
     assert_int_equal(m->device.refs, 1);
 }
 

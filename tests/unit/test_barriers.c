@@ -401,6 +401,17 @@ static const graph_case products[] = {
     TEXT("%q: f32[2,4," queries ",32], %k: f32[2,4,32," keys "], %v: f32[2,4," keys ",32]",    \
          "  %s = MatMul(%q, %k)\n  %p = Softmax(%s) {axis = -1}\n  %y = MatMul(%p, %v)\n")
 
+#define GRADIENT(queries, keys)                                                                \
+    "graph @f(%q: f32[2,4," queries ",8], %k: f32[2,4," keys ",8], %v: f32[2,4," keys          \
+    ",8], %g: f32[2,4," queries ",8]) {\n"                                                     \
+    "  %kt = Transpose(%k) {perm = [0, 1, 3, 2]}\n  %s = MatMul(%q, %kt)\n"                    \
+    "  %p = Softmax(%s)\n  %vt = Transpose(%v) {perm = [0, 1, 3, 2]}\n"                        \
+    "  %dp = MatMul(%g, %vt)\n  %pt = Transpose(%p) {perm = [0, 1, 3, 2]}\n"                   \
+    "  %dv = MatMul(%pt, %g)\n  %w = Mul(%p, %dp)\n  %axis = Constant {value = i64[1]{3}}\n"   \
+    "  %d = ReduceSum(%w, %axis)\n  %c = Sub(%dp, %d)\n  %ds = Mul(%p, %c)\n"                  \
+    "  %dq = MatMul(%ds, %k)\n  %dst = Transpose(%ds) {perm = [0, 1, 3, 2]}\n"                 \
+    "  %dk = MatMul(%dst, %q)\n  return %dq, %dk, %dv\n}\n"
+
 static const graph_case stages[] = {
     {.name = "attention",
      .text = ATTENTION("40", "40"),
@@ -413,8 +424,18 @@ static const graph_case stages[] = {
      .bound = 1e-2,
      .n_shared = 2,
      .least = 6},
-    {.name = "attention, scores in device memory",
+    {.name = "attention, blocks of rows",
      .text = ATTENTION("100", "136"),
+     .bound = 1e-5,
+     .n_shared = 2,
+     .least = 6},
+    {.name = "an attention's gradient, blocks of rows and of columns",
+     .text = GRADIENT("70", "66"),
+     .bound = 1e-5,
+     .n_shared = 2,
+     .least = 14},
+    {.name = "attention, scores in device memory",
+     .text = ATTENTION("40", "1100"),
      .bound = 1e-5,
      .n_shared = 2,
      .least = 6},

@@ -1,115 +1,11 @@
 /* tests/unit/test_device.c - programs on a device, and devices that are not there. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 #include "device_mock.h"
+#include "device_program.h"
+#include "runtime/emu.h"
+#include "runtime/emu_calls.h"
 #include "runtime/host.h"
 #include "runtime/states.h"
-
-#define THREADS 32
-
-/* ---- Kernels: the first thread of the one block does it all ------------------------------ */
-
-static unsigned turn;
-
-static bool is_first(void)
-{
-    return turn++ % THREADS == 0;
-}
-
-static void *mem(void *const *params, int number)
-{
-    return *(void *const *)params[number];
-}
-
-static int64_t units(void *const *params, int number)
-{
-    return *(const int64_t *)params[number];
-}
-
-/* a, b, out, sizes, units */
-static void l_add(void *const *params)
-{
-    const float *a = mem(params, 0);
-    const float *b = mem(params, 1);
-    float *out = mem(params, 2);
-    for (int64_t i = 0, n = is_first() ? units(params, 4) : 0; i < n; i++)
-        out[i] = a[i] + b[i];
-}
-
-/* x, out, sizes, units */
-static void l_double(void *const *params)
-{
-    const float *x = mem(params, 0);
-    float *out = mem(params, 1);
-    for (int64_t i = 0, n = is_first() ? units(params, 3) : 0; i < n; i++)
-        out[i] = 2 * x[i];
-}
-
-/* x, the sum, the blocks' sums, sizes, units: as k_blocks and k_total of program_util.h. */
-static void l_blocks(void *const *params)
-{
-    const float *x = mem(params, 0);
-    float *sums = mem(params, 2);
-    int64_t all = is_first() ? *(const int64_t *)mem(params, 3) : 0;
-    for (int64_t b = 0; b < units(params, 4) && all != 0; b++) {
-        sums[b] = 0;
-        for (int64_t i = 4 * b; i < 4 * b + 4 && i < all; i++)
-            sums[b] += x[i];
-    }
-}
-
-static void l_total(void *const *params)
-{
-    float *total = mem(params, 1);
-    const float *sums = mem(params, 2);
-    int64_t all = *(const int64_t *)mem(params, 3);
-    if (!is_first())
-        return;
-    *total = 0;
-    for (int64_t b = 0; 4 * b < all; b++)
-        *total += sums[b];
-}
-
-static gml_lane_fn find_lane(const char *symbol)
-{
-    static const struct {
-        const char *symbol;
-        gml_lane_fn lane;
-    } lanes[] = {
-        {"k_add", l_add}, {"k_double", l_double}, {"k_blocks", l_blocks}, {"k_total", l_total}};
-    for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
-        if (strcmp(lanes[i].symbol, symbol) == 0)
-            return lanes[i].lane;
-    fail();
-    return NULL;
-}
-
-/* ---- Programs --------------------------------------------------------------------------- */
-
-/* Gives a program of CPU kernels to a device. */
-static void move_to(bench *b, gml_program *p, gml_device *device, bool is_outermost)
-{
-    const gml_launch launch = {.threads = THREADS, .per_block = 1 << 20};
-    gml_device_code *code = NULL;
-    p->device = gml_device_retain(device);
-    assert_ok(b, gml_device_load(device, NULL, 0, &code, &b->diags));
-    for (size_t s = 0; s < p->steps.count; s++) {
-        gml_step *step = &p->steps.items[s];
-        gml_phase *phases =
-            gml_arena_copy(&p->arena, step->phases, step->n_phases * sizeof *phases);
-        for (uint32_t i = 0; i < step->n_phases; i++) {
-            const char *symbol = phases[i].symbol;
-            phases[i].run = NULL;
-            assert_ok(b, gml_device_find(code, symbol, find_lane(symbol), &launch,
-                                         &phases[i].kernel, &b->diags));
-        }
-        step->phases = phases;
-    }
-    if (is_outermost)
-        p->code = code;
-    else
-        gml_device_unload(code);
-    assert_ok(b, gml_program_plan(p, &b->diags));
-}
 
 /* The result is the operand + 1, and shares nothing with it. */
 static gml_status add_one(gml_host_call *call)
@@ -241,6 +137,57 @@ static void the_emulator_runs_programs(void **state)
     gml_device_release(device);
     gml_device_release(again);
     bench_reset(&b);
+}
+
+/* x, out, sizes, units: looks at what lies behind the result. */
+static void l_past(void *const *params)
+{
+    const float *out = mem(params, 1);
+    gml_emu_access(out + units(params, 3), sizeof *out, sizeof *out, GML_EMU_LOAD,
+                   "load 1 of k_double");
+    l_double(params);
+}
+
+/* In the arena another value lies there; in an allocation of its own nothing does. */
+static void the_emulator_tells_values_apart(void **state)
+{
+    (void)state;
+    for (int apart = 0; apart < 2; apart++) {
+        bench b;
+        gml_device *device = NULL;
+        float x[64] = {1};
+        bench_init(&b);
+        gml_emu_set_options(&(gml_emu_options){.apart = apart != 0});
+        assert_ok(&b, gml_device_open("emu", 0, &device, &b.diags));
+        gml_program *p = gml_program_create();
+        (void)gml_dim_symbol(&p->dims, "unused");
+        uint32_t in = add_vector(p, GML_SLOT_INPUT, 64);
+        set_inputs(p, GML_LIST(in));
+        uint32_t y = add_map(p, k_double, "k_double", 1, &in, 64);
+        uint32_t z = add_map(p, k_double, "k_double", 1, &y, 64);
+        set_outputs(p, GML_LIST(z, y));
+        move_to(&b, p, device, true);
+        gml_phase phase = p->steps.items[0].phases[0];
+        phase.kernel.lane = l_past;
+        p->steps.items[0].phases = &phase;
+        p->slots.items[y].offset = 0;
+        p->slots.items[z].offset = 256;
+        gml_instance *instance = create(&b, p);
+        gml_rvalue input = vector_view(64, x);
+        gml_rvalue outputs[2] = {0};
+        turn = 0;
+        gml_status status = gml_instance_run(instance, &input, 1, outputs, 2, &b.diags);
+        assert_int_equal(status, apart ? GML_E_DEVICE : GML_OK);
+        if (apart)
+            assert_says(&b, "load 1 of k_double");
+        gml_rvalue_reset(&outputs[0]);
+        gml_rvalue_reset(&outputs[1]);
+        gml_instance_destroy(instance);
+        gml_program_release(p);
+        gml_device_release(device);
+        bench_reset(&b);
+    }
+    gml_emu_set_options(&(gml_emu_options){0});
 }
 
 /* ---- Sizes ------------------------------------------------------------------------------ */
@@ -603,6 +550,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_go_up_and_down_once),
         cmocka_unit_test(the_emulator_runs_programs),
+        cmocka_unit_test(the_emulator_tells_values_apart),
         cmocka_unit_test(sizes_and_temporaries_are_there),
         cmocka_unit_test(sizes_found_while_running_go_up),
         cmocka_unit_test(regions_capture_what_is_there),

@@ -1,0 +1,97 @@
+/* runtime/device_graph.c - launches that are issued together, again and again. */
+#include "runtime/device_table.h"
+#include "runtime/value.h"
+
+#include <string.h>
+
+/* A launch, before all are known: its parameters are in `values` from `first` on. */
+typedef struct entry {
+    const gml_device_kernel *kernel;
+    uint32_t blocks;
+    size_t first, n_params;
+} entry;
+
+struct gml_device_graph {
+    gml_buffer *memory; /* this */
+    gml_device *device; /* retained */
+    gml_arena arena;
+    gml_vec(entry) entries;
+    gml_vec(int64_t) values;
+    gml_device_call *calls; /* once it is finished */
+    void *handle;           /* the device's own; NULL: it launches one by one */
+};
+
+gml_status gml_device_graph_create(gml_device *device, gml_device_graph **out_graph,
+                                   gml_diags *diags)
+{
+    gml_buffer *memory = gml_buffer_create(sizeof(gml_device_graph), true);
+    *out_graph = NULL;
+    if (memory == NULL)
+        return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a graph of launches");
+    gml_device_graph *graph = gml_buffer_data(memory);
+    graph->memory = memory;
+    gml_arena_init(&graph->arena);
+    graph->device = gml_device_retain(device);
+    *out_graph = graph;
+    return GML_OK;
+}
+
+gml_status gml_device_graph_add(gml_device_graph *graph, const gml_device_kernel *kernel,
+                                int64_t units, void *const *params, size_t n_params,
+                                gml_diags *diags)
+{
+    (void)diags;
+    if (units <= 0)
+        return GML_OK;
+    entry one = {.kernel = kernel,
+                 .blocks = gml_device_blocks(graph->device, kernel, units),
+                 .first = graph->values.count,
+                 .n_params = n_params};
+    for (size_t i = 0; i < n_params; i++) {
+        int64_t value = 0;
+        memcpy(&value, params[i], sizeof value);
+        gml_push(&graph->arena, &graph->values, value);
+    }
+    gml_push(&graph->arena, &graph->entries, one);
+    return GML_OK;
+}
+
+gml_status gml_device_graph_finish(gml_device_graph *graph, gml_diags *diags)
+{
+    const gml_device_table *table = graph->device->table;
+    size_t n = graph->entries.count;
+    void **params = gml_new_array(&graph->arena, void *, graph->values.count + 1);
+    graph->calls = gml_new_array(&graph->arena, gml_device_call, n + 1);
+    for (size_t i = 0; i < graph->values.count; i++)
+        params[i] = &graph->values.items[i];
+    for (size_t i = 0; i < n; i++) {
+        const entry *e = &graph->entries.items[i];
+        graph->calls[i] = (gml_device_call){e->kernel, e->blocks, params + e->first};
+    }
+    return table->graph_make != NULL && n > 0
+               ? table->graph_make(graph->device, graph->calls, n, &graph->handle, diags)
+               : GML_OK;
+}
+
+gml_status gml_device_graph_issue(gml_device_graph *graph, gml_diags *diags)
+{
+    gml_device *device = graph->device;
+    if (graph->handle != NULL)
+        return device->table->graph_issue(device, graph->handle, diags);
+    for (size_t i = 0; i < graph->entries.count; i++) {
+        const gml_device_call *call = &graph->calls[i];
+        GML_TRY(device->table->launch(device, call->kernel, call->blocks, call->params, diags));
+    }
+    return GML_OK;
+}
+
+void gml_device_graph_destroy(gml_device_graph *graph)
+{
+    if (graph == NULL)
+        return;
+    if (graph->handle != NULL)
+        graph->device->table->graph_free(graph->device, graph->handle);
+    gml_device_release(graph->device);
+    gml_arena_reset(&graph->arena);
+    gml_buffer_release(graph->memory);
+}
