@@ -99,7 +99,8 @@ struct gml_node {
     gml_attr *attrs; /* those given, in the order of the operator's table */
     gml_value *results; /* an array; a result nobody wants has name "" and no uses */
     uint32_t n_operands, n_attrs, n_results;
-    bool is_again; /* a copy for one late user, to be computed within it: passes/recompute.c */
+    bool is_again; /* a copy for one user, to be computed within it: passes/recompute.c,
+                      autocast.c */
     gml_assumptions assumptions; /* of its last inference */
 };
 

@@ -7,7 +7,8 @@
  *
  *   elementwise   any group but a contraction's operands, unless that would compute something
  *                 costly several times: an exponential that a reduction reads, or that is
- *                 broadcast; what is computed again (passes/recompute.c) also those
+ *                 broadcast; what is computed again (passes/recompute.c) also those. A copy
+ *                 in bf16 for products (passes/autocast.c) none: its own kernel stores it
  *   view          any group: it becomes index arithmetic
  *   row reduction a group of elementwise nodes over the same rows (a normalisation, a softmax
  * and what follows); its result is computed once a row contraction   a group of elementwise
@@ -195,18 +196,33 @@ static bool ends_contraction(const fuser *f, const gml_node *node, unsigned dept
     return false;
 }
 
+/* A copy in bf16 for products, which is stored so that they can read it (passes/autocast.c). */
+static bool is_for_products(const fuser *f, const gml_node *node)
+{
+    const gml_value *value = &node->results[0];
+    if (node->op != &gml_op_cast || value->type.dtype != GML_BF16)
+        return false;
+    const value_use *end = f->users + f->first_use[value->id + 1];
+    for (const value_use *at = f->users + f->first_use[value->id]; at < end; at++)
+        if (at->node->op == &gml_op_cast && at->node->is_again)
+            return true;
+    return false;
+}
+
 static bool may_join(fuser *f, const gml_node *node, const uses *u)
 {
     group *g = &f->groups[u->group - 1];
     const gml_type *type = &node->results[0].type;
     const gml_type *root = &g->root->results[0].type;
-    if (g->n_nodes >= GML_MAX_GROUP || (u->others && !may_be_side(g, type)))
+    if (g->n_nodes >= GML_MAX_GROUP || (u->others && !may_be_side(g, type)) ||
+        is_for_products(f, node))
         return false;
     /* What is stored anyway is better stored by the contraction than read by the rows. */
     if (u->others && g->rows >= 0 && is_elementwise(node) && ends_contraction(f, node, 4))
         return false;
     if (is_contraction(node))
-        return !g->has_contraction && g->rows < 0 && type->dtype == root->dtype &&
+        return !g->has_contraction && g->rows < 0 &&
+               (type->dtype == root->dtype || is_for_products(f, g->root)) &&
                gml_same_dims(type, root) && only_elementwise(f, &node->results[0], u->group);
     if (is_view(node))
         return true;
@@ -220,16 +236,6 @@ static bool may_join(fuser *f, const gml_node *node, const uses *u)
     return rows >= 0 && !g->has_contraction && !u->contracted && !u->viewed &&
            (g->rows < 0 || g->rows == rows) &&
            same_rows(&node->operands[0]->type, root, rows) && enough_rows(root, rows);
-}
-
-static bool can_root(const gml_node *node)
-{
-    if (node->n_results != 1 || !(node->op->scalar || node->op->lower) ||
-        (node->op->traits & (GML_EFFECT | GML_INLINES)))
-        return false;
-    const gml_type *type = &node->results[0].type;
-    return type->kind == GML_TYPE_TENSOR && type->rank >= 0 &&
-           gml_dtype_get_class(type->dtype) != GML_CLASS_STRING && !node->results[0].constant;
 }
 
 static void join(fuser *f, gml_node *node, uint32_t number, bool is_side)
@@ -258,7 +264,7 @@ static void explain(fuser *f, const gml_node *node, const uses *u)
 static void form_groups(fuser *f)
 {
     for (gml_node *node = f->graph->last; node; node = node->prev) {
-        if (!can_root(node))
+        if (!gml_can_root(node))
             continue;
         uses u = find_uses(f, node);
         if (u.group && !u.outside && may_join(f, node, &u)) {
@@ -269,47 +275,6 @@ static void form_groups(fuser *f)
         f->groups[f->n_groups] = (group){.root = node, .rows = -1};
         join(f, node, ++f->n_groups, false);
     }
-}
-
-/* ---- views for everyone --------------------------------------------------------------------
- */
-
-/* With a copy of a cheap view for each user it never has to be stored, and its operand is what
- * meets the users. */
-static gml_node *copy_node(gml_node *node)
-{
-    gml_node *copy = gml_node_create(node->graph, node->next, node->op, node->operands,
-                                     node->n_operands, 1, node->loc);
-    for (uint32_t i = 0; i < node->n_attrs; i++)
-        gml_node_set_attr(copy, &node->attrs[i]);
-    copy->results[0].type = node->results[0].type;
-    copy->results[0].elements = node->results[0].elements;
-    return copy;
-}
-
-/* The first user keeps the node; results of the graph and uses in regions keep it as well. */
-static bool copy_for_users(gml_node *node)
-{
-    bool first = true;
-    bool changed = false;
-    for (gml_node *user = node->next; user; user = user->next)
-        for (uint32_t k = 0; k < user->n_operands; k++) {
-            if (user->operands[k] != &node->results[0])
-                continue;
-            if (!first) {
-                user->operands[k] = &copy_node(node)->results[0];
-                changed = true;
-            }
-            first = false;
-        }
-    return changed;
-}
-
-static void copy_views(gml_graph *graph, bool *out_changed)
-{
-    for (gml_node *node = graph->last; node; node = node->prev)
-        if (gml_is_cheap_view(node) && can_root(node) && copy_for_users(node))
-            *out_changed = true;
 }
 
 /* ---- making the regions -------------------------------------------------------------------
@@ -363,7 +328,7 @@ static void list_users(fuser *f)
 static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
 {
     uint32_t n_nodes = 0;
-    copy_views(graph, out_changed);
+    gml_copy_views(graph, out_changed);
     fuser f = {.graph = graph, .cx = cx, .n_values = cx->module->n_values};
     f.group_of = gml_new_array(cx->scratch, uint32_t, f.n_values + 1);
     f.is_result = gml_new_array(cx->scratch, bool, f.n_values + 1);

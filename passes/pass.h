@@ -20,6 +20,7 @@ typedef struct gml_pass_cx {
     gml_str *explain; /* decisions, one a line, for --explain; NULL: nobody asks */
     uint64_t memory;  /* bytes of values that may be alive at once (passes/budget.c); 0: any */
     gml_str *report;  /* what that comes to; NULL: nobody asks */
+    bool bf16_products; /* f32 products on tensor cores round their operands to bf16 */
 } gml_pass_cx;
 
 typedef enum gml_pass_need {
@@ -51,6 +52,7 @@ typedef struct gml_passes_options {
     gml_str *explain;
     uint64_t memory; /* as gml_pass_cx has these */
     gml_str *report;
+    bool bf16_products;
 } gml_passes_options;
 
 /* Runs the passes of `names` (comma separated) in order. GML_E_USAGE, before anything runs,

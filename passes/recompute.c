@@ -104,11 +104,19 @@ static void collect(recomputer *r, const gml_graph *graph)
 /* ---- what is worth it ---------------------------------------------------------------------
  */
 
+/* A copy in bf16 (passes/autocast.c) is what is kept: half of what it would be computed from.
+ */
+static bool is_for_products(const gml_node *node)
+{
+    return node->op == &gml_op_cast && node->results[0].type.dtype == GML_BF16 &&
+           node->operands[0]->type.dtype == GML_F32;
+}
+
 static bool can_repeat(const gml_node *node)
 {
     return node && (node->op->scalar || gml_is_cheap_view(node)) && node->n_results == 1 &&
            node->n_operands <= GML_MAX_READ && !(node->op->traits & GML_EFFECT) &&
-           !node->results[0].constant;
+           !node->results[0].constant && !is_for_products(node);
 }
 
 static bool is_cheap(const recomputer *r, const gml_node *node)

@@ -53,6 +53,16 @@ int gml_rows_of(const gml_node *node)
     return rows;
 }
 
+bool gml_can_root(const gml_node *node)
+{
+    if (node->n_results != 1 || !(node->op->scalar || node->op->lower) ||
+        (node->op->traits & (GML_EFFECT | GML_INLINES)))
+        return false;
+    const gml_type *type = &node->results[0].type;
+    return type->kind == GML_TYPE_TENSOR && type->rank >= 0 &&
+           gml_dtype_get_class(type->dtype) != GML_CLASS_STRING && !node->results[0].constant;
+}
+
 gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *sides,
                             uint32_t n_sides)
 {

@@ -17,6 +17,12 @@ void gml_mark_captured(const gml_graph *region, bool *marks);
 int gml_rows_of(const gml_node *node);
 bool gml_same_dims(const gml_type *a, const gml_type *b);
 
+/* The kernel of a group of nodes can run where `node` does, and store its result. */
+bool gml_can_root(const gml_node *node);
+/* With a copy of a cheap view for each user it never has to be stored, and its operand is what
+ * meets the users. */
+void gml_copy_views(gml_graph *graph, bool *out_changed);
+
 /* A gemel.Fused node in the making. */
 typedef struct gml_region {
     gml_pass_cx *cx;

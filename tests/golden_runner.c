@@ -94,13 +94,17 @@ static slice find_run(slice text, slice fallback)
 
 /* ---- One case --------------------------------------------------------------------------- */
 
-/* One name of a RUN line, done to the graph; NAME:N allows so many bytes of memory. */
+/* One name of a RUN line, done to the graph; NAME:N allows so many bytes of memory, NAME:bf16
+ * is for a target whose products round their operands to that. */
 static gml_status run_step(gml_module *module, slice name, gml_diags *diags)
 {
     gml_passes_options options = {.memory = 0};
     const char *colon = memchr(name.text, ':', name.len);
     if (colon != NULL) {
-        options.memory = strtoull(colon + 1, NULL, 10);
+        options.bf16_products =
+            (size_t)(colon - name.text) + 5 == name.len && memcmp(colon, ":bf16", 5) == 0;
+        if (!options.bf16_products)
+            options.memory = strtoull(colon + 1, NULL, 10);
         name.len = (size_t)(colon - name.text);
     }
     if (name.len == 5 && memcmp(name.text, "parse", 5) == 0)

@@ -68,6 +68,72 @@ says 0 'against cpu: ' "${medium[@]}" --against cpu --rtol 0 --atol 0.015625
 says 1 'z' "${medium[@]}" --against cpu
 says 1 'z' "${medium[@]}" --against emu
 
+# What products read is stored as bf16 (passes/autocast.c): with the very results of products that
+# round it themselves.
+cat >"$folder/perceptron.gir" <<'EOF'
+graph @perceptron(%x: f32[150,64], %w: f32[64,96], %v: f32[96,64], %g: f32[150,64]) {
+  %a = MatMul(%x, %w) : f32[150,96]
+  %b = Gelu(%a) : f32[150,96]
+  %c = MatMul(%b, %v) : f32[150,64]
+  %r = Add(%c, %x) : f32[150,64]
+  %vt = Transpose(%v) {perm = [1, 0]} : f32[64,96]
+  %d = MatMul(%g, %vt) : f32[150,96]
+  %bt = Transpose(%b) {perm = [1, 0]} : f32[96,150]
+  %e = MatMul(%bt, %g) : f32[96,64]
+  %h = Mul(%d, %a) : f32[150,96]
+  %xt = Transpose(%x) {perm = [1, 0]} : f32[64,150]
+  %i = MatMul(%xt, %h) : f32[64,96]
+  %wt = Transpose(%w) {perm = [1, 0]} : f32[96,64]
+  %j = MatMul(%h, %wt) : f32[150,64]
+  return %r, %e, %i, %j
+}
+EOF
+cat >"$folder/attention.gir" <<'EOF'
+graph @attention(%x: f32[2,32,64], %w: f32[64,192]) {
+  %qkv = MatMul(%x, %w) : f32[2,32,192]
+  %q, %k, %v = Split(%qkv) {axis = -1, num_outputs = 3} : f32[2,32,64], f32[2,32,64], f32[2,32,64]
+  %scale = Constant {value = f32[1]{0.25}} : f32[1]
+  %scaled = Mul(%q, %scale) : f32[2,32,64]
+  %s = Constant {value = [2, 32, 4, 16]} : i64[4]
+  %q4 = Reshape(%scaled, %s) : f32[2,32,4,16]
+  %k4 = Reshape(%k, %s) : f32[2,32,4,16]
+  %v4 = Reshape(%v, %s) : f32[2,32,4,16]
+  %qt = Transpose(%q4) {perm = [0, 2, 1, 3]} : f32[2,4,32,16]
+  %kt = Transpose(%k4) {perm = [0, 2, 3, 1]} : f32[2,4,16,32]
+  %vt = Transpose(%v4) {perm = [0, 2, 1, 3]} : f32[2,4,32,16]
+  %scores = MatMul(%qt, %kt) : f32[2,4,32,32]
+  %p = Softmax(%scores) {axis = -1} : f32[2,4,32,32]
+  %y = MatMul(%p, %vt) : f32[2,4,32,16]
+  return %y
+}
+EOF
+cat >"$folder/large.gir" <<'EOF'
+graph @large(%x: f32[2048,32], %y: f32[2048,32], %w: f32[32,1152]) {
+  %a = Tanh(%x) : f32[2048,32]
+  %b = Tanh(%y) : f32[2048,32]
+  %c = MatMul(%a, %w) : f32[2048,1152]
+  %d = MatMul(%b, %w) : f32[2048,1152]
+  return %c, %d
+}
+EOF
+for name in perceptron attention large; do
+    says 0 output_0 run --device emu --precision medium -o "$folder/$name" "$folder/$name.gir"
+    says 0 'no deviation' compare --device emu --precision medium --off autocast \
+        --against "$folder/$name" --rtol 0 --atol 0 "$folder/$name.gir"
+done
+
+# A large product reads it as it is; without the pass two phases write its operands first.
+"$gir_to_onnx" "$folder/large.gir" "$folder/large.onnx" || exit 1
+count_phases() {
+    "$gemel" compile --triple nvptx64-nvidia-cuda --cpu sm_80 --precision medium --dump asm "$@" \
+        "$folder/large.onnx" 2>"$folder/message.txt" | grep -c '^\.visible \.entry .*_[1-9]('
+}
+with=$(count_phases) without=$(count_phases --off autocast)
+if ! grep -q 'no code can be made' "$folder/message.txt" && [[ $with != 0 || $without != 2 ]]; then
+    echo "FAIL operands are written in $with phases, without autocast in $without, not in 0 and 2"
+    failed=1
+fi
+
 # PTX, which is one module: the model has one program.
 "$gir_to_onnx" "$matmul" "$folder/matmul.onnx" || exit 1
 ptxas=$(PATH=$PATH:/usr/local/cuda/bin command -v ptxas) || echo 'no ptxas: PTX is not assembled'

@@ -202,7 +202,7 @@ def check_pass_by_pass(gemel: Gemel):
     runs = json.loads(result.stdout)
     names = [run["up_to"] for run in runs]
     check("every optional pass", names[0] is None and tuple(names[-len(LAST):]) == LAST and
-          {"simplify", "cse", "recognise", "dce", "recompute"} < set(names), str(names[1:]))
+          {"simplify", "cse", "recognise", "dce", "autocast", "recompute"} < set(names), str(names[1:]))
     counts = [run["compared"] for run in runs]
     check("every state is compared", min(counts) > 2 * n_states, f"{counts}, {n_states}")
     worst = max(run["worst"]["share"] for run in runs)

@@ -1,7 +1,7 @@
 """ten_steps.py GEMEL PYTHON_WITH_JAX - ten steps of SiameseIM by `gemel train` beside ten by
 tests/reference/siameseim_jax.py, from the same parameters and inputs: every parameter, moment,
 statistic and result, in double precision on ref, cpu and emu, in
-single precision on cpu and emu.
+single precision on cpu and emu, and on emu with the operands of products in bf16.
 
 Fails, rather than being skipped, where JAX is missing (scripts/test installs it); exits 77
 without onnx.
@@ -26,8 +26,9 @@ import fill_model
 from states_file import read_safetensors
 
 STEPS = 10
-CASES = [("f64", "ref", 1e-9), ("f64", "cpu", 1e-9), ("f32", "cpu", 1e-5), ("f64", "emu", 1e-9),
-         ("f32", "emu", 1e-5)]
+CASES = [("f64", "ref", "highest", 1e-9), ("f64", "cpu", "highest", 1e-9),
+         ("f32", "cpu", "highest", 1e-5), ("f64", "emu", "highest", 1e-9),
+         ("f32", "emu", "highest", 1e-5), ("f32", "emu", "medium", 2e-2)]
 RESULTS = {"loss": "loss", "positive": "pos", "negative": "neg", "lr": "lr",
            "momentum": "momentum", "gradient_norm": "grad_norm"}
 RECIPE = ["--batch", "2", "--iterations", "1", "--warmup", "2", "--epochs", "20",
@@ -66,13 +67,14 @@ def is_turned(name: str, turned: set[str]) -> bool:
     return name.removeprefix("exp_avg.").removeprefix("exp_avg_sq.") in turned
 
 
-def train(gemel: str, model: Path, turned: set[str], device: str) -> dict[str, np.ndarray]:
+def train(gemel: str, model: Path, turned: set[str], device: str,
+          precision: str) -> dict[str, np.ndarray]:
     """All states after the last step and all results of steps, named as the reference's."""
     saved = model.with_suffix(".safetensors")
     batches = [f"--batch={model.with_suffix('')}-{i}.npz" for i in range(STEPS)]
     lines = [json.loads(line) for line in call(
-        gemel, "train", model, "--steps", STEPS, *batches, "--device", device, "--json",
-        "--save", saved).splitlines()]
+        gemel, "train", model, "--steps", STEPS, *batches, "--device", device, "--precision",
+        precision, "--json", "--save", saved).splitlines()]
     states = read_safetensors(saved)
     arrays = {name: value.T if is_turned(name, turned) else value
               for name, value in states.items()}
@@ -107,15 +109,16 @@ def main() -> int:
         folder = Path(name)
         reference_run = start_reference(python, folder / "reference.npz")
         models = {dtype: make_model(gemel, folder, dtype) for dtype in ("f64", "f32")}
-        results = [train(gemel, *models[dtype], device) for dtype, device, _ in CASES]
+        results = [train(gemel, *models[dtype], device, precision)
+                   for dtype, device, precision, _ in CASES]
         _, words = reference_run.communicate()
         if reference_run.returncode != 0:
             print(f"FAIL siameseim_jax.py: {words}")
             return 1
         with np.load(folder / "reference.npz") as file:
             reference = dict(file)
-    for (dtype, device, limit), got in zip(CASES, results):
-        print(f"== {dtype} on {device}")
+    for (dtype, device, precision, limit), got in zip(CASES, results):
+        print(f"== {dtype} on {device}, {precision}")
         failures += not agrees(reference, got, limit)
     print(f"{failures} failures" if failures else "all right")
     return 1 if failures else 0
