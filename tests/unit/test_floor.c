@@ -25,6 +25,8 @@ typedef struct count {
 typedef struct floor_case {
     const char *name, *text;
     gml_precision precision;
+    bool is_cast; /* values are stored as bf16 where products round them so (passes/autocast.c)
+                   */
     const char *states[2][2];       /* a parameter, and what it becomes */
     count kernels[4];               /* those of the program, in order */
     double saved[GML_SAVING_COUNT]; /* bytes */
@@ -102,6 +104,16 @@ static const floor_case cases[] = {
      .kernels = {{8 * (M * K + K * N) + 4 * M * N, 2 * M *K *N, M *K + K *N, 3},
                  {8 * (M * N + N * N) + 4 * M * N, 2 * M *N *N, M *N + N *N, 3}},
      .saved = {[GML_SAVING_OPERANDS] = 8 * M * N}},
+    /* and is: the first product stores bf16, with a rounding each, and the second reads it */
+    {.name = "a product of a product, cast",
+     .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %w: f32[1152,1152]",
+                  "  %h = MatMul(%x, %y) : f32[2048,1152]\n"
+                  "  %z = MatMul(%h, %w) : f32[2048,1152]\n"
+                  "  return %z\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .is_cast = true,
+     .kernels = {{8 * (M * K + K * N) + 2 * M * N, 2 * M *K *N, M *K + K *N + M *N, 3},
+                 {8 * N * N + 2 * M * N + 4 * M * N, 2 * M *N *N, N *N, 2}}},
     /* and is written in both types where it is wanted in f32 too */
     {.name = "a product of a result",
      .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %w: f32[1152,1152]",
@@ -194,8 +206,10 @@ static void add_states(const floor_case *c, gml_module *module)
 
 static void compile(bench *b, const floor_case *c)
 {
+    static const char *const off[] = {"autocast", NULL};
     gml_module *module = NULL;
-    gml_compile_options options = {.target.precision = c->precision};
+    gml_compile_options options = {.target.precision = c->precision,
+                                   .passes.off = c->is_cast ? NULL : off};
     gml_arena_init(&b->arena);
     gml_diags_init(&b->diags, &b->arena);
     if (gml_text_parse(c->text, strlen(c->text), c->name, &b->diags, &module) != GML_OK)
