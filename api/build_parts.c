@@ -64,37 +64,45 @@ static void explain(const gml_build_frame *f, const gml_step *step)
     gml_str_puts(out, "\n");
 }
 
+/* The operands of one part; its inputs and outputs are as many as the first part's. */
+static gml_status add_part(gml_build_frame *f, const gml_pending_part *part, uint64_t unread,
+                           uint32_t *inputs, uint32_t *outputs)
+{
+    const gml_node *node = part->node;
+    for (size_t i = 0; i < part->flat->inputs.count; i++) {
+        inputs[i] = GML_NO_SLOT;
+        if (i >= 64 || !(unread >> i & 1))
+            GML_TRY(gml_frame_find_slot(f, node->operands[part->numbers[i]], node->loc,
+                                        &inputs[i]));
+    }
+    for (uint32_t r = 0; r < node->n_results; r++)
+        outputs[r] = gml_frame_add_slot(f, &node->results[r], GML_SLOT_ARENA);
+    return GML_OK;
+}
+
 /* The operands of all parts, and what they cost together. */
 static gml_status add_operands(gml_build_frame *f, const gml_code *code, gml_step *step)
 {
     const gml_pending_part *parts = f->pending.items;
-    gml_arena *arena = &f->program->arena;
+    gml_dim_pool *dims = &f->builder->module->dims;
     size_t n_parts = f->pending.count;
     size_t n_inputs = parts[0].flat->inputs.count;
     size_t n_outputs = parts[0].flat->outputs.count;
-    uint32_t *inputs = gml_new_array(arena, uint32_t, n_parts * n_inputs + 1);
-    uint32_t *outputs = gml_new_array(arena, uint32_t, n_parts * n_outputs + 1);
-    step->inputs = inputs;
-    step->outputs = outputs;
-    step->n_inputs = (uint32_t)(n_parts * n_inputs);
-    step->n_outputs = (uint32_t)(n_parts * n_outputs);
+    uint32_t *inputs = gml_new_array(&f->program->arena, uint32_t, n_parts * n_inputs + 1);
+    uint32_t *outputs = gml_new_array(&f->program->arena, uint32_t, n_parts * n_outputs + 1);
     for (size_t p = 0; p < n_parts; p++) {
-        const gml_node *node = parts[p].node;
-        gml_dim_pool *dims = &f->builder->module->dims;
         gml_dim flops = 0;
         gml_dim bytes = 0;
-        for (size_t i = 0; i < n_inputs; i++, inputs++) {
-            *inputs = GML_NO_SLOT;
-            if (i >= 64 || !(code->unread >> i & 1))
-                GML_TRY(gml_frame_find_slot(f, node->operands[parts[p].numbers[i]], node->loc,
-                                            inputs));
-        }
-        for (size_t r = 0; r < n_outputs; r++)
-            *outputs++ = gml_frame_add_slot(f, &node->results[r], GML_SLOT_ARENA);
+        GML_TRY(add_part(f, &parts[p], code->unread, inputs + p * n_inputs,
+                         outputs + p * n_outputs));
         gml_kernel_cost(parts[p].kernel, &flops, &bytes);
         step->flops = gml_dim_add(dims, step->flops, flops);
         step->bytes = gml_dim_add(dims, step->bytes, bytes);
     }
+    step->inputs = inputs;
+    step->outputs = outputs;
+    step->n_inputs = (uint32_t)(n_parts * n_inputs);
+    step->n_outputs = (uint32_t)(n_parts * n_outputs);
     return GML_OK;
 }
 
@@ -113,7 +121,7 @@ static const gml_part_sizes *make_parts(gml_build_frame *f, const gml_code *code
     int64_t *units = gml_new_array(arena, int64_t, count);
     for (uint32_t p = 0; p < count; p++) {
         values[symbol] = f->pending.items[p].size;
-        sizes[p * parts->n_sizes + symbol] = values[symbol];
+        sizes[(size_t)p * parts->n_sizes + symbol] = values[symbol];
         if (!gml_dim_eval(pool, code->phases[0].extent, values, &units[p]))
             return NULL;
     }

@@ -274,7 +274,7 @@ static const gml_expr *rewrite_load(cutter *c, const gml_expr *load)
 {
     gml_kernel *kernel = c->kernel;
     const gml_mem *mem = load->as.load.mem;
-    const gml_expr *index[GML_MAX_RANK];
+    const gml_expr *index[GML_MAX_RANK] = {NULL};
     for (int d = 0; d < mem->rank; d++)
         index[d] = rewrite(c, load->as.load.index[d]);
     if (mem->role != GML_MEM_LOCAL)
@@ -347,7 +347,7 @@ static const gml_mem *make_array(cutter *c, unsigned k, const unsigned *over, bl
 {
     const gml_mem *mem = c->stages[k].store->as.store.mem;
     gml_dim dims[2] = {mem->dims[0], mem->dims[1]};
-    if (over[k] != k)
+    if (over[k] < k)
         return c->copy[c->stages[over[k]].store->as.store.mem->number];
     dims[c->is_columns ? 1 : 0] = b.size;
     gml_mem *copy =
@@ -459,8 +459,8 @@ unsigned gml_blocks_cut(gml_kernel *kernel, int64_t rows, int64_t bytes,
                         gml_block_unit out_units[GML_MAX_BLOCK_UNITS])
 {
     cutter c = {.kernel = kernel};
-    unsigned over_rows[GML_MAX_STAGES];
-    unsigned over_columns[GML_MAX_STAGES];
+    unsigned over_rows[GML_MAX_STAGES] = {0};
+    unsigned over_columns[GML_MAX_STAGES] = {0};
     bool has_columns = false;
     if (!read_stages(&c) || c.n_rows > INT32_MAX)
         return 0;
@@ -469,7 +469,8 @@ unsigned gml_blocks_cut(gml_kernel *kernel, int64_t rows, int64_t bytes,
     int64_t row = share_arrays(&c, over_rows);
     c.is_columns = true;
     int64_t column = share_arrays(&c, over_columns);
-    if (c.n_rows <= rows && c.n_rows * row <= bytes)
+    if ((c.n_rows <= rows && c.n_rows * row <= bytes) || row <= 0 ||
+        (has_columns && column <= 0))
         return 0;
     int64_t most_rows = bytes / row < rows ? bytes / row : rows;
     int64_t most_columns = has_columns && bytes / column < rows ? bytes / column : rows;

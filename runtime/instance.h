@@ -92,14 +92,18 @@ struct gml_instance {
     gml_work *works;        /* by step */
     /* by size */
     int64_t *dims;
-    uint8_t *known;      /* gml_known */
-    bool has_found;      /* some size is GML_FOUND */
-    bool has_open;       /* some check cannot be decided by the inputs alone */
+    uint8_t *known; /* gml_known */
+    bool has_found; /* some size is GML_FOUND */
+    bool has_open;  /* some check cannot be decided by the inputs alone */
+    bool is_bound;
+    bool has_new_sizes;  /* `sizes` is older */
+    bool keeps_apart;    /* values have buffers of their own, not places in the arena */
+    bool has_run;        /* and `last_addresses` is of a run */
+    bool is_recording;   /* launches are added to `graph` */
     uint32_t next_check; /* of the steps still to run */
     gml_inherited *inherited;
     size_t n_inherited;
 
-    bool is_bound;
     int64_t *bound;    /* by input: rank and dimensions, GML_MAX_RANK + 1 numbers each */
     gml_place *places; /* by slot, and two more; used while placing */
     uint32_t *order;
@@ -109,15 +113,11 @@ struct gml_instance {
     gml_copy *here;                  /* by slot, of one that lies there */
     gml_copy *there;                 /* by slot, of one that lies here */
     gml_buffer *sizes;               /* `dims` */
-    bool has_new_sizes;              /* `sizes` is older */
     gml_part_table *tables_of_parts; /* by step */
     void **params;                   /* of one launch */
     uint64_t launched;               /* nanoseconds of the last kernel, when watched */
-    bool keeps_apart;        /* values have buffers of their own, not places in the arena */
-    void **last_addresses;   /* of inputs, then outputs, in the run before */
-    bool has_run;            /* and `last_addresses` is of a run */
-    bool is_recording;       /* launches are added to `graph` */
-    gml_device_graph *graph; /* all launches of a run; NULL: not recorded */
+    void **last_addresses;           /* of inputs, then outputs, in the run before */
+    gml_device_graph *graph;         /* all launches of a run; NULL: not recorded */
 
     void **mems;             /* of one kernel */
     gml_job *jobs;           /* of one kernel, by part */
