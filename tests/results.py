@@ -1,8 +1,9 @@
 """What features are worth after a small SiameseIM has been trained, row by row and seed by seed.
 
-usage: results.py GEMEL FOLDER DIGITS.csv.gz [--threads N] [--seeds N] [--json FILE]
+usage: results.py GEMEL FOLDER DIGITS.csv.gz [--threads N] [--seeds N] [--again] [--json FILE]
 
-In FOLDER each finished run is a file, SET-ROW-SEED.json, and is not done again. Prints Markdown:
+In FOLDER each finished run is a file, SET-ROW-SEED.json, and is not done again; with --again
+what was trained is evaluated anew. Prints Markdown:
 the mean over the seeds and half of the distance between the best and the worst.
 """
 import argparse
@@ -43,8 +44,9 @@ def run(*command, **options) -> subprocess.CompletedProcess:
 
 
 class Laboratory:
-    def __init__(self, gemel: Path, folder: Path, digits: Path, threads: int):
-        self.gemel, self.folder, self.digits, self.threads = gemel, folder, digits, threads
+    def __init__(self, gemel: Path, folder: Path, digits: Path, threads: int, again: bool):
+        self.gemel, self.folder, self.digits = gemel, folder, digits
+        self.threads, self.again = threads, again
 
     def make_pictures(self, pictures: Pictures) -> Path:
         made = self.folder / pictures.name
@@ -63,12 +65,18 @@ class Laboratory:
             "--iterations", pictures.iterations, "--ema", 0.99, "--batch", 64, "--seed", seed, "-o", file)
 
     def train(self, pictures: Pictures, step: Path, seed: int, into: Path) -> dict:
-        """Trains and returns the last line of the log that has all of the monitor."""
+        """Trains, unless that is done, and returns the last line of the log."""
+        done = into / "monitor.json"
+        if done.exists():
+            return json.loads(done.read_text())
+        run("rm", "-rf", into)
         run(self.gemel, "train", step, "--data", self.make_pictures(pictures) / "train", "--run", into,
             "--crop-min", 0.3, "--seed", seed, "--threads", self.threads, "--log-every", 200, "--monitor-every", 200,
             *pictures.options)
         lines = [json.loads(line) for line in (into / "log.jsonl").read_text().splitlines()]
-        return [line for line in lines if "loss" in line][-1]
+        last = [line for line in lines if "loss" in line][-1]
+        done.write_text(json.dumps(last))
+        return last
 
     def evaluate(self, pictures: Pictures, weights: Path | None) -> dict:
         """Accuracies by "METHOD FEATURES" in percent, and "rank" of the mean features."""
@@ -88,7 +96,7 @@ class Laboratory:
     def finish(self, pictures: Pictures, row: str, seed: int) -> dict:
         """One run, from its file if it is there: evaluation, and the monitor of what was trained."""
         result = self.folder / f"{pictures.name}-{row}-{seed}.json"
-        if result.exists():
+        if result.exists() and not self.again:
             return json.loads(result.read_text())
         monitor = {}
         if row == "pixels":
@@ -98,7 +106,6 @@ class Laboratory:
             self.export_step(pictures, "i" if row == "random" else row, seed, weights)
             if row != "random":
                 into = self.folder / f"{pictures.name}-{row}-{seed}"
-                run("rm", "-rf", into)
                 monitor = self.train(pictures, weights, seed, into)
                 weights = sorted(into.glob("checkpoint-*.safetensors"))[-1]
         values = {"set": pictures.name, "row": row, "seed": seed,
@@ -140,10 +147,11 @@ def main():
     parser.add_argument("digits", type=lambda text: Path(text).resolve())
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--again", action="store_true", help="evaluate what was trained once more")
     parser.add_argument("--json", type=Path, help="also write all runs to this file")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
-    laboratory = Laboratory(args.gemel, args.folder, args.digits, args.threads)
+    laboratory = Laboratory(args.gemel, args.folder, args.digits, args.threads, args.again)
     runs = []
     for pictures in SETS:
         runs.append(laboratory.finish(pictures, "pixels", 0))

@@ -4,7 +4,6 @@
 #include "codegen/llvm/device.h"
 #include "ir/index.h"
 
-#define GML_PARTIALS 256 /* bytes of shared memory before the slices */
 #define GML_BLOCKS   264 /* that a device runs at once, about */
 #define GML_MIN_SIDE 16
 

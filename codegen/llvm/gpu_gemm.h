@@ -19,6 +19,9 @@
 
 #define GML_GPU_GEMM_THREADS 256
 
+/* Bytes of shared memory for reductions, before the slices of products. */
+#define GML_PARTIALS 256
+
 typedef struct gml_gpu_gemm {
     gml_contraction c;
     bool is_mma; /* operands rounded to bf16, on tensor cores; else f32 */
