@@ -25,6 +25,7 @@ typedef struct count {
 typedef struct floor_case {
     const char *name, *text;
     gml_precision precision;
+    const char *off[2];             /* a pass that is left out */
     const char *states[2][2];       /* a parameter, and what it becomes */
     count kernels[4];               /* those of the program, in order */
     double saved[GML_SAVING_COUNT]; /* bytes */
@@ -99,9 +100,19 @@ static const floor_case cases[] = {
                   "  %z = MatMul(%h, %w) : f32[2048,1152]\n"
                   "  return %z\n"),
      .precision = GML_PRECISION_MEDIUM,
+     .off = {"autocast"},
      .kernels = {{8 * (M * K + K * N) + 4 * M * N, 2 * M *K *N, M *K + K *N, 3},
                  {8 * (M * N + N * N) + 4 * M * N, 2 * M *N *N, M *N + N *N, 3}},
      .saved = {[GML_SAVING_OPERANDS] = 8 * M * N}},
+    /* as it is */
+    {.name = "a product of a product in bf16",
+     .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %w: f32[1152,1152]",
+                  "  %h = MatMul(%x, %y) : f32[2048,1152]\n"
+                  "  %z = MatMul(%h, %w) : f32[2048,1152]\n"
+                  "  return %z\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .kernels = {{8 * (M * K + K * N) + 2 * M * N, 2 * M *K *N, M *K + K *N + M *N, 3},
+                 {2 * M * N + 8 * N * N + 4 * M * N, 2 * M *N *N, N *N, 2}}},
     /* and is written in both types where it is wanted in f32 too */
     {.name = "a product of a result",
      .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %w: f32[1152,1152]",
@@ -109,9 +120,29 @@ static const floor_case cases[] = {
                   "  %z = MatMul(%h, %w) : f32[2048,1152]\n"
                   "  return %z, %h\n"),
      .precision = GML_PRECISION_MEDIUM,
+     .off = {"autocast"},
      .kernels = {{8 * (M * K + K * N) + 4 * M * N, 2 * M *K *N, M *K + K *N, 3},
                  {8 * (M * N + N * N) + 4 * M * N, 2 * M *N *N, M *N + N *N, 3}},
      .saved = {[GML_SAVING_OPERANDS] = 4 * M * N}},
+    {.name = "a product of a result in bf16",
+     .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %w: f32[1152,1152]",
+                  "  %h = MatMul(%x, %y) : f32[2048,1152]\n"
+                  "  %z = MatMul(%h, %w) : f32[2048,1152]\n"
+                  "  return %z, %h\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .kernels = {{8 * (M * K + K * N) + 6 * M * N, 2 * M *K *N, M *K + K *N + M *N, 3},
+                 {2 * M * N + 8 * N * N + 4 * M * N, 2 * M *N *N, N *N, 2}}},
+    /* one copy of what two read, 4 + 2 bytes, in the place of two */
+    {.name = "two products of an input",
+     .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %z: f32[64,1152]",
+                  "  %a = MatMul(%x, %y) : f32[2048,1152]\n"
+                  "  %b = MatMul(%x, %z) : f32[2048,1152]\n"
+                  "  return %a, %b\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .kernels = {{6 * M * K, 0, M *K, 1},
+                 {2 * M * K + 8 * K * N + 4 * M * N, 2 * M *K *N, K *N, 2},
+                 {2 * M * K + 8 * K * N + 4 * M * N, 2 * M *K *N, K *N, 2}},
+     .saved = {[GML_SAVING_COPIES] = 6 * M * K}},
     /* 128 parts of 32 each */
     {.name = "a sum in two phases",
      .text = CALL("%x: f32[4096,768]", "  %axes = Constant {value = [0]} : i64[1]\n"
@@ -196,6 +227,7 @@ static void compile(bench *b, const floor_case *c)
 {
     gml_module *module = NULL;
     gml_compile_options options = {.target.precision = c->precision};
+    options.passes.off = c->off;
     gml_arena_init(&b->arena);
     gml_diags_init(&b->diags, &b->arena);
     if (gml_text_parse(c->text, strlen(c->text), c->name, &b->diags, &module) != GML_OK)
@@ -283,7 +315,8 @@ static void test_floor(void **state)
                      "  %a = MatMul(%x, %y) : f32[2048,1152]\n"
                      "  %b = MatMul(%x, %z) : f32[2048,1152]\n"
                      "  return %a, %b\n"),
-        .precision = GML_PRECISION_MEDIUM};
+        .precision = GML_PRECISION_MEDIUM,
+        .off = {"autocast"}};
     static const gml_ceilings few = {"few", 1000, 10, 100};
     bench b = {0};
     gml_floor floor;
