@@ -125,7 +125,7 @@ static void note_splits(caster *c, const gml_value *value, gml_value *source)
         if (node->op != &gml_op_split || c->split_of[node->results[0].id])
             continue;
         c->split_of[node->results[0].id] = source;
-        c->plans[source->id].saved += 2 * GML_WIDE * gml_known_elements(&value->type);
+        c->plans[source->id].saved += 2 * (int64_t)GML_WIDE * gml_known_elements(&value->type);
     }
 }
 

@@ -49,13 +49,12 @@ gml_value *gml_operand_source(const gml_graph *graph, gml_value *value)
     return value;
 }
 
-/* Lines of memory stay lines. */
+/* Lines of memory stay lines, or pieces of lines. */
 static bool is_plain(const gml_node *node)
 {
     const gml_op_info *op = node->op;
     return op == &gml_op_reshape || op == &gml_op_squeeze || op == &gml_op_unsqueeze ||
-           op == &gml_op_slice || op == &gml_op_split ||
-           (op == &gml_op_transpose && node->results[0].type.rank == 2);
+           op == &gml_op_slice || op == &gml_op_split || op == &gml_op_transpose;
 }
 
 bool gml_operand_is_plain(const gml_graph *graph, const gml_value *value,

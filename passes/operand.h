@@ -11,7 +11,7 @@
 int gml_operand_step(const gml_graph *graph, const gml_value *value);
 /* Where the steps that lead to `value` begin; `value` itself when there are none. */
 gml_value *gml_operand_source(const gml_graph *graph, gml_value *value);
-/* The steps from `source` leave lines of memory lines, of whole pieces of eight elements: a
+/* The steps from `source` leave lines of memory lines, or whole pieces of eight elements: a
  * large product copies them as they lie. */
 bool gml_operand_is_plain(const gml_graph *graph, const gml_value *value,
                           const gml_value *source);

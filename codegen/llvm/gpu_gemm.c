@@ -22,6 +22,14 @@ static int64_t stride_of(gml_kernel *kernel, const gml_expr *expr, const gml_axi
                 : GML_STRIDE_UNKNOWN;
 }
 
+/* Neighbours along `axis` are neighbours in memory; for tensor cores, in pieces at least. */
+static bool runs_along(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis,
+                       bool is_mma)
+{
+    return stride_of(kernel, expr, axis) == 1 ||
+           (is_mma && gml_gpu_gemm_copies(kernel, expr, axis));
+}
+
 static unsigned lanes_along(const gml_axis *axis)
 {
     if (!gml_dim_is_const(axis->extent))
@@ -53,8 +61,8 @@ bool gml_gpu_gemm_prepare(const gml_backend *be, gml_kernel *kernel, const gml_c
         out->rows = out->columns = 128;
     if (out->is_mma)
         out->depth = 32;
-    out->a_along_k = stride_of(kernel, c->a, c->k) == 1;
-    out->b_along_k = stride_of(kernel, c->b, c->k) == 1;
+    out->a_along_k = runs_along(kernel, c->a, c->k, out->is_mma);
+    out->b_along_k = runs_along(kernel, c->b, c->k, out->is_mma);
     out->a_lanes = lanes_along(out->a_along_k ? c->k : c->m);
     out->b_lanes = lanes_along(out->b_along_k ? c->k : c->n);
     out->y_lanes = lanes_along(c->n);

@@ -39,6 +39,9 @@ typedef struct gml_gpu_gemm {
 /* False where another way is better: the product is too small. */
 bool gml_gpu_gemm_prepare(const gml_backend *be, gml_kernel *kernel, const gml_contraction *c,
                           gml_gpu_gemm *out_gemm);
+/* `expr` is a load of bf16 whose neighbours along `axis` can be copied as they are, in pieces.
+ */
+bool gml_gpu_gemm_copies(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis);
 /* Brings both operands into memory as bf16, where they are not yet: for a product that stands
  * by itself. False where it is not one for tensor cores. */
 bool gml_gpu_gemm_stream(gml_kernel *kernel, gml_gpu_gemm *gemm);

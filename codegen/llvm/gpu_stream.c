@@ -12,6 +12,18 @@
 /* ---- operands in memory -------------------------------------------------------------------
  */
 
+/* `atom` is `op` of the axis and a multiple of a piece: pieces of a line that is cut, as heads
+ * cut that of a token. */
+static bool is_cut(const gml_expr *atom, gml_scalar_op op, const gml_axis *axis)
+{
+    if (atom->kind != GML_EXPR_SCALAR || atom->as.scalar.op != op)
+        return false;
+    const gml_expr *at = atom->as.scalar.args[0];
+    const gml_expr *size = atom->as.scalar.args[1];
+    return at->kind == GML_EXPR_AXIS && at->as.axis == axis && size->kind == GML_EXPR_CONST &&
+           size->as.cst.i % GML_PIECE == 0;
+}
+
 /* The load under a widening of bf16, where neighbours along `axis` can be copied as they are.
  */
 static const gml_expr *find_load(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis)
@@ -27,14 +39,20 @@ static const gml_expr *find_load(gml_kernel *kernel, const gml_expr *expr, const
     bool moves = false;
     for (unsigned i = 0; i < sum.n_terms; i++) {
         const gml_expr *atom = sum.terms[i].atom;
-        bool is_axis = atom->kind == GML_EXPR_AXIS && atom->as.axis == axis;
-        if (!is_axis && (atom->free >> axis->number & 1))
+        bool is_axis = (atom->kind == GML_EXPR_AXIS && atom->as.axis == axis) ||
+                       is_cut(atom, GML_X_FLOORMOD, axis);
+        if (!is_axis && (atom->free >> axis->number & 1) && !is_cut(atom, GML_X_FLOORDIV, axis))
             return NULL;
         if (is_axis ? sum.terms[i].coefficient != 1 : sum.terms[i].coefficient % GML_PIECE != 0)
             return NULL;
         moves = moves || is_axis;
     }
     return moves && sum.constant % GML_PIECE == 0 ? expr : NULL;
+}
+
+bool gml_gpu_gemm_copies(gml_kernel *kernel, const gml_expr *expr, const gml_axis *axis)
+{
+    return find_load(kernel, expr, axis) != NULL;
 }
 
 /* for batch, line, at: pack[batch, line, at] = bf16(expr), with zeros behind the end of `at`.

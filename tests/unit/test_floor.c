@@ -124,6 +124,27 @@ static const floor_case cases[] = {
      .kernels = {{8 * (M * K + K * N) + 4 * M * N, 2 * M *K *N, M *K + K *N, 3},
                  {8 * (M * N + N * N) + 4 * M * N, 2 * M *N *N, M *N + N *N, 3}},
      .saved = {[GML_SAVING_OPERANDS] = 4 * M * N}},
+    {.name = "a product of a result, cast",
+     .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %w: f32[1152,1152]",
+                  "  %h = MatMul(%x, %y) : f32[2048,1152]\n"
+                  "  %z = MatMul(%h, %w) : f32[2048,1152]\n"
+                  "  return %z, %h\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .is_cast = true,
+     .kernels = {{8 * (M * K + K * N) + 6 * M * N, 2 * M *K *N, M *K + K *N + M *N, 3},
+                 {2 * M * N + 8 * N * N + 4 * M * N, 2 * M *N *N, N *N, 2}}},
+    /* one copy of what two read, 4 + 2 bytes, in the place of two */
+    {.name = "two products of an input, cast",
+     .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %z: f32[64,1152]",
+                  "  %a = MatMul(%x, %y) : f32[2048,1152]\n"
+                  "  %b = MatMul(%x, %z) : f32[2048,1152]\n"
+                  "  return %a, %b\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .is_cast = true,
+     .kernels = {{6 * M * K, 0, M *K, 1},
+                 {2 * M * K + 8 * K * N + 4 * M * N, 2 * M *K *N, K *N, 2},
+                 {2 * M * K + 8 * K * N + 4 * M * N, 2 * M *K *N, K *N, 2}},
+     .saved = {[GML_SAVING_COPIES] = 6 * M * K}},
     /* 128 parts of 32 each */
     {.name = "a sum in two phases",
      .text = CALL("%x: f32[4096,768]", "  %axes = Constant {value = [0]} : i64[1]\n"
