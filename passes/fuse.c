@@ -181,9 +181,23 @@ static bool may_be_side(const group *g, const gml_type *type)
            (!g->has_contraction && (g->rows < 0 || g->rows == same) && enough_rows(root, same));
 }
 
-/* `node` is the epilogue of a contraction: it reads one through elementwise nodes alone. */
+/* `node` reads a reduction of rows, directly. */
+static bool reads_reduction(const fuser *f, const gml_node *node)
+{
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        const gml_node *operand = node->operands[k] ? node->operands[k]->def : NULL;
+        if (operand && operand->graph == f->graph && gml_rows_of(operand) >= 0)
+            return true;
+    }
+    return false;
+}
+
+/* `node` can be the epilogue of a contraction: it reads one through elementwise nodes alone,
+ * and nothing that depends on whole rows. */
 static bool ends_contraction(const fuser *f, const gml_node *node, unsigned depth)
 {
+    if (reads_reduction(f, node))
+        return false;
     for (uint32_t k = 0; k < node->n_operands && depth > 0; k++) {
         const gml_node *operand = node->operands[k] ? node->operands[k]->def : NULL;
         if (!operand || operand->graph != f->graph || operand->n_results != 1 ||

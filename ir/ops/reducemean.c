@@ -17,12 +17,11 @@ static const gml_expr *lower(gml_lower *x, const gml_node *node, unsigned result
     return gml_cast(x, gml_div(x, sum, gml_cast(x, gml_size(x, count), sum->dtype)), dtype);
 }
 
-/* Each element has its part of the mean's. */
+/* Each element has its part of the mean's, which is divided before it is spread. */
 static gml_status grad(gml_grad *g)
 {
-    gml_value *x = g->node->operands[0];
-    gml_value *spread = gml_reduce_spread(g, g->results[0]);
-    g->operands[0] = gml_build_div(&g->b, spread, gml_reduce_count(g, x->type.dtype));
+    gml_value *count = gml_reduce_count(g, g->node->operands[0]->type.dtype);
+    g->operands[0] = gml_reduce_spread(g, gml_build_div(&g->b, g->results[0], count));
     return g->b.status;
 }
 
