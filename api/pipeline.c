@@ -17,7 +17,7 @@
 
 static const char standard_passes[] =
     "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,autocast,"
-    "recompute,fuse,stage,layout,fold,order,budget,bundle";
+    "recompute,fuse,stage,layout,fold,sums,order,budget,bundle";
 
 const char *gml_first_passes(size_t n, gml_arena *arena, const gml_pass **out_pass)
 {
@@ -173,8 +173,8 @@ static gml_status compile(gml_module *module, const gml_compile_options *options
     if (options->object && target.gpu != GML_GPU_NONE && !target.triple)
         return gml_fail(diags, GML_E_UNSUPPORTED, (gml_loc){.file = module->file},
                         "compiling ahead of time for a GPU is not supported yet");
-    passes.bf16_products =
-        target.gpu != GML_GPU_NONE && target.precision == GML_PRECISION_MEDIUM;
+    passes.is_gpu = target.gpu != GML_GPU_NONE;
+    passes.bf16_products = passes.is_gpu && target.precision == GML_PRECISION_MEDIUM;
     GML_TRY(gml_passes_run(module, names, &passes, diags));
     if (dumps(options, "ir"))
         gml_graph_print(module->main, options->passes.out);

@@ -74,6 +74,7 @@ static size_t mem_slot(const machine *m, const gml_mem *mem)
     case GML_MEM_INPUT: return mem->number;
     case GML_MEM_OUTPUT: return m->kernel->inputs.count + mem->number;
     case GML_MEM_LOCAL: break;
+    case GML_MEM_SUM: GML_BUG("the interpreter meets what only generated code has");
     }
     return m->kernel->inputs.count + m->kernel->outputs.count + mem->number;
 }
@@ -84,6 +85,7 @@ static char *mem_data(const machine *m, const gml_mem *mem)
     case GML_MEM_INPUT: return m->args->inputs[mem->number];
     case GML_MEM_OUTPUT: return m->args->outputs[mem->number];
     case GML_MEM_LOCAL: break;
+    case GML_MEM_SUM: GML_BUG("the interpreter meets what only generated code has");
     }
     return m->locals[mem->number];
 }

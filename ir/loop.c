@@ -37,6 +37,7 @@ gml_mem *gml_kernel_add_mem(gml_kernel *kernel, gml_mem_role role, const char *n
         mem->number = (unsigned)kernel->locals.count;
         gml_push(kernel->arena, &kernel->locals, mem);
         break;
+    case GML_MEM_SUM: break;
     }
     return mem;
 }

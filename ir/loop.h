@@ -53,7 +53,12 @@ typedef struct gml_axis {
     gml_dim extent;
 } gml_axis;
 
-typedef enum gml_mem_role { GML_MEM_INPUT, GML_MEM_OUTPUT, GML_MEM_LOCAL } gml_mem_role;
+typedef enum gml_mem_role {
+    GML_MEM_INPUT,
+    GML_MEM_OUTPUT,
+    GML_MEM_LOCAL,
+    GML_MEM_SUM, /* no memory: code generation sums what is stored there (codegen/columns.h) */
+} gml_mem_role;
 
 /* A dense row-major tensor that the kernel touches. */
 typedef struct gml_mem {

@@ -1,6 +1,6 @@
 /* ir/lower_node.c - the kernel of one node.
  *
- * A fused node with `shared` leading dimensions is computed in stages. Each node of its region
+ * A fused node with `shared` leading dimensions, 0 included, is computed in stages. Each node of its region
  * is one: for every index of the shared dimensions all stages run one after the other, and what
  * is no result of the node lies in a local that has the other dimensions alone. So the scores
  * of an attention are those of one head at a time:
@@ -238,8 +238,8 @@ gml_kernel *gml_lower_node(gml_arena *arena, gml_dim_pool *dims, const gml_node 
                                                          result->type.dtype, result->type.rank,
                                                          result->type.dims)};
     }
-    int shared = node->op == &gml_op_fused ? (int)gml_node_int(node, "shared", 0) : 0;
-    if (shared > 0) {
+    int shared = node->op == &gml_op_fused ? (int)gml_node_int(node, "shared", -1) : -1;
+    if (shared >= 0) {
         l.lead = make_lead(kernel, &node->results[0].type, shared);
         lower_stages(&l);
         return kernel;

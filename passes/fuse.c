@@ -302,12 +302,12 @@ static bool is_member(const fuser *f, const gml_node *node, uint32_t number)
 static gml_status make_region(fuser *f, uint32_t number)
 {
     gml_node *root = f->groups[number - 1].root;
-    gml_node **sides =
-        gml_new_array(f->cx->scratch, gml_node *, f->groups[number - 1].n_sides + 1);
+    gml_value **sides =
+        gml_new_array(f->cx->scratch, gml_value *, f->groups[number - 1].n_sides + 1);
     uint32_t n_sides = 0;
     for (gml_node *node = f->graph->first; node != root; node = node->next)
         if (is_member(f, node, number) && f->is_side[node->results[0].id])
-            sides[n_sides++] = node;
+            sides[n_sides++] = &node->results[0];
     gml_region region = gml_region_begin(f->cx, root, sides, n_sides);
     gml_node *next = NULL;
     for (gml_node *member = f->graph->first; member && member != region.node; member = next) {

@@ -65,6 +65,7 @@ static gml_status run_one(gml_module *module, const gml_pass *pass,
         cx.explain = options->explain;
         cx.memory = options->memory;
         cx.report = options->report;
+        cx.is_gpu = options->is_gpu;
         cx.bf16_products = options->bf16_products;
     }
     bool changed = false;

@@ -63,7 +63,7 @@ bool gml_can_root(const gml_node *node)
            gml_dtype_get_class(type->dtype) != GML_CLASS_STRING && !node->results[0].constant;
 }
 
-gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *sides,
+gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_value *const *sides,
                             uint32_t n_sides)
 {
     gml_value *result = &root->results[0];
@@ -75,9 +75,8 @@ gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *si
     gml_value_replace(result, &region.node->results[0]);
     gml_graph_add_result(region.body, result, NULL);
     for (uint32_t i = 0; i < n_sides; i++) {
-        gml_value *side = &sides[i]->results[0];
-        region.node->results[1 + i].name = side->name;
-        gml_graph_add_result(region.body, side, NULL);
+        region.node->results[1 + i].name = sides[i]->name;
+        gml_graph_add_result(region.body, sides[i], NULL);
     }
     return region;
 }
@@ -86,6 +85,8 @@ gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *si
 static gml_value *inside(gml_region *region, gml_value *value, const gml_node *user, uint32_t k)
 {
     bool scalar = value->constant && gml_tensor_numel(value->constant) == 1;
+    if (value->def == region->node) /* the root's, whose users were given the node's already */
+        return region->body->results[0];
     if (value->graph == region->body || scalar || !gml_reads_elements(user, k))
         return value;
     for (size_t i = 0; i < region->operands.count; i++)
@@ -126,8 +127,7 @@ static void replace_outside(gml_node *node, const gml_value *old, gml_value *rep
 gml_status gml_region_end(gml_region *region)
 {
     for (uint32_t i = 0; i < region->n_sides; i++)
-        replace_outside(region->node, &region->sides[i]->results[0],
-                        &region->node->results[1 + i]);
+        replace_outside(region->node, region->sides[i], &region->node->results[1 + i]);
     gml_node_set_operands(region->node, region->operands.items,
                           (uint32_t)region->operands.count);
     gml_node_set_region(region->node, "body", region->body);

@@ -29,16 +29,17 @@ typedef struct gml_region {
     gml_node *node;
     gml_graph *body;
     gml_vec(gml_value *) operands;
-    gml_node *const *sides;
+    gml_value *const *sides;
     uint32_t n_sides;
 } gml_region;
 
-/* Begins a region after `root`, whose users become the new node's; `root`'s result becomes the
- * region's first, those of `sides`, which will be moved inside, the others. */
-gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_node *const *sides,
+/* Begins a region after `root`, whose users become the new node's; `root`'s first result becomes
+ * the region's first, `sides`, whose nodes will be moved inside, the others. */
+gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_value *const *sides,
                             uint32_t n_sides);
-/* Moves `member` inside; in the order of the graph, `root` last. What it reads from outside
- * becomes an operand, but for constants of one element and for shapes. */
+/* Moves `member` inside; in the order of the graph. What it reads from outside becomes an
+ * operand, but for constants of one element and for shapes; members behind `root` read what is
+ * inside. */
 void gml_region_move(gml_region *region, gml_node *member);
 /* Users of `sides` that are not inside become the new node's; they come after it, or will move
  * into regions that do. */

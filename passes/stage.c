@@ -269,11 +269,11 @@ static gml_status make_stages(stager *s, const group *g)
 {
     gml_node *last = g->stages[g->n_stages - 1];
     int shared = last->results[0].type.rank - 2;
-    gml_node *sides[GML_MAX_STAGES];
+    gml_value *sides[GML_MAX_STAGES];
     uint32_t n_sides = 0;
     for (unsigned i = 0; i + 1 < g->n_stages; i++)
         if (!s->is_link[g->stages[i]->results[0].id])
-            sides[n_sides++] = g->stages[i];
+            sides[n_sides++] = &g->stages[i]->results[0];
     gml_region region = gml_region_begin(s->cx, last, sides, n_sides);
     for (unsigned i = 0; i < g->n_stages; i++)
         gml_region_move(&region, g->stages[i]);

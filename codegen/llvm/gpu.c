@@ -6,6 +6,7 @@
 #include "codegen/llvm/gpu.h"
 
 #include "codegen/llvm/device.h"
+#include "codegen/llvm/gpu_columns.h"
 #include "codegen/llvm/gpu_cost.h"
 #include "codegen/llvm/gpu_order.h"
 #include "codegen/llvm/gpu_plan.h"
@@ -22,14 +23,17 @@
 /* ---- phases -------------------------------------------------------------------------------
  */
 
-static void emit_flat(gml_gpu_plan *p, const gml_gpu_nest *nest)
+static void emit_flat(gml_gpu_plan *p, const gml_gpu_nest *nest, const gml_columns *columns)
 {
     gml_emit *e = p->e;
     LLVMValueRef threads = gml_ll_int(e, nest->threads);
     LLVMValueRef first = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, p->block, threads, ""),
                                       gml_gpu_wide(e, gml_dev_thread(e)), "");
     LLVMValueRef all = LLVMBuildMul(e->b, p->n_blocks, threads, "");
-    gml_gpu_emit_flat(e, nest, first, all);
+    if (columns)
+        gml_gpu_columns_emit(e, nest, columns, first, all);
+    else
+        gml_gpu_emit_flat(e, nest, first, all);
 }
 
 /* The block is one team, from here to the end of the function. */
@@ -142,10 +146,13 @@ static gml_cost cost_of(const gml_gpu_plan *p, const gml_gpu_work *w)
                        .n_outer = w->n_outer};
     for (size_t k = 0; k < w->steps.count; k++) {
         const gml_gpu_step *one = &w->steps.items[k];
+        const gml_columns *columns = one->gemm ? one->gemm->columns_of : w->columns;
         if (one->gemm)
             gml_meter_read_product(&meter, one->gemm);
         else
             gml_meter_read(&meter, one->stmt);
+        for (unsigned i = 0; columns && i < columns->n_sums; i++)
+            gml_meter_store(&meter, columns->sums[i].parts);
     }
     return gml_meter_total(&meter);
 }
@@ -181,13 +188,14 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     } else {
         gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
         phase.launch.threads = nest.threads;
-        phase.extent = gml_gpu_units(kernel, &nest);
+        phase.extent = w->columns ? gml_gpu_columns_units(&nest, w->columns)
+                                  : gml_gpu_units(kernel, &nest);
         gml_gpu_begin_function(p, symbol, nest.threads, 0);
         if (nest.is_flat) {
             phase.launch.per_block =
                 (int64_t)nest.threads * (kernel->in_parts ? GML_PART_UNITS : 1);
             phase.launch.shared = 0;
-            emit_flat(p, &nest);
+            emit_flat(p, &nest, w->columns);
         } else {
             form_team(e, nest.threads);
             set_outer(e, nest.loops, nest.n_loops, begin_units(p, &units, phase.extent));

@@ -56,6 +56,8 @@ static bool name_access(const gml_meter *m, const gml_mem *mem, gml_access *out)
     uint32_t n_inputs = (uint32_t)m->kernel->inputs.count;
     uint32_t n_params = n_inputs + (uint32_t)m->kernel->outputs.count;
     *out = (gml_access){.kind = GML_ACCESS_VALUE, .mem = mem->number};
+    if (mem->role == GML_MEM_SUM)
+        return false;
     if (mem->role == GML_MEM_OUTPUT)
         out->mem += n_inputs;
     if (mem->role != GML_MEM_LOCAL)
@@ -234,6 +236,20 @@ void gml_meter_read(gml_meter *m, const gml_stmt *stmt)
     look_stores(m, &alone);
     gml_dim flops = gml_list_flops(m->kernel, &alone);
     m->flops = plus(m, m->flops, times(m, flops, product_of(m, outer_of(m))));
+}
+
+void gml_meter_store(gml_meter *m, const gml_mem *mem)
+{
+    gml_access access;
+    box b = {.count = 1};
+    if (!name_access(m, mem, &access))
+        return;
+    access.is_store = true;
+    for (int d = 0; d < mem->rank; d++) {
+        b.hi[d] = mem->dims[d] - 1;
+        b.count = times(m, b.count, mem->dims[d]);
+    }
+    add_box(m, find_reach(m, mem, &access), &b);
 }
 
 /* Operands that are evaluated on the way are so for each tile. */

@@ -4,7 +4,7 @@
  * apart: one run each in a tile of 64, two in one of 128. So the threads of a warp read whole
  * lines of shared memory, and store whole lines of y. Sums are vectors of four columns, by row,
  * then by run of columns. */
-#include "codegen/llvm/gpu_gemm.h"
+#include "codegen/llvm/gpu_columns.h"
 
 #define GML_RUN      4
 #define GML_RUN_STEP 64
@@ -60,15 +60,22 @@ void gml_fma_multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, unsigned begi
     }
 }
 
+/* Column by column, for the sums of columns: two rows of threads are in a warp. */
 void gml_fma_store(gml_tile *t, LLVMValueRef const *sums)
 {
     gml_emit *e = t->e;
     unsigned column_runs = runs_of(t->g->columns);
-    for (unsigned i = 0; i < t->n_sums; i++) {
-        unsigned r = i / column_runs;
-        int64_t row = r / GML_RUN * GML_RUN_STEP + r % GML_RUN;
-        int64_t column = (int64_t)(i % column_runs) * GML_RUN_STEP;
-        gml_tile_store(t, gml_tile_add(e, t->y, gml_ll_int(e, row)),
-                       gml_tile_add(e, t->x, gml_ll_int(e, column)), sums[i], GML_RUN);
+    LLVMValueRef warp = LLVMBuildLShr(e->b, e->team.lane, gml_ll_int(e, 5), "");
+    for (unsigned h = 0; h < column_runs; h++) {
+        LLVMValueRef column =
+            gml_tile_add(e, t->x, gml_ll_int(e, (int64_t)h * GML_RUN_STEP));
+        gml_tile_sums_begin(t, GML_RUN);
+        for (unsigned r = 0; r < runs_of(t->g->rows) * GML_RUN; r++) {
+            int64_t row = r / GML_RUN * GML_RUN_STEP + r % GML_RUN;
+            gml_tile_store(t, gml_tile_add(e, t->y, gml_ll_int(e, row)), column,
+                           sums[r * column_runs + h], GML_RUN);
+        }
+        gml_tile_sums_end(t, column, 1 << 4, warp);
     }
+    gml_tile_sums_store(t, GML_GPU_GEMM_THREADS / 32);
 }

@@ -2,6 +2,7 @@
 #include "codegen/llvm/gpu_gemm.h"
 
 #include "codegen/llvm/device.h"
+#include "codegen/llvm/gpu_columns.h"
 #include "ir/index.h"
 
 #define GML_BLOCKS   264 /* that a device runs at once, about */
@@ -87,7 +88,8 @@ unsigned gml_gpu_gemm_shared(const gml_gpu_gemm *g)
 {
     unsigned slices = g->a_load ? GML_STREAM_STAGES : 2;
     return slices * (shape_operand(g, g->rows, g->a_along_k).bytes +
-                     shape_operand(g, g->columns, g->b_along_k).bytes);
+                     shape_operand(g, g->columns, g->b_along_k).bytes) +
+           gml_tile_sums_shared(g);
 }
 
 static gml_dim count_tiles(gml_kernel *kernel, const gml_axis *axis, unsigned side)
@@ -225,8 +227,9 @@ static LLVMValueRef slice_of(gml_tile *t, const gml_operand *o, LLVMValueRef par
 /* ---- storing ------------------------------------------------------------------------------
  */
 
+/* `lane` is the first of them among those whose columns are summed at once. */
 static void store_some(gml_tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sums,
-                       unsigned lanes)
+                       unsigned lanes, unsigned lane)
 {
     gml_emit *e = t->e;
     const gml_contraction *c = &t->g->c;
@@ -246,7 +249,10 @@ static void store_some(gml_tile *t, LLVMValueRef row, LLVMValueRef column, LLVMV
     e->lanes = lanes;
     gml_emit_assume(e, c->sum, sums);
     for (const gml_stmt *store = c->store; store; store = store->next)
-        gml_emit_store(e, store);
+        if (store->as.store.mem->role == GML_MEM_SUM)
+            gml_tile_sums_add(t, store, lane);
+        else
+            gml_emit_store(e, store);
     e->vector = NULL;
     e->lanes = 1;
     gml_scope_pop(e);
@@ -261,13 +267,13 @@ void gml_tile_store(gml_tile *t, LLVMValueRef row, LLVMValueRef column, LLVMValu
     LLVMValueRef y = gml_tile_add(e, t->a.first, row);
     LLVMValueRef x = gml_tile_add(e, t->b.first, column);
     if (t->g->y_lanes >= lanes) {
-        store_some(t, y, x, sums, lanes);
+        store_some(t, y, x, sums, lanes, 0);
         return;
     }
     for (unsigned lane = 0; lane < lanes; lane++) {
         LLVMValueRef number = LLVMConstInt(e->be->i32, lane, 0);
         store_some(t, y, gml_tile_add(e, x, gml_ll_int(e, lane)),
-                   LLVMBuildExtractElement(e->b, sums, number, ""), 1);
+                   LLVMBuildExtractElement(e->b, sums, number, ""), 1, lane);
     }
 }
 
@@ -295,6 +301,7 @@ void gml_tile_place(gml_tile *t, LLVMValueRef unit, unsigned slices)
     t->b.side = c->n;
     t->b.lanes = g->b_lanes;
     t->b.shared = shared_from(e, GML_PARTIALS + slices * t->a.bytes);
+    t->sums_shared = shared_from(e, GML_PARTIALS + slices * (t->a.bytes + t->b.bytes));
     /* neighbours share the rows of A, which are what streams mostly */
     t->b.first = gml_tile_times(
         e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->n, g->columns)), g->columns);

@@ -14,6 +14,7 @@
 #ifndef GML_CODEGEN_LLVM_GPU_GEMM_H
 #define GML_CODEGEN_LLVM_GPU_GEMM_H
 
+#include "codegen/columns.h"
 #include "codegen/contract.h"
 #include "codegen/llvm/emit.h"
 
@@ -34,6 +35,7 @@ typedef struct gml_gpu_gemm {
     bool a_along_k, b_along_k;     /* neighbours in memory are neighbours in k; else in m, n */
     unsigned a_lanes, b_lanes;     /* copied at once */
     unsigned y_lanes;              /* elements of y whose stores are one */
+    const gml_columns *columns_of; /* sums of columns of what is stored; NULL: none */
 } gml_gpu_gemm;
 
 /* False where another way is better: the product is too small. */
@@ -56,7 +58,8 @@ void gml_gpu_stream_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef uni
 
 /* ---- between gpu_gemm.c and the two ways to multiply ------------------------------------- */
 
-#define GML_TILE_SUMS 64
+#define GML_TILE_SUMS     64
+#define GML_MAX_SUM_LANES 4
 
 /* An operand's slice in shared memory: [k][line] of f32; for tensor cores bf16, [k][line] or,
  * along k, [side][line]. */
@@ -78,6 +81,10 @@ typedef struct gml_tile {
     gml_operand a, b;
     LLVMValueRef y, x; /* this thread's first row and column in the tile */
     unsigned n_sums;   /* values carried through k: vectors of f32, or f32 */
+    /* of gpu_columns.c: variables by sum of columns and lane, and where the block's are */
+    LLVMValueRef column_sums[GML_MAX_COLUMN_SUMS][GML_MAX_SUM_LANES];
+    unsigned sum_lanes;
+    LLVMValueRef sums_shared;
 } gml_tile;
 
 /* Where this thread's sums are, and what they start as. */

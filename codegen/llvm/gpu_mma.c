@@ -5,6 +5,7 @@
  * order that the tensor cores want. Sums are f32, four a product: two neighbours of a row, and
  * the two eight rows below. */
 #include "codegen/llvm/device.h"
+#include "codegen/llvm/gpu_columns.h"
 #include "codegen/llvm/gpu_gemm.h"
 
 #define GML_DOWN   2 /* warps */
@@ -96,17 +97,21 @@ static LLVMValueRef pair(gml_emit *e, LLVMValueRef a, LLVMValueRef b)
     return LLVMBuildInsertElement(e->b, both, b, LLVMConstInt(e->be->i32, 1, 0), "");
 }
 
+/* Column by column, for the sums of columns. */
 void gml_mma_store(gml_tile *t, LLVMValueRef const *sums)
 {
     gml_emit *e = t->e;
     LLVMValueRef y = gml_tile_add(e, t->y, lane_bits(t, 2, 7));
     LLVMValueRef x = gml_tile_add(e, t->x, gml_tile_times(e, lane_bits(t, 0, 3), 2));
-    for (unsigned i = 0; i < t->n_sums; i += 2) {
-        unsigned product = i / 4;
-        int64_t row = (int64_t)(product / across_of(t)) * GML_M + (i / 2 % 2) * 8;
-        int64_t column = (int64_t)(product % across_of(t)) * GML_N;
-        gml_tile_store(t, gml_tile_add(e, y, gml_ll_int(e, row)),
-                       gml_tile_add(e, x, gml_ll_int(e, column)), pair(e, sums[i], sums[i + 1]),
-                       2);
+    for (unsigned j = 0; j < across_of(t); j++) {
+        LLVMValueRef column = gml_tile_add(e, x, gml_ll_int(e, (int64_t)j * GML_N));
+        gml_tile_sums_begin(t, 2);
+        for (unsigned i = 0; i < 2 * down_of(t); i++) {
+            LLVMValueRef const *two = &sums[((i / 2) * across_of(t) + j) * 4 + (i % 2) * 2];
+            LLVMValueRef row = gml_tile_add(e, y, gml_ll_int(e, (int64_t)i * GML_M / 2));
+            gml_tile_store(t, row, column, pair(e, two[0], two[1]), 2);
+        }
+        gml_tile_sums_end(t, column, 7 << 2, lane_bits(t, 5, GML_DOWN - 1));
     }
+    gml_tile_sums_store(t, GML_DOWN);
 }

@@ -2,6 +2,7 @@
 #include "codegen/llvm/gpu_plan.h"
 
 #include "codegen/blocks.h"
+#include "codegen/llvm/gpu_columns.h"
 #include "codegen/split.h"
 
 /* Shared memory that a block gets on every architecture from sm_80 on, if it asks. */
@@ -100,6 +101,66 @@ static void add_parted(gml_gpu_plan *p, const gml_stmt *stmt)
     gml_push(kernel->arena, &p->works, w);
 }
 
+/* ---- sums of columns ----------------------------------------------------------------------
+ */
+
+static void add_sums(gml_gpu_plan *p, const gml_columns *columns)
+{
+    for (unsigned i = 0; i < columns->n_sums; i++)
+        add_parted(p, columns->sums[i].rest);
+}
+
+/* The writer as a product that sums; false: it is none, or one that is better cut in two. */
+static bool add_summing_product(gml_gpu_plan *p, gml_columns *columns)
+{
+    gml_kernel *kernel = p->e->kernel;
+    gml_contraction c;
+    gml_gpu_gemm gemm;
+    int64_t n_parts = 0;
+    int64_t least = 0;
+    if (is_idle(p, columns->writer, &n_parts, &least) ||
+        !gml_contract_find(kernel, columns->writer, 0, &c) ||
+        !gml_gpu_gemm_prepare(p->e->be, kernel, &c, &gemm) ||
+        !gml_tile_sums_fit(kernel, &c, columns))
+        return false;
+    gml_gpu_work w = {0};
+    add_step(p, &w, columns->writer, true);
+    gml_gpu_gemm *own = w.steps.items[0].gemm;
+    gml_columns_cut(kernel, columns, (columns->rows + own->rows - 1) / own->rows);
+    own->columns_of = columns;
+    gml_push(kernel->arena, &p->works, w);
+    add_sums(p, columns);
+    return true;
+}
+
+static bool add_summing_nest(gml_gpu_plan *p, gml_columns *columns)
+{
+    gml_kernel *kernel = p->e->kernel;
+    gml_gpu_nest nest = gml_gpu_find_nest(kernel, columns->writer);
+    gml_gpu_work w = {.columns = columns};
+    gml_gpu_step one = {.stmt = columns->writer};
+    int64_t n_parts = gml_gpu_columns_parts(&nest, columns);
+    if (n_parts == 0)
+        return false;
+    gml_columns_cut(kernel, columns, n_parts);
+    gml_push(kernel->arena, &w.steps, one);
+    gml_push(kernel->arena, &p->works, w);
+    add_sums(p, columns);
+    return true;
+}
+
+/* The first of `list` together with those behind it that sum columns of what it stores: how
+ * many statements that are; 0: there are no such sums, or it is a statement of a form that
+ * does not sum. */
+static unsigned add_summing(gml_gpu_plan *p, const gml_stmt *list)
+{
+    gml_columns *columns = gml_new(p->e->kernel->arena, gml_columns);
+    if (!gml_columns_find(p->e->kernel, list, columns) ||
+        !(add_summing_product(p, columns) || add_summing_nest(p, columns)))
+        return 0;
+    return 1 + columns->n_sums;
+}
+
 /* All stages for each value of the axes around. */
 static void add_stages(gml_gpu_plan *p, const gml_axis *const *outer, unsigned n_outer,
                        const gml_stmt *stages)
@@ -115,8 +176,13 @@ static void find_works(gml_gpu_plan *p)
     gml_kernel *kernel = p->e->kernel;
     gml_block_unit units[GML_MAX_BLOCK_UNITS];
     const gml_stmt *list = kernel->body;
-    for (; kernel->n_shared == 0 && list; list = list->next)
-        add_parted(p, list);
+    while (kernel->n_shared == 0 && list) {
+        unsigned n = add_summing(p, list);
+        if (n == 0)
+            add_parted(p, list);
+        for (unsigned i = n == 0 ? 1 : n; i > 0; i--)
+            list = list->next;
+    }
     if (kernel->n_shared == 0)
         return;
     unsigned n =
@@ -131,9 +197,16 @@ static void find_works(gml_gpu_plan *p)
     add_stages(p, outer, kernel->n_shared, list);
 }
 
+static void note_sums(gml_gpu_plan *p, const gml_columns *columns, unsigned phase)
+{
+    for (unsigned i = 0; columns && i < columns->n_sums; i++)
+        p->homes.of[columns->sums[i].parts->number].stored_in = phase;
+}
+
 static void note_step(gml_gpu_plan *p, const gml_gpu_step *one, unsigned phase)
 {
     gml_homes_note(&p->homes, one->stmt, phase, false);
+    note_sums(p, one->gemm ? one->gemm->columns_of : NULL, phase);
     if (!one->gemm)
         return;
     const gml_gpu_gemm *g = one->gemm;
@@ -151,9 +224,11 @@ static void settle(gml_gpu_plan *p)
     gml_emit *e = p->e;
     gml_kernel *kernel = e->kernel;
     gml_homes_init(&p->homes, kernel);
-    for (size_t i = 0; i < p->works.count; i++)
+    for (size_t i = 0; i < p->works.count; i++) {
+        note_sums(p, p->works.items[i].columns, (unsigned)i + 1);
         for (size_t k = 0; k < p->works.items[i].steps.count; k++)
             note_step(p, &p->works.items[i].steps.items[k], (unsigned)i + 1);
+    }
     gml_homes_settle(&p->homes);
     p->shared = GML_PARTIALS;
     for (size_t i = 0; i < p->works.count; i++)

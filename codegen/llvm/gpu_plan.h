@@ -15,7 +15,7 @@
 /* One statement of a unit, or a product. */
 typedef struct gml_gpu_step {
     const gml_stmt *stmt;
-    const gml_gpu_gemm *gemm;
+    gml_gpu_gemm *gemm;
 } gml_gpu_step;
 
 typedef struct gml_gpu_work {
@@ -23,6 +23,7 @@ typedef struct gml_gpu_work {
     const gml_axis *const
         *outer; /* of units that do all steps; NULL: one step, units its own */
     unsigned n_outer;
+    const gml_columns *columns; /* of its only step, a nest; NULL: no sums of columns */
 } gml_gpu_work;
 
 typedef struct gml_gpu_plan {

@@ -3,8 +3,8 @@
  * The region's parameters stand for the operands; its nodes are lowered in place, where their
  * elements are needed, so nothing inside is stored. Made by passes/fuse.c.
  *
- * With `shared` leading dimensions it is computed in stages, one a node (ir/lower_node.c). Made
- * by passes/stage.c. */
+ * With `shared` leading dimensions, 0 included, it is computed in stages, one a node
+ * (ir/lower_node.c). Made by passes/stage.c and passes/sums.c. */
 #include "ir/op.h"
 
 static const gml_attr_spec attrs[] = {
