@@ -38,20 +38,35 @@ void gml_frame_copy_code(gml_build_frame *f, const gml_code *code, gml_step *ste
     step->scratch = code->scratch;
 }
 
+/* "MatMul+Add|ReduceSum": operators, and stages. False when that is long enough. */
+static bool name_members(gml_str *out, const gml_node *node)
+{
+    bool after_stage = false;
+    for (const gml_node *member = gml_node_region(node, "body")->first; member;
+         member = member->next) {
+        bool is_stage = (member->op->traits & GML_INLINES) != 0;
+        if (member->prev)
+            gml_str_puts(out, is_stage || after_stage ? "|" : "+");
+        after_stage = is_stage;
+        if (out->len > 60) {
+            gml_str_puts(out, "…");
+            return false;
+        }
+        if (!is_stage)
+            gml_str_puts(out, member->op->name);
+        else if (!name_members(out, member))
+            return false;
+    }
+    return true;
+}
+
 const char *gml_frame_kernel_name(gml_build_frame *f, const gml_node *node)
 {
     if (!(node->op->traits & GML_INLINES))
         return node->op->name;
     gml_str str;
     gml_str_init(&str);
-    for (const gml_node *member = gml_node_region(node, "body")->first; member;
-         member = member->next) {
-        if (str.len > 60) {
-            gml_str_puts(&str, "+…");
-            break;
-        }
-        gml_str_printf(&str, "%s%s", str.len ? "+" : "", member->op->name);
-    }
+    name_members(&str, node);
     const char *name = gml_arena_text(&f->program->arena, str.text, str.len);
     gml_str_reset(&str);
     return name;

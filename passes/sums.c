@@ -8,12 +8,14 @@
  * (codegen/columns.h).
  *
  * For a GPU alone, behind the passes that make kernels. A sum moves up to the writer of the last
- * of its operands. */
+ * of its large operands, and what is small and needed for it (a row's deviation) before that. */
 #include "passes/region.h"
 
 /* Rows of a sum at least: fewer are no long way to read them again. */
 #define GML_MIN_ROWS 64
 #define GML_MAX_SUMS 4
+/* Of a chain of small nodes that go before a writer. */
+#define GML_MOST_MOVED 4
 
 /* The sums that a node's kernel makes. */
 typedef struct joined {
@@ -25,9 +27,10 @@ typedef struct joined {
 typedef struct summer {
     gml_graph *graph;
     gml_pass_cx *cx;
-    uint32_t *position; /* by value id: of the node that makes it, from 1 on; 0: none does */
+    uint32_t *position; /* by value id: where the node stands that makes it, from 1 on */
     bool *is_captured;  /* by value id: used in a region */
-    joined *of;         /* by position */
+    bool *is_joined;    /* by value id: a sum that some kernel makes */
+    joined *of;         /* by the writer's position */
 } summer;
 
 static int64_t count_elements(const gml_type *type)
@@ -99,18 +102,56 @@ static uint32_t position_of(const summer *s, const gml_value *value)
     return value->graph == s->graph ? s->position[value->id] : 0;
 }
 
-/* Who makes the last of what `node` reads, if that is as large as what `sum` sums. */
+/* A node that may go before another one: pure, with a small result. */
+static bool is_movable(const summer *s, const gml_node *node, int64_t size)
+{
+    return (node->op == &gml_op_fused ? node->n_results == 1 : gml_can_root(node)) &&
+           !s->is_joined[node->results[0].id] &&
+           count_elements(&node->results[0].type) <= size / GML_MIN_ROWS;
+}
+
+/* Whether what `node` reads is made before place `at`, or by `writer`, which stands there, or
+ * can be: by small nodes that need no more than what is made before. */
+static bool can_stand_at(const summer *s, const gml_node *node, uint32_t at,
+                         const gml_node *writer, int64_t size, unsigned depth)
+{
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        const gml_value *value = node->operands[k];
+        if (!value || !value->def || position_of(s, value) < at || value->def == writer)
+            continue;
+        if (depth == 0 || !is_movable(s, value->def, size) ||
+            !can_stand_at(s, value->def, at, NULL, size, depth - 1))
+            return false;
+    }
+    return true;
+}
+
+/* Those have place `at` from now on. */
+static void claim(summer *s, const gml_node *node, uint32_t at, const gml_node *writer)
+{
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        const gml_value *value = node->operands[k];
+        if (!value || !value->def || position_of(s, value) < at || value->def == writer)
+            continue;
+        claim(s, value->def, at, NULL);
+        s->position[value->id] = at;
+    }
+}
+
+/* Who makes the last of what `node` reads that is as large as what `sum` sums. */
 static gml_node *find_writer(const summer *s, const gml_node *node, const gml_node *sum)
 {
-    gml_value *last = NULL;
+    const gml_value *last = NULL;
+    int64_t size = count_elements(&sum->operands[0]->type);
     for (uint32_t k = 0; k < node->n_operands; k++) {
-        gml_value *value = node->operands[k];
+        const gml_value *value = node->operands[k];
         if (value && value->def && position_of(s, value) > 0 &&
+            count_elements(&value->type) == size &&
             (!last || position_of(s, value) > position_of(s, last)))
             last = value;
     }
-    if (!last || count_elements(&last->type) != count_elements(&sum->operands[0]->type) ||
-        !is_kernel(s, last->def))
+    if (!last || !is_kernel(s, last->def) ||
+        !can_stand_at(s, node, position_of(s, last), last->def, size, GML_MOST_MOVED))
         return NULL;
     for (uint32_t k = 0; k < node->n_operands; k++)
         if (node->operands[k] && node->operands[k]->def == last->def &&
@@ -127,11 +168,15 @@ static void look(summer *s, gml_node *node)
     gml_node *writer = find_writer(s, node, sum);
     if (!writer)
         return;
-    joined *j = &s->of[position_of(s, &writer->results[0])];
+    uint32_t at = position_of(s, &writer->results[0]);
+    joined *j = &s->of[at];
     if (j->n_sums == GML_MAX_SUMS)
         return;
+    claim(s, node, at, writer);
     j->writer = writer;
     j->sums[j->n_sums++] = node;
+    s->position[node->results[0].id] = at;
+    s->is_joined[node->results[0].id] = true;
 }
 
 /* ---- making the regions -------------------------------------------------------------------
@@ -153,6 +198,19 @@ static bool is_read_outside(const summer *s, const joined *j, const gml_value *v
     return false;
 }
 
+/* The small nodes that `node` reads and that have the writer's place go before it. */
+static void bring(summer *s, gml_node *node, gml_node *writer)
+{
+    uint32_t at = position_of(s, &writer->results[0]);
+    for (uint32_t k = 0; k < node->n_operands; k++) {
+        gml_value *value = node->operands[k];
+        if (!value || !value->def || value->def == writer || position_of(s, value) != at)
+            continue;
+        bring(s, value->def, writer);
+        gml_node_move(value->def, writer);
+    }
+}
+
 static const char *name_of(const gml_node *node)
 {
     return node->loc.node ? node->loc.node : "?";
@@ -169,6 +227,7 @@ static gml_status make_kernel(summer *s, const joined *j)
     gml_node *after = j->writer->next;
     for (unsigned i = 0; i < j->n_sums; i++) {
         sides[n++] = &j->sums[i]->results[0];
+        bring(s, j->sums[i], j->writer);
         if (j->sums[i] == after)
             after = after->next;
         else
@@ -194,6 +253,7 @@ gml_status gml_pass_sums(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
         return GML_OK;
     s.position = gml_new_array(cx->scratch, uint32_t, cx->module->n_values + 1);
     s.is_captured = gml_new_array(cx->scratch, bool, cx->module->n_values + 1);
+    s.is_joined = gml_new_array(cx->scratch, bool, cx->module->n_values + 1);
     gml_for_each_node(node, graph) {
         n++;
         for (uint32_t r = 0; r < node->n_results; r++)
