@@ -3,6 +3,8 @@
 
 #include "ir/index.h"
 
+#include <string.h>
+
 /* ---- what an expression reads ------------------------------------------------------------- */
 
 typedef struct reading {
@@ -295,7 +297,8 @@ static bool add_sum(gml_kernel *kernel, const gml_stmt *stmt, gml_columns *out)
     if (!fits_loops(&w, &of_store, n_columns, &n_row_loops) ||
         (out->n_sums > 0 &&
          (out->columns != n_columns || out->rows != size / n_columns ||
-          out->n_row_loops != n_row_loops)))
+          out->n_loops != w.n_loops ||
+          memcmp(out->loops, w.loops, w.n_loops * sizeof *w.loops) != 0)))
         return false;
     gml_mem *whole = gml_new(kernel->arena, gml_mem);
     *whole = (gml_mem){.role = GML_MEM_SUM,
@@ -312,6 +315,8 @@ static bool add_sum(gml_kernel *kernel, const gml_stmt *stmt, gml_columns *out)
     sum->whole = whole;
     out->columns = n_columns;
     out->rows = size / n_columns;
+    out->loops = gml_arena_copy(kernel->arena, w.loops, w.n_loops * sizeof *w.loops);
+    out->n_loops = w.n_loops;
     out->n_row_loops = n_row_loops;
     out->n_sums++;
     return true;

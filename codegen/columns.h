@@ -34,7 +34,8 @@ typedef struct gml_columns {
     /* An element of `whole` is in row position / columns: the outermost `n_row_loops` of
      * the loops around its store count those, the others the columns. */
     int64_t rows, columns;
-    unsigned n_row_loops;
+    const gml_axis *const *loops;
+    unsigned n_loops, n_row_loops;
     int64_t n_parts;
 } gml_columns;
 

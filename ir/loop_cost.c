@@ -47,7 +47,7 @@ static gml_dim count_list(counter *c, const gml_stmt *list)
         if (list->kind == GML_STMT_FOR) {
             each = gml_dim_mul(c->dims, count_list(c, list->as.loop.body),
                                list->as.loop.axis->extent);
-        } else {
+        } else if (list->as.store.mem->role != GML_MEM_SUM) {
             c->n_seen = 0;
             each = count_expr(c, list->as.store.value);
         }

@@ -102,44 +102,80 @@ static uint32_t position_of(const summer *s, const gml_value *value)
     return value->graph == s->graph ? s->position[value->id] : 0;
 }
 
+/* Calls `visit` for each value of the graph that `node` reads, itself or in its region. */
+typedef bool visitor(summer *s, gml_value *value, void *context);
+
+static bool visit_reads(summer *s, const gml_node *node, visitor *visit, void *context)
+{
+    const gml_graph *body =
+        node->op == &gml_op_fused ? gml_node_region(node, "body") : NULL;
+    for (uint32_t k = 0; k < node->n_operands; k++)
+        if (node->operands[k] && position_of(s, node->operands[k]) > 0 &&
+            !visit(s, node->operands[k], context))
+            return false;
+    for (const gml_node *inner = body ? body->first : NULL; inner; inner = inner->next)
+        if (!visit_reads(s, inner, visit, context))
+            return false;
+    return true;
+}
+
+/* What is to stand behind a node, and what that needs. */
+typedef struct move {
+    gml_node *writer; /* that node */
+    uint32_t at;      /* its place */
+    int64_t size;     /* elements of what it makes */
+    unsigned depth;   /* of chains of nodes that have to go before it */
+} move;
+
 /* A node that may go before another one: pure, with a small result. */
 static bool is_movable(const summer *s, const gml_node *node, int64_t size)
 {
+    if (node->n_results == 1 && node->results[0].constant)
+        return true;
     return (node->op == &gml_op_fused ? node->n_results == 1 : gml_can_root(node)) &&
            !s->is_joined[node->results[0].id] &&
            count_elements(&node->results[0].type) <= size / GML_MIN_ROWS;
 }
 
-/* Whether what `node` reads is made before place `at`, or by `writer`, which stands there, or
- * can be: by small nodes that need no more than what is made before. */
-static bool can_stand_at(const summer *s, const gml_node *node, uint32_t at,
-                         const gml_node *writer, int64_t size, unsigned depth)
+/* Whether `value` is made before the writer or by it, or can be: by small nodes that need no
+ * more than what is made before. */
+static bool can_be_there(summer *s, gml_value *value, void *context)
 {
-    for (uint32_t k = 0; k < node->n_operands; k++) {
-        const gml_value *value = node->operands[k];
-        if (!value || !value->def || position_of(s, value) < at || value->def == writer)
-            continue;
-        if (depth == 0 || !is_movable(s, value->def, size) ||
-            !can_stand_at(s, value->def, at, NULL, size, depth - 1))
-            return false;
-    }
+    move *m = context;
+    if (position_of(s, value) < m->at || (value->def == m->writer && m->depth == 0))
+        return true;
+    if (value->def == m->writer || m->depth == GML_MOST_MOVED ||
+        !is_movable(s, value->def, m->size))
+        return false;
+    m->depth++;
+    bool can = visit_reads(s, value->def, can_be_there, m);
+    m->depth--;
+    return can;
+}
+
+/* Those nodes have the writer's place from now on. */
+static bool claim(summer *s, gml_value *value, void *context)
+{
+    const move *m = context;
+    if (position_of(s, value) < m->at || value->def == m->writer)
+        return true;
+    s->position[value->id] = m->at;
+    return visit_reads(s, value->def, claim, context);
+}
+
+/* They go before it. */
+static bool bring(summer *s, gml_value *value, void *context)
+{
+    move *m = context;
+    if (position_of(s, value) != m->at || value->def == m->writer)
+        return true;
+    visit_reads(s, value->def, bring, context);
+    gml_node_move(value->def, m->writer);
     return true;
 }
 
-/* Those have place `at` from now on. */
-static void claim(summer *s, const gml_node *node, uint32_t at, const gml_node *writer)
-{
-    for (uint32_t k = 0; k < node->n_operands; k++) {
-        const gml_value *value = node->operands[k];
-        if (!value || !value->def || position_of(s, value) < at || value->def == writer)
-            continue;
-        claim(s, value->def, at, NULL);
-        s->position[value->id] = at;
-    }
-}
-
 /* Who makes the last of what `node` reads that is as large as what `sum` sums. */
-static gml_node *find_writer(const summer *s, const gml_node *node, const gml_node *sum)
+static gml_node *find_writer(summer *s, const gml_node *node, const gml_node *sum)
 {
     const gml_value *last = NULL;
     int64_t size = count_elements(&sum->operands[0]->type);
@@ -150,8 +186,10 @@ static gml_node *find_writer(const summer *s, const gml_node *node, const gml_no
             (!last || position_of(s, value) > position_of(s, last)))
             last = value;
     }
-    if (!last || !is_kernel(s, last->def) ||
-        !can_stand_at(s, node, position_of(s, last), last->def, size, GML_MOST_MOVED))
+    if (!last || !is_kernel(s, last->def))
+        return NULL;
+    move m = {.writer = last->def, .at = position_of(s, last), .size = size};
+    if (!visit_reads(s, node, can_be_there, &m))
         return NULL;
     for (uint32_t k = 0; k < node->n_operands; k++)
         if (node->operands[k] && node->operands[k]->def == last->def &&
@@ -172,7 +210,8 @@ static void look(summer *s, gml_node *node)
     joined *j = &s->of[at];
     if (j->n_sums == GML_MAX_SUMS)
         return;
-    claim(s, node, at, writer);
+    move m = {.writer = writer, .at = at};
+    visit_reads(s, node, claim, &m);
     j->writer = writer;
     j->sums[j->n_sums++] = node;
     s->position[node->results[0].id] = at;
@@ -198,19 +237,6 @@ static bool is_read_outside(const summer *s, const joined *j, const gml_value *v
     return false;
 }
 
-/* The small nodes that `node` reads and that have the writer's place go before it. */
-static void bring(summer *s, gml_node *node, gml_node *writer)
-{
-    uint32_t at = position_of(s, &writer->results[0]);
-    for (uint32_t k = 0; k < node->n_operands; k++) {
-        gml_value *value = node->operands[k];
-        if (!value || !value->def || value->def == writer || position_of(s, value) != at)
-            continue;
-        bring(s, value->def, writer);
-        gml_node_move(value->def, writer);
-    }
-}
-
 static const char *name_of(const gml_node *node)
 {
     return node->loc.node ? node->loc.node : "?";
@@ -227,7 +253,8 @@ static gml_status make_kernel(summer *s, const joined *j)
     gml_node *after = j->writer->next;
     for (unsigned i = 0; i < j->n_sums; i++) {
         sides[n++] = &j->sums[i]->results[0];
-        bring(s, j->sums[i], j->writer);
+        move m = {.writer = j->writer, .at = position_of(s, &j->writer->results[0])};
+        visit_reads(s, j->sums[i], bring, &m);
         if (j->sums[i] == after)
             after = after->next;
         else

@@ -67,6 +67,8 @@ typedef struct gml_emit {
     bool few_units; /* of the loops being peeled: their numbers have 31 bits */
     bool *apart;    /* by local: it lies where other threads see it; otherwise a register */
     bool *meets;    /* by local: threads load there what others of their block store */
+    const struct gml_columns *columns; /* that the block sums (gpu_columns.h); NULL: none */
+    LLVMValueRef column_sums;          /* its sums, in shared memory */
     const char *site_text; /* what is being written, in the emulator's reports; NULL: nothing */
     unsigned n_sites;      /* so far (device.h) */
     gml_status status;

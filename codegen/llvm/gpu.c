@@ -151,8 +151,8 @@ static gml_cost cost_of(const gml_gpu_plan *p, const gml_gpu_work *w)
             gml_meter_read_product(&meter, one->gemm);
         else
             gml_meter_read(&meter, one->stmt);
-        for (unsigned i = 0; columns && i < columns->n_sums; i++)
-            gml_meter_store(&meter, columns->sums[i].parts);
+        if (columns)
+            gml_meter_read_sums(&meter, columns);
     }
     return gml_meter_total(&meter);
 }
@@ -167,7 +167,7 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     gml_code_phase phase = {
         .symbol = symbol, .launch = {.per_block = 1}, .cost = cost_of(p, w)};
     phase.launch.shared = p->shared + (uint32_t)own;
-    phase.launch.max_blocks = p->is_roomy && p->homes.scratch != 0 ? GML_ROOMY_BLOCKS : 0;
+    phase.launch.max_blocks = p->is_roomy && p->homes.scratch != 0 ? (uint32_t)p->room_blocks : 0;
     gml_loop units;
     if (w->outer) {
         phase.launch.threads = threads_of(kernel, w);
@@ -188,8 +188,10 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     } else {
         gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
         phase.launch.threads = nest.threads;
-        phase.extent = w->columns ? gml_gpu_columns_units(&nest, w->columns)
-                                  : gml_gpu_units(kernel, &nest);
+        phase.extent = w->columns && !w->is_block ? gml_gpu_columns_units(&nest, w->columns)
+                                                  : gml_gpu_units(kernel, &nest);
+        if (w->is_block)
+            phase.launch.max_blocks = (uint32_t)w->columns->n_parts;
         gml_gpu_begin_function(p, symbol, nest.threads, 0);
         if (nest.is_flat) {
             phase.launch.per_block =
@@ -198,9 +200,13 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
             emit_flat(p, &nest, w->columns);
         } else {
             form_team(e, nest.threads);
+            if (w->columns)
+                gml_gpu_columns_begin(e, w->columns);
             set_outer(e, nest.loops, nest.n_loops, begin_units(p, &units, phase.extent));
             gml_gpu_emit_list(e, nest.body);
             gml_loop_end(e, &units, NULL);
+            if (w->columns)
+                gml_gpu_columns_end(e, p->block);
         }
     }
     e->team = (gml_team){0};

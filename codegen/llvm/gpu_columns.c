@@ -7,6 +7,9 @@
 /* Threads that keep a device busy, and rows that one sums at least. */
 #define GML_COLUMN_THREADS 135168
 #define GML_COLUMN_ROWS    16
+/* Blocks that a device runs at once, of rows in shared memory, and bytes of sums of one. */
+#define GML_COLUMN_BLOCKS  1056
+#define GML_COLUMN_BYTES   24576
 
 static LLVMValueRef parts_at(gml_emit *e, const gml_columns *columns, unsigned number,
                              LLVMValueRef part, LLVMValueRef column)
@@ -100,6 +103,89 @@ void gml_gpu_columns_emit(gml_emit *e, const gml_gpu_nest *nest, const gml_colum
                           nest->lanes, NULL);
     gml_loop_end(e, &units, NULL);
     e->few_units = were_few;
+}
+
+/* ---- blocks -------------------------------------------------------------------------------
+ */
+
+static bool is_sum(const gml_stmt *list)
+{
+    for (; list; list = list->next)
+        if (list->kind == GML_STMT_FOR ? is_sum(list->as.loop.body)
+                                       : list->as.store.mem->role == GML_MEM_SUM)
+            return true;
+    return false;
+}
+
+int64_t gml_gpu_columns_blocks(gml_kernel *kernel, const gml_gpu_nest *nest,
+                               const gml_columns *columns)
+{
+    if (nest->is_flat || nest->n_loops != columns->n_row_loops ||
+        gml_gpu_columns_shared(columns) > GML_COLUMN_BYTES)
+        return 0;
+    for (const gml_stmt *stmt = nest->body; stmt; stmt = stmt->next) {
+        gml_stmt alone = *stmt;
+        alone.next = NULL;
+        if (is_sum(&alone) &&
+            (stmt->kind != GML_STMT_FOR || !gml_gpu_find_nest(kernel, &alone).is_flat))
+            return 0;
+    }
+    return columns->rows < GML_COLUMN_BLOCKS ? columns->rows : GML_COLUMN_BLOCKS;
+}
+
+unsigned gml_gpu_columns_shared(const gml_columns *columns)
+{
+    return columns->n_sums * (unsigned)columns->columns * 4;
+}
+
+static LLVMValueRef block_sum_at(gml_emit *e, LLVMValueRef element)
+{
+    return LLVMBuildInBoundsGEP2(e->b, e->be->f32, e->column_sums, &element, 1, "");
+}
+
+void gml_gpu_columns_begin(gml_emit *e, const gml_columns *columns)
+{
+    LLVMValueRef behind = gml_ll_int(e, GML_PARTIALS);
+    gml_loop loop;
+    e->columns = columns;
+    e->column_sums = LLVMBuildInBoundsGEP2(e->b, e->be->i8, e->team.partials, &behind, 1, "");
+    gml_loop_begin(e, &loop, e->team.lane,
+                   gml_ll_int(e, columns->n_sums * columns->columns), e->team.threads, NULL, 0);
+    LLVMBuildStore(e->b, gml_ll_float(e, 0, 1), block_sum_at(e, loop.counter));
+    gml_loop_end(e, &loop, NULL);
+    gml_dev_barrier(e);
+}
+
+void gml_gpu_columns_add(gml_emit *e, const gml_stmt *store)
+{
+    const gml_columns *columns = e->columns;
+    LLVMValueRef at = gml_ll_int(e, 0);
+    for (unsigned i = columns->n_row_loops; i < columns->n_loops; i++)
+        at = gml_tile_add(e, gml_tile_times(e, at, columns->loops[i]->extent),
+                          e->axis[columns->loops[i]->number]);
+    at = gml_tile_add(e, at,
+                      gml_ll_int(e, store->as.store.mem->number * columns->columns));
+    LLVMValueRef value = gml_emit_lanes(e, store->as.store.value);
+    LLVMValueRef address = block_sum_at(e, at);
+    LLVMValueRef sum = gml_emit_load_at(e, GML_F32, address, e->lanes, NULL);
+    gml_emit_store_at(e, GML_F32, address, LLVMBuildFAdd(e->b, sum, value, ""), e->lanes, NULL);
+}
+
+void gml_gpu_columns_end(gml_emit *e, LLVMValueRef block)
+{
+    const gml_columns *columns = e->columns;
+    gml_loop loop;
+    gml_dev_barrier(e);
+    gml_loop_begin(e, &loop, e->team.lane, gml_ll_int(e, columns->columns), e->team.threads,
+                   NULL, 0);
+    for (unsigned i = 0; i < columns->n_sums; i++) {
+        LLVMValueRef at = gml_tile_add(e, loop.counter, gml_ll_int(e, i * columns->columns));
+        LLVMValueRef sum = LLVMBuildLoad2(e->b, e->be->f32, block_sum_at(e, at), "");
+        gml_emit_store_at(e, GML_F32, parts_at(e, columns, i, block, loop.counter), sum, 1,
+                          NULL);
+    }
+    gml_loop_end(e, &loop, NULL);
+    e->columns = NULL;
 }
 
 /* ---- tiles --------------------------------------------------------------------------------

@@ -1,10 +1,14 @@
-/* codegen/llvm/gpu_columns.h - column sums on a GPU: what a block adds up of the rows that it
- * stores (codegen/columns.h). Private to codegen/llvm.
+/* codegen/llvm/gpu_columns.h - column sums on a GPU: what is added up of the rows that are
+ * stored (codegen/columns.h). Private to codegen/llvm.
  *
- * A store of role GML_MEM_SUM adds to a variable of the thread. Of a flat nest a thread has a
- * vector of columns and a run of rows, and stores its sums as parts itself. Of a tile of a
- * product threads that have the same columns are added up, by exchange between lanes and then
- * in shared memory, in a fixed order. */
+ *   flat    a thread has a vector of columns and a run of rows; its sums are registers, and
+ *           parts at the end
+ *   block   a block strides over the rows; its sums are in shared memory, where an element is
+ *           always the same thread's
+ *   tile    threads have sums of the rows of their own; those of the same columns are added up
+ *           by exchange between lanes, then in shared memory
+ *
+ * All in a fixed order. */
 #ifndef GML_CODEGEN_LLVM_GPU_COLUMNS_H
 #define GML_CODEGEN_LLVM_GPU_COLUMNS_H
 
@@ -21,6 +25,19 @@ int64_t gml_gpu_columns_units(const gml_gpu_nest *nest, const gml_columns *colum
 /* Stores and sums what belongs to the units `begin`, `begin` + `step`, …. */
 void gml_gpu_columns_emit(gml_emit *e, const gml_gpu_nest *nest, const gml_columns *columns,
                           LLVMValueRef begin, LLVMValueRef step);
+
+/* ---- a list whose rows are units of blocks ------------------------------------------------ */
+
+/* How many blocks take the rows; 0: it is no such list. */
+int64_t gml_gpu_columns_blocks(gml_kernel *kernel, const gml_gpu_nest *nest,
+                               const gml_columns *columns);
+/* Bytes of shared memory behind the partial sums. */
+unsigned gml_gpu_columns_shared(const gml_columns *columns);
+/* Before and after all units of a block. */
+void gml_gpu_columns_begin(gml_emit *e, const gml_columns *columns);
+void gml_gpu_columns_end(gml_emit *e, LLVMValueRef block);
+/* The store of a sum, of e->lanes columns. */
+void gml_gpu_columns_add(gml_emit *e, const gml_stmt *store);
 
 /* ---- a tile of a product ------------------------------------------------------------------ */
 

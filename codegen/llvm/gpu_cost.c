@@ -238,7 +238,7 @@ void gml_meter_read(gml_meter *m, const gml_stmt *stmt)
     m->flops = plus(m, m->flops, times(m, flops, product_of(m, outer_of(m))));
 }
 
-void gml_meter_store(gml_meter *m, const gml_mem *mem)
+static void store_all(gml_meter *m, const gml_mem *mem)
 {
     gml_access access;
     box b = {.count = 1};
@@ -250,6 +250,15 @@ void gml_meter_store(gml_meter *m, const gml_mem *mem)
         b.count = times(m, b.count, mem->dims[d]);
     }
     add_box(m, find_reach(m, mem, &access), &b);
+}
+
+void gml_meter_read_sums(gml_meter *m, const gml_columns *columns)
+{
+    for (unsigned i = 0; i < columns->n_sums; i++) {
+        gml_dim flops = gml_expr_flops(m->kernel, columns->sums[i].reduce);
+        m->flops = plus(m, m->flops, times(m, flops, columns->columns));
+        store_all(m, columns->sums[i].parts);
+    }
 }
 
 /* Operands that are evaluated on the way are so for each tile. */
@@ -276,7 +285,8 @@ void gml_meter_read_product(gml_meter *m, const gml_gpu_gemm *g)
     gml_dim products = times(m, times(m, results, c->k->extent), 2);
     gml_dim each = 0;
     for (const gml_stmt *store = c->store; store; store = store->next)
-        each = plus(m, each, gml_expr_flops(m->kernel, store->as.store.value));
+        if (store->as.store.mem->role != GML_MEM_SUM)
+            each = plus(m, each, gml_expr_flops(m->kernel, store->as.store.value));
     gml_dim flops = times(m, results, each);
     gml_dim deep = times(m, batch, c->k->extent);
     if (!g->a_load)

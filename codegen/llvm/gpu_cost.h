@@ -31,8 +31,8 @@ typedef struct gml_meter {
 /* A statement by itself, with what is inside. */
 void gml_meter_read(gml_meter *meter, const gml_stmt *stmt);
 void gml_meter_read_product(gml_meter *meter, const gml_gpu_gemm *gemm);
-/* All of a memory of constant size is stored. */
-void gml_meter_store(gml_meter *meter, const gml_mem *mem);
+/* What sums of columns need beside what their writer reads. */
+void gml_meter_read_sums(gml_meter *meter, const gml_columns *columns);
 gml_cost gml_meter_total(gml_meter *meter);
 
 #endif

@@ -4,7 +4,7 @@
  * loop with scalars of its own is dealt out to the block's warps, or all walk through it. What
  * one thread stores in the block's memory others may load after a barrier. */
 #include "codegen/llvm/device.h"
-#include "codegen/llvm/gpu.h"
+#include "codegen/llvm/gpu_columns.h"
 #include "ir/index.h"
 
 #define GML_WARP 32
@@ -46,7 +46,10 @@ void gml_gpu_emit_flat(gml_emit *e, const gml_gpu_nest *nest, LLVMValueRef begin
         e->lanes = nest->lanes;
     }
     for (const gml_stmt *store = nest->body; store; store = store->next)
-        gml_emit_store(e, store);
+        if (store->as.store.mem->role == GML_MEM_SUM)
+            gml_gpu_columns_add(e, store);
+        else
+            gml_emit_store(e, store);
     e->vector = NULL;
     e->lanes = 1;
     e->few_units = were_few;

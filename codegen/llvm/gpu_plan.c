@@ -139,9 +139,11 @@ static bool add_summing_nest(gml_gpu_plan *p, gml_columns *columns)
     gml_gpu_nest nest = gml_gpu_find_nest(kernel, columns->writer);
     gml_gpu_work w = {.columns = columns};
     gml_gpu_step one = {.stmt = columns->writer};
-    int64_t n_parts = gml_gpu_columns_parts(&nest, columns);
+    int64_t n_parts = nest.is_flat ? gml_gpu_columns_parts(&nest, columns)
+                                   : gml_gpu_columns_blocks(kernel, &nest, columns);
     if (n_parts == 0)
         return false;
+    w.is_block = !nest.is_flat;
     gml_columns_cut(kernel, columns, n_parts);
     gml_push(kernel->arena, &w.steps, one);
     gml_push(kernel->arena, &p->works, w);
@@ -218,6 +220,13 @@ static void note_step(gml_gpu_plan *p, const gml_gpu_step *one, unsigned phase)
         p->homes.of[g->b_load->as.load.mem->number].is_operand = true;
 }
 
+/* So many bytes of shared memory behind the partial sums. */
+static void need(gml_gpu_plan *p, unsigned bytes)
+{
+    if (bytes + GML_PARTIALS > p->shared)
+        p->shared = bytes + GML_PARTIALS;
+}
+
 /* Where the locals are, and how much a block needs. */
 static void settle(gml_gpu_plan *p)
 {
@@ -231,17 +240,23 @@ static void settle(gml_gpu_plan *p)
     }
     gml_homes_settle(&p->homes);
     p->shared = GML_PARTIALS;
-    for (size_t i = 0; i < p->works.count; i++)
-        for (size_t k = 0; k < p->works.items[i].steps.count; k++) {
-            const gml_gpu_gemm *gemm = p->works.items[i].steps.items[k].gemm;
-            if (gemm && gml_gpu_gemm_shared(gemm) + GML_PARTIALS > p->shared)
-                p->shared = gml_gpu_gemm_shared(gemm) + GML_PARTIALS;
+    p->room_blocks = GML_ROOMY_BLOCKS;
+    for (size_t i = 0; i < p->works.count; i++) {
+        const gml_gpu_work *w = &p->works.items[i];
+        if (w->is_block) {
+            need(p, gml_gpu_columns_shared(w->columns));
+            if (w->columns->n_parts > p->room_blocks)
+                p->room_blocks = w->columns->n_parts;
         }
+        for (size_t k = 0; k < w->steps.count; k++)
+            if (w->steps.items[k].gemm)
+                need(p, gml_gpu_gemm_shared(w->steps.items[k].gemm));
+    }
     gml_dim own = p->homes.scratch;
     p->is_roomy = !gml_dim_is_const(own) || own + p->shared > GML_SHARED_LIMIT;
     if (p->is_roomy) {
         p->room = p->homes.n_temporaries++;
-        p->homes.temporaries[p->room] = gml_dim_mul(kernel->dims, own, GML_ROOMY_BLOCKS);
+        p->homes.temporaries[p->room] = gml_dim_mul(kernel->dims, own, p->room_blocks);
     }
     e->apart = gml_new_array(kernel->arena, bool, kernel->locals.count + 1);
     e->meets = gml_new_array(kernel->arena, bool, kernel->locals.count + 1);

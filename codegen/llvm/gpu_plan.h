@@ -24,6 +24,7 @@ typedef struct gml_gpu_work {
         *outer; /* of units that do all steps; NULL: one step, units its own */
     unsigned n_outer;
     const gml_columns *columns; /* of its only step, a nest; NULL: no sums of columns */
+    bool is_block;              /* whose rows are units of blocks */
 } gml_gpu_work;
 
 typedef struct gml_gpu_plan {
@@ -33,6 +34,7 @@ typedef struct gml_gpu_plan {
     unsigned shared; /* bytes for products and partial sums, before the unit's own arrays */
     bool is_roomy;   /* the unit's own arrays are in device memory */
     unsigned room;   /* number of that temporary */
+    int64_t room_blocks; /* that have a part of it, at most */
     LLVMValueRef block, n_blocks; /* i64: of this function's, or of the part's */
 } gml_gpu_plan;
 

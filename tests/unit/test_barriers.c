@@ -75,12 +75,12 @@ static gml_module *parse(const graph_case *c)
     gml_arena arena;
     gml_diags diags;
     gml_module *module = NULL;
-    gml_passes_options options = {.verify = true};
+    gml_passes_options options = {.verify = true, .is_gpu = true};
     gml_arena_init(&arena);
     gml_diags_init(&diags, &arena);
     if (gml_text_parse(c->text, strlen(c->text), c->name, &diags, &module) != GML_OK ||
-        gml_passes_run(module, "infer,expand,simplify,dce,fuse,stage", &options, &diags) !=
-            GML_OK)
+        gml_passes_run(module, "infer,expand,simplify,dce,fuse,stage,sums", &options,
+                       &diags) != GML_OK)
         fail_msg("%s: %s", c->name, gml_diags_print(&diags));
     gml_arena_reset(&arena);
     return module;
@@ -397,6 +397,35 @@ static const graph_case products[] = {
      .least = 4},
 };
 
+/* Sums of columns of what is stored: a bias' gradient, and a scale's. */
+#define SUMS                                                                                   \
+    "  %axes = Constant {value = [0]} : i64[1]\n"                                              \
+    "  %t = ReduceSum(%y, %axes) {keepdims = 0}\n  %u = Mul(%y, %r)\n"                         \
+    "  %v = ReduceMean(%u, %axes)\n  return %v, %t, %y\n}\n"
+
+static const graph_case sums[] = {
+    {.name = "sums of a product's columns",
+     .text = "graph @f(%x: f32[4200,40], %z: f32[40,120], %r: f32[4200,120]) {\n"
+             "  %y = MatMul(%x, %z)\n" SUMS,
+     .bound = 1e-5,
+     .least = 3},
+    {.name = "sums of a product's columns, in bf16",
+     .text = "graph @f(%x: f32[4200,80], %z: f32[80,120], %r: f32[4200,120]) {\n"
+             "  %y = MatMul(%x, %z)\n" SUMS,
+     .precision = GML_PRECISION_MEDIUM,
+     .bound = 1e-5,
+     .least = 3},
+    {.name = "sums of a norm's columns",
+     .text = "graph @f(%x: f32[80,768], %s: f32[768], %r: f32[80,768]) {\n"
+             "  %y = LayerNormalization(%x, %s) {axis = -1}\n" SUMS,
+     .bound = 1e-5,
+     .least = 6},
+    {.name = "sums of columns element by element",
+     .text = "graph @f(%x: f32[4100,24], %r: f32[4100,24]) {\n"
+             "  %y = Mul(%x, %r)\n" SUMS,
+     .bound = 1e-5},
+};
+
 #define ATTENTION(queries, keys)                                                               \
     TEXT("%q: f32[2,4," queries ",32], %k: f32[2,4,32," keys "], %v: f32[2,4," keys ",32]",    \
          "  %s = MatMul(%q, %k)\n  %p = Softmax(%s) {axis = -1}\n  %y = MatMul(%p, %v)\n")
@@ -459,6 +488,12 @@ static void products_need_all(void **state)
     check_all(products, COUNT(products));
 }
 
+static void sums_need_all(void **state)
+{
+    (void)state;
+    check_all(sums, COUNT(sums));
+}
+
 static void stages_need_all(void **state)
 {
     (void)state;
@@ -470,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reductions_need_all),
         cmocka_unit_test(products_need_all),
+        cmocka_unit_test(sums_need_all),
         cmocka_unit_test(stages_need_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,16 +151,28 @@ static const floor_case cases[] = {
                                        "  %y = ReduceSum(%x, %axes) {keepdims = 0} : f32[768]\n"
                                        "  return %y\n"),
      .kernels = {{4096 * 768 * 4 + 2 * 128 * 768 * 4 + 768 * 4, 0, 4096 * 768 + 128 * 768, 2}}},
-    /* the sum could be made while the norm is at it */
-    {.name = "a sum of what a kernel wrote",
+    /* the norm's 1056 blocks sum their rows; parts of them are summed in 33 parts of 32 */
+    {.name = "a sum of what a kernel writes",
      .text = CALL("%x: f32[4096,768], %w: f32[768]",
                   "  %axes = Constant {value = [0]} : i64[1]\n"
                   "  %n = LayerNormalization(%x, %w) {axis = -1} : f32[4096,768]\n"
                   "  %y = ReduceSum(%n, %axes) {keepdims = 0} : f32[768]\n"
                   "  return %y, %n\n"),
+     .kernels = {{2 * 4096 * 768 * 4 + 768 * 4 + 2 * (1056 + 33) * 768 * 4 + 768 * 4, 0,
+                  13 * 4096 * 768 + (4096 + 1056 + 33) * 768, 3}}},
+    /* what is summed is a part of what the kernel wrote: by itself, in 64 parts of 32 */
+    {.name = "a sum of what a kernel wrote",
+     .text = CALL("%x: f32[4096,768], %w: f32[768]",
+                  "  %axes = Constant {value = [0]} : i64[1]\n"
+                  "  %none = Constant {value = [0]} : i64[1]\n"
+                  "  %half = Constant {value = [2048]} : i64[1]\n"
+                  "  %n = LayerNormalization(%x, %w) {axis = -1} : f32[4096,768]\n"
+                  "  %h = Slice(%n, %none, %half, %axes) : f32[2048,768]\n"
+                  "  %y = ReduceSum(%h, %axes) {keepdims = 0} : f32[768]\n"
+                  "  return %y, %n\n"),
      .kernels = {{2 * 4096 * 768 * 4 + 768 * 4, 0, 13 * 4096 * 768, 1},
-                 {4096 * 768 * 4 + 2 * 128 * 768 * 4 + 768 * 4, 0, 4096 * 768 + 128 * 768, 2}},
-     .saved = {[GML_SAVING_SUMS] = 4096 * 768 * 4}},
+                 {2048 * 768 * 4 + 2 * 64 * 768 * 4 + 768 * 4, 0, 2048 * 768 + 64 * 768, 2}},
+     .saved = {[GML_SAVING_SUMS] = 2048 * 768 * 4}},
     /* 24 heads, 128 tokens, in blocks of 64 rows, whose scores stay in shared memory; of a
      * score 1 for the largest, 3 for the sum, 3 for the weight */
     {.name = "attention in stages",
