@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* ---- what an expression reads ------------------------------------------------------------- */
+/* ---- what an expression reads -------------------------------------------------------------
+ */
 
 typedef struct reading {
     const gml_mem *mem;
@@ -150,8 +151,7 @@ static bool find_source(gml_kernel *kernel, const gml_stmt *writer, const gml_ex
     for (unsigned role = 0; role < 2; role++) {
         size_t n = role == 0 ? kernel->locals.count : kernel->outputs.count;
         for (size_t i = 0; i < n; i++) {
-            const gml_mem *mem =
-                role == 0 ? kernel->locals.items[i] : kernel->outputs.items[i];
+            const gml_mem *mem = role == 0 ? kernel->locals.items[i] : kernel->outputs.items[i];
             *out_written = (written){.n_loops = 0};
             if (mem->rank == 0 || !find_store(writer, mem, out_written))
                 continue;
@@ -224,8 +224,8 @@ static bool fits_sum(const gml_column_sum *sum, const count *columns, const coun
 }
 
 /* What the reduction sums, in terms of the writer's loops, where the element is `value`. */
-static const gml_expr *moved(gml_kernel *kernel, const gml_column_sum *sum, const count *of_load,
-                             const gml_expr *load, const written *w)
+static const gml_expr *moved(gml_kernel *kernel, const gml_column_sum *sum,
+                             const count *of_load, const gml_expr *load, const written *w)
 {
     const gml_axis *axes[GML_MAX_AXES];
     const gml_expr *by[GML_MAX_AXES];
@@ -263,13 +263,12 @@ static gml_stmt *copy_with(gml_kernel *kernel, const gml_stmt *list, const gml_s
     gml_stmt *copy = NULL;
     for (; list; list = list->next) {
         if (list->kind == GML_STMT_FOR)
-            gml_stmt_append(
-                &copy, gml_stmt_for(kernel, list->as.loop.axis,
-                                    copy_with(kernel, list->as.loop.body, after, more)));
-        else
             gml_stmt_append(&copy,
-                            gml_stmt_store(kernel, list->as.store.mem, list->as.store.index,
-                                           list->as.store.value));
+                            gml_stmt_for(kernel, list->as.loop.axis,
+                                         copy_with(kernel, list->as.loop.body, after, more)));
+        else
+            gml_stmt_append(&copy, gml_stmt_store(kernel, list->as.store.mem,
+                                                  list->as.store.index, list->as.store.value));
         if (list == after)
             gml_stmt_append(&copy, more);
     }
@@ -295,10 +294,9 @@ static bool add_sum(gml_kernel *kernel, const gml_stmt *stmt, gml_columns *out)
         return false;
     int64_t n_columns = of_load.steps[of_load.n - columns.n] * columns.axes[0]->extent;
     if (!fits_loops(&w, &of_store, n_columns, &n_row_loops) ||
-        (out->n_sums > 0 &&
-         (out->columns != n_columns || out->rows != size / n_columns ||
-          out->n_loops != w.n_loops ||
-          memcmp(out->loops, w.loops, w.n_loops * sizeof *w.loops) != 0)))
+        (out->n_sums > 0 && (out->columns != n_columns || out->rows != size / n_columns ||
+                             out->n_loops != w.n_loops ||
+                             memcmp(out->loops, w.loops, w.n_loops * sizeof *w.loops) != 0)))
         return false;
     gml_mem *whole = gml_new(kernel->arena, gml_mem);
     *whole = (gml_mem){.role = GML_MEM_SUM,
@@ -386,12 +384,11 @@ void gml_columns_cut(gml_kernel *kernel, gml_columns *columns, int64_t n_parts)
                 gml_expr_axis(kernel, stmt->as.loop.axis));
         }
         const gml_expr *index[2] = {gml_expr_axis(kernel, part), column};
-        const gml_expr *total =
-            gml_expr_reduce(kernel, GML_REDUCE_SUM, &part, 1,
-                            gml_expr_load(kernel, sum->parts, index, NULL));
-        sum->rest = gml_stmt_store(
-            kernel, stmt->as.store.mem, stmt->as.store.index,
-            gml_expr_replace(kernel, stmt->as.store.value, sum->reduce, total));
+        const gml_expr *total = gml_expr_reduce(kernel, GML_REDUCE_SUM, &part, 1,
+                                                gml_expr_load(kernel, sum->parts, index, NULL));
+        sum->rest =
+            gml_stmt_store(kernel, stmt->as.store.mem, stmt->as.store.index,
+                           gml_expr_replace(kernel, stmt->as.store.value, sum->reduce, total));
         while (n_loops > 0)
             sum->rest = gml_stmt_for(kernel, loops[--n_loops], sum->rest);
     }

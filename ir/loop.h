@@ -217,8 +217,8 @@ void gml_kernel_place(gml_kernel *kernel);
  * and every step of a reduction as one (a multiply-add as two), `bytes` every input and output
  * once. */
 void gml_kernel_cost(const gml_kernel *kernel, gml_dim *out_flops, gml_dim *out_bytes);
-/* Those `flops` of a list of statements, stores that are sums left out, and of one evaluation of
- * an expression. */
+/* Those `flops` of a list of statements, stores that are sums left out, and of one evaluation
+ * of an expression. */
 gml_dim gml_list_flops(const gml_kernel *kernel, const gml_stmt *list);
 gml_dim gml_expr_flops(const gml_kernel *kernel, const gml_expr *expr);
 

@@ -1,9 +1,9 @@
 /* ir/lower_node.c - the kernel of one node.
  *
- * A fused node with `shared` leading dimensions, 0 included, is computed in stages. Each node of its region
- * is one: for every index of the shared dimensions all stages run one after the other, and what
- * is no result of the node lies in a local that has the other dimensions alone. So the scores
- * of an attention are those of one head at a time:
+ * A fused node with `shared` leading dimensions, 0 included, is computed in stages. Each node
+ * of its region is one: for every index of the shared dimensions all stages run one after the
+ * other, and what is no result of the node lies in a local that has the other dimensions alone.
+ * So the scores of an attention are those of one head at a time:
  *
  *     for b, for h
  *         for i, for j:  s[i,j] = sum(k: q[b,h,i,k] * k[b,h,j,k])

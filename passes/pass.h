@@ -20,7 +20,7 @@ typedef struct gml_pass_cx {
     gml_str *explain; /* decisions, one a line, for --explain; NULL: nobody asks */
     uint64_t memory;  /* bytes of values that may be alive at once (passes/budget.c); 0: any */
     gml_str *report;  /* what that comes to; NULL: nobody asks */
-    bool is_gpu;        /* kernels are for a GPU, or its emulator */
+    bool is_gpu;      /* kernels are for a GPU, or its emulator */
     bool bf16_products; /* f32 products on tensor cores round their operands to bf16 */
 } gml_pass_cx;
 

@@ -33,8 +33,8 @@ typedef struct gml_region {
     uint32_t n_sides;
 } gml_region;
 
-/* Begins a region after `root`, whose users become the new node's; `root`'s first result becomes
- * the region's first, `sides`, whose nodes will be moved inside, the others. */
+/* Begins a region after `root`, whose users become the new node's; `root`'s first result
+ * becomes the region's first, `sides`, whose nodes will be moved inside, the others. */
 gml_region gml_region_begin(gml_pass_cx *cx, gml_node *root, gml_value *const *sides,
                             uint32_t n_sides);
 /* Moves `member` inside; in the order of the graph. What it reads from outside becomes an

@@ -7,13 +7,14 @@
  * `shared` dimensions), whose elements a GPU sums while it has them in registers
  * (codegen/columns.h).
  *
- * For a GPU alone, behind the passes that make kernels. A sum moves up to the writer of the last
- * of its large operands, and what is small and needed for it (a row's deviation) before that. */
+ * For a GPU alone, behind the passes that make kernels. A sum moves up to the writer of the
+ * last of its large operands, and what is small and needed for it (a row's deviation) before
+ * that. */
 #include "passes/region.h"
 
 /* Rows of a sum at least: fewer are no long way to read them again. */
-#define GML_MIN_ROWS 64
-#define GML_MAX_SUMS 4
+#define GML_MIN_ROWS   64
+#define GML_MAX_SUMS   4
 /* Of a chain of small nodes that go before a writer. */
 #define GML_MOST_MOVED 4
 
@@ -107,8 +108,7 @@ typedef bool visitor(summer *s, gml_value *value, void *context);
 
 static bool visit_reads(summer *s, const gml_node *node, visitor *visit, void *context)
 {
-    const gml_graph *body =
-        node->op == &gml_op_fused ? gml_node_region(node, "body") : NULL;
+    const gml_graph *body = node->op == &gml_op_fused ? gml_node_region(node, "body") : NULL;
     for (uint32_t k = 0; k < node->n_operands; k++)
         if (node->operands[k] && position_of(s, node->operands[k]) > 0 &&
             !visit(s, node->operands[k], context))

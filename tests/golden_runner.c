@@ -94,16 +94,23 @@ static slice find_run(slice text, slice fallback)
 
 /* ---- One case --------------------------------------------------------------------------- */
 
-/* One name of a RUN line, done to the graph; NAME:N allows so many bytes of memory, NAME:bf16
- * is for a target whose products round their operands to that. */
+/* Whether an option of a name is `word`. */
+static bool is_option(slice option, const char *word)
+{
+    return option.len == strlen(word) && memcmp(option.text, word, option.len) == 0;
+}
+
+/* One name of a RUN line, done to the graph; NAME:N allows so many bytes of memory, NAME:gpu is
+ * for a GPU, NAME:bf16 for one whose products round their operands to that. */
 static gml_status run_step(gml_module *module, slice name, gml_diags *diags)
 {
     gml_passes_options options = {.memory = 0};
     const char *colon = memchr(name.text, ':', name.len);
     if (colon != NULL) {
-        options.bf16_products =
-            (size_t)(colon - name.text) + 5 == name.len && memcmp(colon, ":bf16", 5) == 0;
-        if (!options.bf16_products)
+        slice option = {colon + 1, name.len - (size_t)(colon + 1 - name.text)};
+        options.bf16_products = is_option(option, "bf16");
+        options.is_gpu = options.bf16_products || is_option(option, "gpu");
+        if (!options.is_gpu)
             options.memory = strtoull(colon + 1, NULL, 10);
         name.len = (size_t)(colon - name.text);
     }

@@ -167,7 +167,8 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     gml_code_phase phase = {
         .symbol = symbol, .launch = {.per_block = 1}, .cost = cost_of(p, w)};
     phase.launch.shared = p->shared + (uint32_t)own;
-    phase.launch.max_blocks = p->is_roomy && p->homes.scratch != 0 ? (uint32_t)p->room_blocks : 0;
+    phase.launch.max_blocks =
+        p->is_roomy && p->homes.scratch != 0 ? (uint32_t)p->room_blocks : 0;
     gml_loop units;
     if (w->outer) {
         phase.launch.threads = threads_of(kernel, w);

@@ -14,8 +14,7 @@
 static LLVMValueRef parts_at(gml_emit *e, const gml_columns *columns, unsigned number,
                              LLVMValueRef part, LLVMValueRef column)
 {
-    LLVMValueRef at =
-        gml_tile_add(e, gml_tile_times(e, part, columns->columns), column);
+    LLVMValueRef at = gml_tile_add(e, gml_tile_times(e, part, columns->columns), column);
     return gml_emit_address(e, columns->sums[number].parts, at);
 }
 
@@ -79,12 +78,11 @@ void gml_gpu_columns_emit(gml_emit *e, const gml_gpu_nest *nest, const gml_colum
     gml_loop units, rows;
     bool were_few = e->few_units;
     e->few_units = gml_gpu_are_few(columns->rows) && gml_gpu_are_few(columns->columns);
-    gml_loop_begin(e, &units, begin,
-                   gml_ll_int(e, gml_gpu_columns_units(nest, columns)), 1, NULL, 0);
+    gml_loop_begin(e, &units, begin, gml_ll_int(e, gml_gpu_columns_units(nest, columns)), 1,
+                   NULL, 0);
     units.step = step;
     LLVMValueRef part = units.counter;
-    LLVMValueRef column =
-        gml_tile_times(e, gml_emit_peel(e, &part, vectors), nest->lanes);
+    LLVMValueRef column = gml_tile_times(e, gml_emit_peel(e, &part, vectors), nest->lanes);
     LLVMValueRef first = gml_tile_times(e, part, run);
     LLVMValueRef end = gml_tile_add(e, first, gml_ll_int(e, run));
     LLVMValueRef all = gml_ll_int(e, columns->rows);
@@ -149,8 +147,8 @@ void gml_gpu_columns_begin(gml_emit *e, const gml_columns *columns)
     gml_loop loop;
     e->columns = columns;
     e->column_sums = LLVMBuildInBoundsGEP2(e->b, e->be->i8, e->team.partials, &behind, 1, "");
-    gml_loop_begin(e, &loop, e->team.lane,
-                   gml_ll_int(e, columns->n_sums * columns->columns), e->team.threads, NULL, 0);
+    gml_loop_begin(e, &loop, e->team.lane, gml_ll_int(e, columns->n_sums * columns->columns),
+                   e->team.threads, NULL, 0);
     LLVMBuildStore(e->b, gml_ll_float(e, 0, 1), block_sum_at(e, loop.counter));
     gml_loop_end(e, &loop, NULL);
     gml_dev_barrier(e);
@@ -163,8 +161,7 @@ void gml_gpu_columns_add(gml_emit *e, const gml_stmt *store)
     for (unsigned i = columns->n_row_loops; i < columns->n_loops; i++)
         at = gml_tile_add(e, gml_tile_times(e, at, columns->loops[i]->extent),
                           e->axis[columns->loops[i]->number]);
-    at = gml_tile_add(e, at,
-                      gml_ll_int(e, store->as.store.mem->number * columns->columns));
+    at = gml_tile_add(e, at, gml_ll_int(e, store->as.store.mem->number * columns->columns));
     LLVMValueRef value = gml_emit_lanes(e, store->as.store.value);
     LLVMValueRef address = block_sum_at(e, at);
     LLVMValueRef sum = gml_emit_load_at(e, GML_F32, address, e->lanes, NULL);
@@ -276,19 +273,16 @@ void gml_tile_sums_end(gml_tile *t, LLVMValueRef column, unsigned same, LLVMValu
             sums[i][lane] = LLVMBuildLoad2(e->b, e->be->f32, t->column_sums[i][lane], "");
             for (unsigned bit = 1; bit < 32; bit *= 2)
                 if (same & bit)
-                    sums[i][lane] =
-                        LLVMBuildFAdd(e->b, sums[i][lane],
-                                      gml_dev_shuffle_xor(e, sums[i][lane], bit), "");
+                    sums[i][lane] = LLVMBuildFAdd(
+                        e->b, sums[i][lane], gml_dev_shuffle_xor(e, sums[i][lane], bit), "");
         }
-    LLVMValueRef others =
-        LLVMBuildAnd(e->b, e->team.lane, gml_ll_int(e, same), "");
+    LLVMValueRef others = LLVMBuildAnd(e->b, e->team.lane, gml_ll_int(e, same), "");
     LLVMBasicBlockRef after =
         gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, others, gml_ll_int(e, 0), ""));
     for (unsigned i = 0; i < n; i++)
         for (unsigned lane = 0; lane < t->sum_lanes; lane++)
-            LLVMBuildStore(
-                e->b, sums[i][lane],
-                sum_at(t, i, group, gml_tile_add(e, column, gml_ll_int(e, lane))));
+            LLVMBuildStore(e->b, sums[i][lane],
+                           sum_at(t, i, group, gml_tile_add(e, column, gml_ll_int(e, lane))));
     gml_if_end(e, after);
 }
 
@@ -301,8 +295,7 @@ void gml_tile_sums_store(gml_tile *t, unsigned n_groups)
     gml_dev_barrier(e);
     LLVMValueRef column = gml_tile_add(e, t->b.first, e->team.lane);
     LLVMValueRef is_mine = LLVMBuildAnd(
-        e->b,
-        LLVMBuildICmp(e->b, LLVMIntSLT, e->team.lane, gml_ll_int(e, t->g->columns), ""),
+        e->b, LLVMBuildICmp(e->b, LLVMIntSLT, e->team.lane, gml_ll_int(e, t->g->columns), ""),
         LLVMBuildICmp(e->b, LLVMIntSLT, column, gml_ll_int(e, columns->columns), ""), "");
     LLVMBasicBlockRef after = gml_if_begin(e, is_mine);
     LLVMValueRef part = LLVMBuildUDiv(e->b, t->a.first, gml_ll_int(e, t->g->rows), "");

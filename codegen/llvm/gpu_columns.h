@@ -16,7 +16,8 @@
 #include "codegen/llvm/gpu.h"
 #include "codegen/llvm/gpu_gemm.h"
 
-/* ---- a flat nest whose rows are cut into runs --------------------------------------------- */
+/* ---- a flat nest whose rows are cut into runs ---------------------------------------------
+ */
 
 /* How many runs of rows; 0: the nest is none that can be cut so. */
 int64_t gml_gpu_columns_parts(const gml_gpu_nest *nest, const gml_columns *columns);
@@ -26,7 +27,8 @@ int64_t gml_gpu_columns_units(const gml_gpu_nest *nest, const gml_columns *colum
 void gml_gpu_columns_emit(gml_emit *e, const gml_gpu_nest *nest, const gml_columns *columns,
                           LLVMValueRef begin, LLVMValueRef step);
 
-/* ---- a list whose rows are units of blocks ------------------------------------------------ */
+/* ---- a list whose rows are units of blocks ------------------------------------------------
+ */
 
 /* How many blocks take the rows; 0: it is no such list. */
 int64_t gml_gpu_columns_blocks(gml_kernel *kernel, const gml_gpu_nest *nest,
@@ -39,7 +41,8 @@ void gml_gpu_columns_end(gml_emit *e, LLVMValueRef block);
 /* The store of a sum, of e->lanes columns. */
 void gml_gpu_columns_add(gml_emit *e, const gml_stmt *store);
 
-/* ---- a tile of a product ------------------------------------------------------------------ */
+/* ---- a tile of a product ------------------------------------------------------------------
+ */
 
 /* Whether the product's rows and columns are those of the sums. */
 bool gml_tile_sums_fit(gml_kernel *kernel, const gml_contraction *c,

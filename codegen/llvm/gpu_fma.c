@@ -67,8 +67,7 @@ void gml_fma_store(gml_tile *t, LLVMValueRef const *sums)
     unsigned column_runs = runs_of(t->g->columns);
     LLVMValueRef warp = LLVMBuildLShr(e->b, e->team.lane, gml_ll_int(e, 5), "");
     for (unsigned h = 0; h < column_runs; h++) {
-        LLVMValueRef column =
-            gml_tile_add(e, t->x, gml_ll_int(e, (int64_t)h * GML_RUN_STEP));
+        LLVMValueRef column = gml_tile_add(e, t->x, gml_ll_int(e, (int64_t)h * GML_RUN_STEP));
         gml_tile_sums_begin(t, GML_RUN);
         for (unsigned r = 0; r < runs_of(t->g->rows) * GML_RUN; r++) {
             int64_t row = r / GML_RUN * GML_RUN_STEP + r % GML_RUN;

@@ -31,9 +31,9 @@ typedef struct gml_gpu_plan {
     gml_emit *e;
     gml_homes homes;
     gml_vec(gml_gpu_work) works;
-    unsigned shared; /* bytes for products and partial sums, before the unit's own arrays */
-    bool is_roomy;   /* the unit's own arrays are in device memory */
-    unsigned room;   /* number of that temporary */
+    unsigned shared;     /* bytes for products and partial sums, before the unit's own arrays */
+    bool is_roomy;       /* the unit's own arrays are in device memory */
+    unsigned room;       /* number of that temporary */
     int64_t room_blocks; /* that have a part of it, at most */
     LLVMValueRef block, n_blocks; /* i64: of this function's, or of the part's */
 } gml_gpu_plan;
