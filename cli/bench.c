@@ -231,6 +231,11 @@ static int print_json(const bench_args *a, const gml_program *program, const gml
         gml_json_real(bench->gbytes));
     if (root && a->kernels)
         json_object_set_new(root, "kernels", json_kernels(program, bench, floor));
+    if (root && program->code_origin)
+        json_object_set_new(root, "code",
+                            json_pack("{s:o, s:o}", "origin",
+                                      gml_json_text(program->code_origin), "note",
+                                      gml_json_text(program->code_note)));
     return gml_json_print(root);
 }
 
