@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#define GML_KEY_VERSION "gemel cubin 1" /* another one when a cubin comes about in other ways  \
-                                         */
+/* Another one when cubins come about in other ways. */
+#define GML_KEY_VERSION "gemel cubin 1"
 
 typedef struct job {
     gml_arena arena;

@@ -36,7 +36,7 @@ enum {
 
 #define GML_SUFFIX      ".entry"
 #define GML_DIGITS      (2 * (size_t)GML_SHA256_SIZE)
-#define GML_LITTER_LIFE (24 * 3600) /* seconds; whoever wrote so long is no more */
+#define GML_LITTER_LIFE 86400 /* seconds; whoever wrote so long is no more */
 
 static const char magic[] = "gemelcub";
 

@@ -73,20 +73,22 @@ typedef struct workshop {
     const char *paths[GML_TEMPORARIES]; /* of what is in it */
 } workshop;
 
-/* From here on all is removed however the process ends. */
-static const char *open_workshop(workshop *w, gml_arena *arena)
+/* From here on all is removed however the process ends. False with `*out_why`. */
+static bool open_workshop(workshop *w, gml_arena *arena, const char **out_why)
 {
     const char *base = getenv("TMPDIR");
     w->folder =
         gml_arena_printf(arena, "%s/gemel-XXXXXX", base && *base == '/' ? base : "/tmp");
-    if (mkdtemp(w->folder) == NULL)
-        return gml_arena_printf(arena, "%s cannot be made: %s", w->folder, strerror(errno));
+    if (mkdtemp(w->folder) == NULL) {
+        *out_why = gml_arena_printf(arena, "%s cannot be made: %s", w->folder, strerror(errno));
+        return false;
+    }
     gml_leftover_add(w->folder);
     for (size_t i = 0; i < GML_TEMPORARIES; i++) {
         w->paths[i] = gml_arena_printf(arena, "%s/%s", w->folder, temporaries[i]);
         gml_leftover_add(w->paths[i]);
     }
-    return NULL;
+    return true;
 }
 
 static void close_workshop(workshop *w)
@@ -148,8 +150,8 @@ static const char *ask(const char *path, unsigned char *out_version, gml_arena *
     gml_str text;
     gml_sha256 sum;
     const char *argv[] = {path, "--version", NULL};
-    const char *why = open_workshop(&w, arena);
-    if (why)
+    const char *why = NULL;
+    if (!open_workshop(&w, arena, &why))
         return why;
     gml_str_init(&text);
     why = run(&w, argv, GML_VERSION_SECONDS, arena);
@@ -231,8 +233,8 @@ const char *gml_ptxas_assemble(const gml_ptxas *ptxas, const char *ptx, size_t l
                                const char *architecture, gml_str *out, gml_arena *arena)
 {
     workshop w;
-    const char *why = open_workshop(&w, arena);
-    if (why)
+    const char *why = NULL;
+    if (!open_workshop(&w, arena, &why))
         return why;
     why = write_ptx(w.paths[GML_PTX], ptx, len, arena);
     if (!why)
