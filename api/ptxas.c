@@ -17,7 +17,7 @@
 
 #define GML_PTXAS_INSTALLED  "/usr/local/cuda/bin/ptxas"
 #define GML_VERSION_SECONDS  60
-#define GML_ASSEMBLE_SECONDS 1800 /* a training step of 300 kernels takes a minute */
+#define GML_ASSEMBLE_SECONDS 900 /* a training step of 200 kernels takes eight */
 
 /* ---- where it is --------------------------------------------------------------------------
  */
