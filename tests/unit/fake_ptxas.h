@@ -3,28 +3,32 @@
 #ifndef GML_TESTS_FAKE_PTXAS_H
 #define GML_TESTS_FAKE_PTXAS_H
 
+#include "program_util.h"
+
 #include <dirent.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 /* Leaves what it is given behind the first bytes of an ELF file. */
 #define FAKE_COPIES "printf '\\177ELF' >\"$4\"; cat \"$5\" >>\"$4\""
+
+#define FAKE_ROW(test) cmocka_unit_test_setup_teardown(test, fake_set_up, fake_tear_down)
 
 typedef struct fake {
     char folder[64];
     char ptxas[96], cache[96], temporary[96], calls[96];
 } fake;
 
-static void fake_run(const char *format, const char *argument)
+static GML_UNUSED void check_text(const char *text, const char *part)
+{
+    if (!text || !strstr(text, part))
+        fail_msg("\"%s\" does not say \"%s\"", text ? text : "", part);
+}
+
+static GML_UNUSED void fake_run(const char *format, const char *argument)
 {
     char command[256];
     snprintf(command, sizeof command, format, argument);
@@ -33,7 +37,7 @@ static void fake_run(const char *format, const char *argument)
 
 /* It says `version` when it is asked for that; else it does `action`, and leaves a line in
  * `calls`. */
-static void fake_write(const fake *f, const char *version, const char *action)
+static GML_UNUSED void fake_write(const fake *f, const char *version, const char *action)
 {
     unlink(f->ptxas);
     FILE *file = fopen(f->ptxas, "w");
@@ -48,7 +52,7 @@ static void fake_write(const fake *f, const char *version, const char *action)
 }
 
 /* How often it was run. */
-static size_t fake_count_calls(const fake *f)
+static GML_UNUSED size_t fake_count_calls(const fake *f)
 {
     size_t n = 0;
     FILE *file = fopen(f->calls, "r");

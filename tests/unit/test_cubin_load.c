@@ -45,8 +45,7 @@ static void check_said(const kit *k, const char *origin, const char *note)
 {
     char line[512];
     assert_string_equal(k->program->code_origin, origin);
-    if (!strstr(k->program->code_note, note))
-        fail_msg("\"%s\" does not say \"%s\"", k->program->code_note, note);
+    check_text(k->program->code_note, note);
     snprintf(line, sizeof line, "code (%s): %s\n", origin, k->program->code_note);
     assert_non_null(strstr(k->explained.text, line));
 }
@@ -120,15 +119,13 @@ static void it_is_for_the_device_as_it_is(void **state)
     }
 }
 
-#define ROW(test) cmocka_unit_test_setup_teardown(test, fake_set_up, fake_tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ROW(a_cubin_is_loaded),
-        ROW(without_ptxas_the_ptx_is),
-        ROW(and_where_the_driver_refuses_cubins),
-        ROW(it_is_for_the_device_as_it_is),
+        FAKE_ROW(a_cubin_is_loaded),
+        FAKE_ROW(without_ptxas_the_ptx_is),
+        FAKE_ROW(and_where_the_driver_refuses_cubins),
+        FAKE_ROW(it_is_for_the_device_as_it_is),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
