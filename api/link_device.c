@@ -1,6 +1,9 @@
 /* api/link_device.c - a built program becomes one that runs on a device. */
 #include "api/link_device.h"
 
+#include "api/cubin.h"
+
+#include <limits.h>
 #include <string.h>
 
 static bool is_cuda(const gml_device *device)
@@ -8,15 +11,57 @@ static bool is_cuda(const gml_device *device)
     return strcmp(gml_device_kind_name(device), "cuda") == 0;
 }
 
-/* Code for sm_90a runs on 9.0 alone, which has instructions that later ones do not; what LLVM
- * does not know yet gets the newest that it runs. */
+/* What `device` is, or `newest` if it is newer. Code for sm_90a runs on 9.0 alone, which has
+ * instructions that later ones do not. */
+static char *architecture_of(const gml_device *device, int newest, gml_arena *arena)
+{
+    int number = gml_device_architecture(device);
+    return gml_arena_printf(arena, "sm_%d%s", number < newest ? number : newest,
+                            number == 90 ? "a" : "");
+}
+
+/* What LLVM does not know yet gets the newest that it runs. */
 void gml_target_device(gml_target *target, const gml_device *device, gml_arena *arena)
 {
-    int architecture = gml_device_architecture(device);
     target->gpu = is_cuda(device) ? GML_GPU_CUDA : GML_GPU_EMU;
     if (is_cuda(device))
-        target->cpu = gml_arena_printf(arena, "sm_%d%s", architecture > 90 ? 90 : architecture,
-                                       architecture == 90 ? "a" : "");
+        target->cpu = architecture_of(device, 90, arena);
+}
+
+/* Says under --explain, and to whoever reports on the program, where its code is from. */
+static void note_origin(const gml_program_builder *builder, gml_cubin_origin origin,
+                        const gml_str *note)
+{
+    gml_program *program = builder->programs.items[0];
+    program->code_origin = gml_cubin_origin_name(origin);
+    program->code_note = gml_arena_text(&program->arena, note->text, note->len);
+    if (builder->explain)
+        gml_str_printf(builder->explain, "code (%s): %s\n", program->code_origin,
+                       program->code_note);
+}
+
+/* A cubin, which ptxas makes also for architectures that LLVM does not know; where there is
+ * none, or one that the driver does not take (of a newer toolkit, say), the PTX. */
+static gml_status load_ptx(const gml_program_builder *builder, gml_device *device,
+                           const gml_str *ptx, gml_device_code **out_code, gml_diags *diags)
+{
+    gml_cubin cubin;
+    size_t n_diags = diags->list.count;
+    gml_cubin_make(ptx->text, ptx->len, architecture_of(device, INT_MAX, diags->arena), &cubin);
+    gml_status status = GML_OK;
+    if (cubin.origin != GML_CUBIN_NONE) {
+        status = gml_device_load(device, cubin.image.text, cubin.image.len, out_code, diags);
+        if (status != GML_OK) {
+            cubin.origin = GML_CUBIN_NONE;
+            gml_str_printf(&cubin.note, "; refused: %s", diags->list.items[n_diags].text);
+            gml_diags_truncate(diags, n_diags);
+        }
+    }
+    if (cubin.origin == GML_CUBIN_NONE)
+        status = gml_device_load(device, ptx->text, ptx->len + 1, out_code, diags);
+    note_origin(builder, cubin.origin, &cubin.note);
+    gml_cubin_reset(&cubin);
+    return status;
 }
 
 static gml_status load_code(gml_program_builder *builder, gml_device *device, gml_jit **out_jit,
@@ -30,7 +75,7 @@ static gml_status load_code(gml_program_builder *builder, gml_device *device, gm
     gml_str_init(&ptx);
     gml_status status = gml_codegen_print(builder->codegen, "asm", &ptx, diags);
     if (status == GML_OK)
-        status = gml_device_load(device, ptx.text, ptx.len + 1, out_code, diags);
+        status = load_ptx(builder, device, &ptx, out_code, diags);
     gml_str_reset(&ptx);
     return status;
 }

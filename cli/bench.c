@@ -43,7 +43,8 @@ static const gml_cli_option options[] = {
      "least that a GPU needs"},
     {"floor", "NAME", "the GPU that --kernels compares with: " GML_CEILING_NAMES " (h200)"},
     {"step", NULL, "the training step, not the graph; from the initial state"},
-    {"explain", NULL, "what each kernel computes, and why nodes were not fused"},
+    {"explain", NULL,
+     "what each kernel computes, why nodes were not fused, where a GPU's code is from"},
     {"memory", "SIZE", "of values alive at once (600M): what does not fit is computed again"},
     {"off", "PASS", "leave out an optional pass (gemel compare --list-passes)"},
     {"dump", "STAGE", "print ir, the ir after a pass, loops, llvm or asm instead of measuring"},
@@ -231,6 +232,11 @@ static int print_json(const bench_args *a, const gml_program *program, const gml
         gml_json_real(bench->gbytes));
     if (root && a->kernels)
         json_object_set_new(root, "kernels", json_kernels(program, bench, floor));
+    if (root && program->code_origin)
+        json_object_set_new(root, "code",
+                            json_pack("{s:o, s:o}", "origin",
+                                      gml_json_text(program->code_origin), "note",
+                                      gml_json_text(program->code_note)));
     return gml_json_print(root);
 }
 

@@ -198,7 +198,7 @@ static gml_status load(gml_device *device, const void *image, size_t size, void 
     char *log = calloc(1, GML_JIT_LOG);
     int options[] = {CU_JIT_ERROR_LOG, CU_JIT_ERROR_LOG_SIZE};
     void *values[] = {log, (void *)(uintptr_t)(GML_JIT_LOG - 1)};
-    (void)size; /* an image knows where it ends */
+    (void)size; /* an image knows where it ends; of a cubin, nothing is compiled nor logged */
     if (log == NULL)
         return gml_fail(diags, GML_E_MEMORY, (gml_loc){0}, "no memory for a device's code");
     gml_status status = gml_cuda_enter(device, diags);

@@ -153,6 +153,9 @@ typedef struct gml_program {
      * of the program around, and `code` is that one's. */
     gml_device *device;    /* retained */
     gml_device_code *code; /* owned */
+    /* For reports: who made the machine code ("driver", "ptxas", "cache") and how it came to
+     * that, a line; NULL: nothing is known. */
+    const char *code_origin, *code_note;
     /* The constants that kernels read, there from the first instance on: by slot, where in
      * `constants`. */
     gml_buffer *constants;

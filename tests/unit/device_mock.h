@@ -23,6 +23,10 @@ typedef struct mock {
     /* graphs: as many as were made, issued, and are there */
     size_t n_graphs, n_issues, n_alive;
     bool has_no_graph; /* making one fails */
+    /* how the last image that was loaded begins and ends; whether ELF files are refused */
+    size_t n_loads;
+    char image_start[16], image_end;
+    bool refuses_cubins;
 } mock;
 
 typedef struct mock_graph {
@@ -92,10 +96,18 @@ static gml_status mock_copy(gml_device *device, void *to, const void *from, size
     return mock_move(mock_of(device), to, from, bytes, &mock_of(device)->n_copies);
 }
 
-static gml_status mock_load(GML_UNUSED gml_device *device, GML_UNUSED const void *image,
-                            GML_UNUSED size_t size, void **out_module,
-                            GML_UNUSED gml_diags *diags)
+static gml_status mock_load(gml_device *device, const void *image, size_t size,
+                            void **out_module, gml_diags *diags)
 {
+    mock *m = mock_of(device);
+    size_t n = size < sizeof m->image_start ? size : sizeof m->image_start;
+    m->n_loads++;
+    if (n != 0) {
+        memcpy(m->image_start, image, n);
+        m->image_end = ((const char *)image)[size - 1];
+    }
+    if (m->refuses_cubins && n >= 4 && memcmp(image, "\177ELF", 4) == 0)
+        return gml_fail(diags, GML_E_DEVICE, (gml_loc){0}, "the image is too new");
     *out_module = NULL;
     return GML_OK;
 }
