@@ -3,8 +3,6 @@
 
 #include "ir/index.h"
 
-#include <string.h>
-
 /* ---- what an expression reads -------------------------------------------------------------
  */
 
@@ -212,7 +210,7 @@ static bool match_sum(gml_kernel *kernel, const gml_stmt *stmt, count *columns,
 static bool fits_sum(const gml_column_sum *sum, const count *columns, const count *of_load)
 {
     unsigned n_rows = of_load->n - columns->n;
-    if (of_load->n <= columns->n)
+    if (of_load->n <= columns->n || columns->n == 0)
         return false;
     for (unsigned i = 0; i < columns->n; i++)
         if (of_load->axes[n_rows + i] != columns->axes[i])
@@ -275,47 +273,77 @@ static gml_stmt *copy_with(gml_kernel *kernel, const gml_stmt *list, const gml_s
     return copy;
 }
 
+static bool same_loops(const gml_columns *columns, const written *w)
+{
+    bool same = columns->n_loops == w->n_loops;
+    for (unsigned i = 0; same && i < w->n_loops; i++)
+        same = columns->loops[i] == w->loops[i];
+    return same;
+}
+
+/* The columns of the first sum are those of the others. */
+static bool set_columns(gml_columns *out, const written *w, int64_t size, int64_t n_columns)
+{
+    out->columns = n_columns;
+    out->rows = size / n_columns;
+    out->n_loops = w->n_loops;
+    for (unsigned i = 0; i < w->n_loops; i++)
+        out->loops[i] = w->loops[i];
+    return true;
+}
+
+/* A sum that was found. */
+typedef struct match {
+    reading source;  /* what it reads of the writer */
+    written written; /* how that is stored */
+    count columns;   /* its loops */
+    count of_load;   /* its axes, by how they count what it reads */
+} match;
+
+/* How the sum's columns lie in what the writer stores; false where it is no sum of columns, or
+ * one of other columns than those before. */
+static bool find_columns(gml_kernel *kernel, gml_columns *out, const gml_column_sum *sum,
+                         match *m)
+{
+    int64_t size = 0;
+    count of_store = {.n = 0};
+    const gml_mem *mem = m->source.mem;
+    const gml_stmt *store = m->written.store;
+    const gml_expr *loaded = gml_index_flat(kernel, mem, m->source.load->as.load.index);
+    const gml_expr *stored = gml_index_flat(kernel, mem, store->as.store.index);
+    if (!find_size(mem, &size) || !find_count(loaded, size, &m->of_load) ||
+        !find_count(stored, size, &of_store) || !fits_sum(sum, &m->columns, &m->of_load))
+        return false;
+    int64_t n_columns =
+        m->of_load.steps[m->of_load.n - m->columns.n] * m->columns.axes[0]->extent;
+    if (n_columns < 1 || !fits_loops(&m->written, &of_store, n_columns, &out->n_row_loops))
+        return false;
+    return out->n_sums > 0 ? out->columns == n_columns && same_loops(out, &m->written)
+                           : set_columns(out, &m->written, size, n_columns);
+}
+
 static bool add_sum(gml_kernel *kernel, const gml_stmt *stmt, gml_columns *out)
 {
     gml_column_sum *sum = &out->sums[out->n_sums];
-    count columns, of_load, of_store;
-    reading r;
-    written w;
-    int64_t size = 0;
-    unsigned n_row_loops = 0;
-    if (!match_sum(kernel, stmt, &columns, sum) ||
-        !find_source(kernel, out->writer, sum->reduce->as.reduce.body, &r, &w) ||
-        !find_size(r.mem, &size))
+    match m = {.columns = {.n = 0}};
+    if (!match_sum(kernel, stmt, &m.columns, sum) ||
+        !find_source(kernel, out->writer, sum->reduce->as.reduce.body, &m.source, &m.written) ||
+        !find_columns(kernel, out, sum, &m))
         return false;
-    const gml_expr *of[2] = {gml_index_flat(kernel, r.mem, r.load->as.load.index),
-                             gml_index_flat(kernel, r.mem, w.store->as.store.index)};
-    if (!find_count(of[0], size, &of_load) || !find_count(of[1], size, &of_store) ||
-        !fits_sum(sum, &columns, &of_load))
-        return false;
-    int64_t n_columns = of_load.steps[of_load.n - columns.n] * columns.axes[0]->extent;
-    if (!fits_loops(&w, &of_store, n_columns, &n_row_loops) ||
-        (out->n_sums > 0 && (out->columns != n_columns || out->rows != size / n_columns ||
-                             out->n_loops != w.n_loops ||
-                             memcmp(out->loops, w.loops, w.n_loops * sizeof *w.loops) != 0)))
-        return false;
+    const gml_stmt *stored = m.written.store;
     gml_mem *whole = gml_new(kernel->arena, gml_mem);
     *whole = (gml_mem){.role = GML_MEM_SUM,
                        .number = out->n_sums,
                        .name = "column",
                        .dtype = GML_F32,
-                       .rank = r.mem->rank,
-                       .dims = r.mem->dims};
-    gml_stmt *store = gml_stmt_store(kernel, whole, w.store->as.store.index,
-                                     moved(kernel, sum, &of_load, r.load, &w));
+                       .rank = m.source.mem->rank,
+                       .dims = m.source.mem->dims};
+    gml_stmt *store = gml_stmt_store(kernel, whole, stored->as.store.index,
+                                     moved(kernel, sum, &m.of_load, m.source.load, &m.written));
     gml_stmt alone = *out->writer;
     alone.next = NULL;
-    out->writer = copy_with(kernel, &alone, w.store, store);
+    out->writer = copy_with(kernel, &alone, stored, store);
     sum->whole = whole;
-    out->columns = n_columns;
-    out->rows = size / n_columns;
-    out->loops = gml_arena_copy(kernel->arena, w.loops, w.n_loops * sizeof *w.loops);
-    out->n_loops = w.n_loops;
-    out->n_row_loops = n_row_loops;
     out->n_sums++;
     return true;
 }

@@ -19,7 +19,7 @@
 #define GML_MAX_COLUMN_SUMS 4
 
 typedef struct gml_column_sum {
-    const gml_mem *whole; /* its number is that of the sum */
+    gml_mem *whole;       /* its number is that of the sum */
     const gml_mem *parts; /* [n_parts, columns] of f32 */
     gml_stmt *rest;       /* for n: y[n] = f(sum(p: parts[p,n])) */
     /* of gml_columns_find: the statement that there was, and its reduction */
@@ -34,7 +34,7 @@ typedef struct gml_columns {
     /* An element of `whole` is in row position / columns: the outermost `n_row_loops` of
      * the loops around its store count those, the others the columns. */
     int64_t rows, columns;
-    const gml_axis *const *loops;
+    const gml_axis *loops[GML_MAX_AXES];
     unsigned n_loops, n_row_loops;
     int64_t n_parts;
 } gml_columns;

@@ -75,7 +75,8 @@ void gml_gpu_columns_emit(gml_emit *e, const gml_gpu_nest *nest, const gml_colum
     LLVMValueRef sums[GML_MAX_COLUMN_SUMS];
     int64_t run = (columns->rows + columns->n_parts - 1) / columns->n_parts;
     int64_t vectors = columns->columns / nest->lanes;
-    gml_loop units, rows;
+    gml_loop units;
+    gml_loop rows;
     bool were_few = e->few_units;
     e->few_units = gml_gpu_are_few(columns->rows) && gml_gpu_are_few(columns->columns);
     gml_loop_begin(e, &units, begin, gml_ll_int(e, gml_gpu_columns_units(nest, columns)), 1,

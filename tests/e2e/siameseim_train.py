@@ -185,7 +185,7 @@ SMALL = ("--batch", 2, "--dtype", "f64", "--depth", 1, "--projector-depth", 1,
          "--predictor-depth", 1)
 TIGHT = ("--rtol", "1e-9", "--atol", "1e-9")
 # Of the passes; those before them work on single operators.
-LAST = ("fuse", "stage", "layout", "fold", "order", "budget", "bundle")
+LAST = ("fuse", "stage", "layout", "fold", "sums", "order", "budget", "bundle")
 
 
 def check_pass_by_pass(gemel: Gemel):
