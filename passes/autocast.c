@@ -11,7 +11,8 @@
  *
  * The first Cast becomes part of the kernel that makes v (passes/fuse.c), and v itself is not
  * stored when nobody else reads it; the second is a load in the kernel of the product, whose
- * sums stay what they are. Rounding twice is rounding once, so that all results stay the same.
+ * sums stay what they are. Rounding twice is rounding once, so that all results stay the same,
+ * but for scales that are no powers of two, which go behind the products first (passes/scales.h).
  * What only copies elements on the way (views, parts of a Split, multiples by a power of two)
  * is repeated for each product behind its Cast.
  *
@@ -26,6 +27,7 @@
 #include "passes/costly.h"
 #include "passes/operand.h"
 #include "passes/region.h"
+#include "passes/scales.h"
 #include "passes/tiles.h"
 
 #include <inttypes.h>
@@ -300,6 +302,7 @@ static gml_status cast_all(caster *c)
 
 static gml_status cast_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
 {
+    GML_TRY(gml_scales_move(graph, cx, out_changed));
     caster c = {.graph = graph, .cx = cx, .n_values = cx->module->n_values};
     c.plans = gml_new_array(cx->scratch, plan, c.n_values + 1);
     c.split_of = gml_new_array(cx->scratch, gml_value *, c.n_values + 1);
