@@ -16,42 +16,20 @@
  *
  * A value with users in several groups is where kernels meet. It is stored by the first of them
  * on the way (a side result), if it has the root's elements or one for each row: the others run
- * later, so that nothing of theirs can be needed before. */
+ * later, so that nothing of theirs can be needed before. What is as cheap to compute from what
+ * is stored anyway gets a copy for each group instead (passes/fuse_copy.c). */
+#include "passes/fuse.h"
+
 #include "ir/op.h"
 #include "passes/costly.h"
-#include "passes/region.h"
+
+#include <string.h>
 
 #define GML_MAX_GROUP 64
-#define GML_MAX_SIDES 8
 
-typedef struct group {
-    gml_node *root;
-    unsigned n_nodes;
-    unsigned n_sides;
-    bool has_contraction;
-    int rows; /* leading dimensions of the rows that its reductions work on; -1: it has none */
-} group;
-
-/* Operand `k` of `node`. */
-typedef struct value_use {
-    const gml_node *node;
-    uint32_t k;
-} value_use;
-
-typedef struct fuser {
-    gml_graph *graph;
-    gml_pass_cx *cx;
-    group *groups; /* by number; the group of a node is group_of[id of its first result] - 1 */
-    uint32_t n_groups;
-    uint32_t *group_of; /* by value id */
-    uint32_t
-        n_values;    /* ids when the pass began: the nodes made here have none in the tables */
-    bool *is_result; /* by value id: of the graph */
-    bool *is_captured;   /* by value id: used in a region */
-    bool *is_side;       /* by value id: stored by a group that it is not the root of */
-    uint32_t *first_use; /* by value id: users[first_use[id]] up to the next id's */
-    value_use *users;
-} fuser;
+typedef gml_group group;
+typedef gml_value_use value_use;
+typedef gml_fuser fuser;
 
 static bool is_elementwise(const gml_node *node)
 {
@@ -83,13 +61,6 @@ typedef struct uses {
     bool viewed;
 } uses;
 
-static uint32_t group_of(const fuser *f, const gml_node *node)
-{
-    return node->n_results && node->results[0].id < f->n_values
-               ? f->group_of[node->results[0].id]
-               : 0;
-}
-
 static void note_use(const gml_value *value, const gml_node *user, uses *u)
 {
     if (is_contraction(user))
@@ -111,13 +82,13 @@ static uses find_uses(const fuser *f, const gml_node *node)
     u.outside = f->is_captured[value->id] || node->n_results != 1;
     u.others = f->is_result[value->id];
     for (const value_use *at = begin; at < end; at++) {
-        uint32_t number = group_of(f, at->node);
+        uint32_t number = gml_group_of(f, at->node);
         u.outside |= number == 0 || !gml_reads_elements(at->node, at->k);
         u.others |= u.group && number != u.group;
         u.group = number > u.group ? number : u.group;
     }
     for (const value_use *at = begin; at < end; at++)
-        if (group_of(f, at->node) == u.group)
+        if (gml_group_of(f, at->node) == u.group)
             note_use(value, at->node, &u);
     return u;
 }
@@ -128,7 +99,7 @@ static bool only_elementwise(const fuser *f, const gml_value *value, uint32_t nu
     const gml_node *root = f->groups[number - 1].root;
     const value_use *end = f->users + f->first_use[value->id + 1];
     for (const value_use *at = f->users + f->first_use[value->id]; at < end; at++) {
-        if (group_of(f, at->node) != number)
+        if (gml_group_of(f, at->node) != number)
             continue;
         if (!is_elementwise(at->node) ||
             !gml_same_dims(&value->type, &at->node->results[0].type))
@@ -164,9 +135,7 @@ static bool enough_rows(const gml_type *type, int rows)
     return count >= 8 || all <= 4096;
 }
 
-/* The group can store the node's result beside its own: it has the same elements, or one for
- * each row of reductions. */
-static bool may_be_side(const group *g, const gml_type *type)
+bool gml_group_may_store(const group *g, const gml_type *type)
 {
     const gml_type *root = &g->root->results[0].type;
     if (g->n_sides >= GML_MAX_SIDES || type->rank != root->rank || type->rank == 0)
@@ -228,7 +197,7 @@ static bool may_join(fuser *f, const gml_node *node, const uses *u)
     group *g = &f->groups[u->group - 1];
     const gml_type *type = &node->results[0].type;
     const gml_type *root = &g->root->results[0].type;
-    if (g->n_nodes >= GML_MAX_GROUP || (u->others && !may_be_side(g, type)) ||
+    if (g->n_nodes >= GML_MAX_GROUP || (u->others && !gml_group_may_store(g, type)) ||
         is_for_products(f, node))
         return false;
     /* What is stored anyway is better stored by the contraction than read by the rows. */
@@ -264,10 +233,10 @@ static void join(fuser *f, gml_node *node, uint32_t number, bool is_side)
         g->rows = gml_rows_of(node);
 }
 
-static void explain(fuser *f, const gml_node *node, const uses *u)
+static void say_why(fuser *f, const gml_node *node, const uses *u, gml_str *out)
 {
-    if (f->cx->explain && u->group && !u->outside)
-        gml_str_printf(f->cx->explain, "fuse: %s (%s) stays out of the kernel of %s (%s)\n",
+    if (out && u->group && !u->outside)
+        gml_str_printf(out, "fuse: %s (%s) stays out of the kernel of %s (%s)\n",
                        node->loc.node ? node->loc.node : "?", node->op->name,
                        f->groups[u->group - 1].root->loc.node
                            ? f->groups[u->group - 1].root->loc.node
@@ -275,7 +244,8 @@ static void explain(fuser *f, const gml_node *node, const uses *u)
                        f->groups[u->group - 1].root->op->name);
 }
 
-static void form_groups(fuser *f)
+/* What stays out is said to `explain`. */
+static void form_groups(fuser *f, gml_str *explain)
 {
     for (gml_node *node = f->graph->last; node; node = node->prev) {
         if (!gml_can_root(node))
@@ -285,7 +255,7 @@ static void form_groups(fuser *f)
             join(f, node, u.group, u.others);
             continue;
         }
-        explain(f, node, &u);
+        say_why(f, node, &u, explain);
         f->groups[f->n_groups] = (group){.root = node, .rows = -1};
         join(f, node, ++f->n_groups, false);
     }
@@ -296,7 +266,7 @@ static void form_groups(fuser *f)
 
 static bool is_member(const fuser *f, const gml_node *node, uint32_t number)
 {
-    return group_of(f, node) == number;
+    return gml_group_of(f, node) == number;
 }
 
 static gml_status make_region(fuser *f, uint32_t number)
@@ -333,16 +303,15 @@ static void list_users(fuser *f)
     for (uint32_t i = 0; i <= n; i++)
         next[i] = f->first_use[i];
     f->users = gml_new_array(f->cx->scratch, value_use, f->first_use[n] + 1);
-    for (const gml_node *node = f->graph->first; node; node = node->next)
+    for (gml_node *node = f->graph->first; node; node = node->next)
         for (uint32_t k = 0; k < node->n_operands; k++)
             if (node->operands[k])
                 f->users[next[node->operands[k]->id]++] = (value_use){node, k};
 }
 
-static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
+static fuser begin(gml_graph *graph, gml_pass_cx *cx)
 {
     uint32_t n_nodes = 0;
-    gml_copy_views(graph, out_changed);
     fuser f = {.graph = graph, .cx = cx, .n_values = cx->module->n_values};
     f.group_of = gml_new_array(cx->scratch, uint32_t, f.n_values + 1);
     f.is_result = gml_new_array(cx->scratch, bool, f.n_values + 1);
@@ -356,7 +325,23 @@ static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_change
             if (node->attrs[i].kind == GML_ATTR_GRAPH)
                 gml_mark_captured(node->attrs[i].as.graph, f.is_captured);
     f.groups = gml_new_array(cx->scratch, group, n_nodes + 1);
-    form_groups(&f);
+    return f;
+}
+
+static gml_status fuse_graph(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
+{
+    gml_copy_views(graph, out_changed);
+    fuser f = begin(graph, cx);
+    form_groups(&f, NULL);
+    if (gml_fuse_copy(&f)) {
+        gml_copy_views(graph, out_changed);
+        f = begin(graph, cx);
+    } else {
+        f.n_groups = 0;
+        memset(f.group_of, 0, (f.n_values + 1) * sizeof *f.group_of);
+        memset(f.is_side, 0, (f.n_values + 1) * sizeof *f.is_side);
+    }
+    form_groups(&f, cx->explain);
     for (uint32_t i = f.n_groups; i > 0; i--) {
         if (f.groups[i - 1].n_nodes < 2)
             continue;
