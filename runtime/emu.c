@@ -63,7 +63,9 @@ static const char *place_name(gml_emu_wait wait)
 {
     switch (wait) {
     case GML_EMU_RUNS: return "runs";
-    case GML_EMU_AT_BARRIER: return "waits at";
+    case GML_EMU_AT_BARRIER:
+    case GML_EMU_AT_MBARRIER: return "waits at";
+    case GML_EMU_IN_WGMMA: return "waits for its warpgroup in";
     case GML_EMU_IN_SHUFFLE:
     case GML_EMU_IN_MMA_BF16:
     case GML_EMU_IN_MMA_TF32:
@@ -74,8 +76,7 @@ static const char *place_name(gml_emu_wait wait)
     return "";
 }
 
-/* Thread `waits` waits for ever: thread `other` is not where it should be. */
-static _Noreturn void stop_waiting(uint32_t waits, uint32_t other)
+_Noreturn void gml_emu_stop_waiting(uint32_t waits, uint32_t other)
 {
     const gml_emu_thread_state *a = &gml_emu.all[waits];
     const gml_emu_thread_state *b = &gml_emu.all[other];
@@ -90,16 +91,32 @@ static _Noreturn void stop_warp(uint32_t warp)
     uint32_t waits = gml_emu.warps[warp].first;
     for (uint32_t t = warp * 32; t < warp * 32 + 32; t++)
         if (gml_emu.all[t].wait != gml_emu.all[waits].wait)
-            stop_waiting(waits, t);
+            gml_emu_stop_waiting(waits, t);
     GML_BUG("a collective is complete, and waits");
 }
 
-/* Nothing of the block is ready, and some threads are at a barrier. */
+/* A thread of the block that waits so, or `threads`. */
+static uint32_t find_waiting(gml_emu_wait wait)
+{
+    uint32_t t = 0;
+    while (t < gml_emu.threads && gml_emu.all[t].wait != wait)
+        t++;
+    return t;
+}
+
+/* Nothing of the block is ready, and not all have ended. */
 static _Noreturn void stop_block(void)
 {
+    uint32_t waits = find_waiting(GML_EMU_AT_MBARRIER);
+    if (waits < gml_emu.threads)
+        gml_emu_stop_mbarrier(waits);
+    waits = find_waiting(GML_EMU_IN_WGMMA);
+    for (uint32_t t = waits & ~127U; waits < gml_emu.threads && t < (waits | 127U); t++)
+        if (gml_emu.all[t].wait != GML_EMU_IN_WGMMA)
+            gml_emu_stop_waiting(waits, t);
     for (uint32_t t = 0; t < gml_emu.threads; t++)
         if (gml_emu.all[t].wait != GML_EMU_AT_BARRIER)
-            stop_waiting(gml_emu.first_at_barrier, t);
+            gml_emu_stop_waiting(gml_emu.first_at_barrier, t);
     GML_BUG("a barrier is complete, and waits");
 }
 
@@ -113,6 +130,15 @@ static unsigned next_place(uint32_t set, unsigned place)
     return (unsigned)__builtin_ctz(later ? later : set);
 }
 
+/* Some lane waits for what other warps, or copies, do. */
+static bool is_at_mbarrier(uint32_t warp)
+{
+    for (uint32_t t = warp * 32; t < warp * 32 + 32; t++)
+        if (gml_emu.all[t].wait == GML_EMU_AT_MBARRIER)
+            return true;
+    return false;
+}
+
 /* The thread whose turn it is after the current one's; false: none is ready. */
 static bool find_next(uint32_t *out_thread)
 {
@@ -120,7 +146,7 @@ static bool find_next(uint32_t *out_thread)
     unsigned place = gml_emu.place_of_lane[gml_emu.current % 32];
     if (!gml_emu.warps[warp].ready) {
         unsigned at = gml_emu.place_of_warp[warp];
-        if (gml_emu.warps[warp].n_here > 0)
+        if (gml_emu.warps[warp].n_here > 0 && !is_at_mbarrier(warp))
             stop_warp(warp);
         gml_emu.ready_warps &= ~(UINT32_C(1) << at);
         if (!gml_emu.ready_warps)
@@ -155,6 +181,23 @@ static void set_unready(void)
 {
     gml_emu.warps[gml_emu.current / 32].ready &=
         ~(UINT32_C(1) << gml_emu.place_of_lane[gml_emu.current % 32]);
+}
+
+void gml_emu_wait_for(gml_emu_wait what, const char *site)
+{
+    gml_emu_thread_state *me = &gml_emu.all[gml_emu.current];
+    me->wait = what;
+    me->site = site;
+    set_unready();
+    wait_for_turn();
+}
+
+void gml_emu_make_ready(uint32_t thread)
+{
+    uint32_t warp = thread / 32;
+    gml_emu.all[thread].wait = GML_EMU_RUNS;
+    gml_emu.warps[warp].ready |= UINT32_C(1) << gml_emu.place_of_lane[thread % 32];
+    gml_emu.ready_warps |= UINT32_C(1) << gml_emu.place_of_warp[warp];
 }
 
 /* A fiber's life: it runs one thread after the other. */
@@ -207,7 +250,7 @@ void gml_emu_barrier(const char *site)
     me->wait = GML_EMU_AT_BARRIER;
     me->site = site;
     if (gml_emu.all[gml_emu.first_at_barrier].site != site)
-        stop_waiting(gml_emu.first_at_barrier, gml_emu.current);
+        gml_emu_stop_waiting(gml_emu.first_at_barrier, gml_emu.current);
     if (++gml_emu.n_at_barrier < gml_emu.threads) {
         set_unready();
         wait_for_turn();
@@ -215,6 +258,8 @@ void gml_emu_barrier(const char *site)
     }
     gml_emu.n_at_barrier = 0;
     gml_emu_next_epoch();
+    if (gml_emu.is_hopper)
+        gml_emu_hopper_meet();
     for (uint32_t t = 0; t < gml_emu.threads; t++)
         gml_emu.all[t].wait = GML_EMU_RUNS;
     set_all_ready();
@@ -233,7 +278,7 @@ bool gml_emu_gather(gml_emu_wait what, void *operand, const char *site)
     me->site = site;
     const gml_emu_thread_state *first = &gml_emu.all[warp->first];
     if (first->wait != what || first->site != site)
-        stop_waiting(warp->first, gml_emu.current);
+        gml_emu_stop_waiting(warp->first, gml_emu.current);
     warp->operand[gml_emu.current % 32] = operand;
     if (++warp->n_here < 32) {
         set_unready();
@@ -284,6 +329,7 @@ static void run_block(uint32_t block)
     gml_emu.n_at_barrier = gml_emu.n_ended = 0;
     gml_emu_next_epoch();
     gml_emu_drop_copies();
+    gml_emu_hopper_reset();
     if (block == 0 || gml_emu.options.order == GML_EMU_MIXED) {
         order_places(gml_emu.warp_at, gml_emu.place_of_warp, gml_emu.n_warps, &seed);
         order_places(gml_emu.lane_at, gml_emu.place_of_lane, 32, &seed);
@@ -419,7 +465,7 @@ gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane, const gml_launch
                           uint32_t blocks, void *const *params, gml_diags *diags)
 {
     gml_emu_lock();
-    static _Alignas(128) char shared[GML_EMU_SHARED + 128];
+    static _Alignas(1024) char shared[GML_EMU_SHARED + 128];
     gml_emu.kernel = kernel;
     gml_emu.lane = lane;
     gml_emu.params = params;

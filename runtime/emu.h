@@ -24,6 +24,7 @@
 #define GML_RUNTIME_EMU_H
 
 #include "base/diag.h"
+#include "base/tensor_map.h"
 #include "runtime/abi.h"
 #include "runtime/code_support.h"
 
@@ -56,6 +57,10 @@ void gml_emu_free(void *memory); /* accepts NULL */
 GML_MUST_CHECK gml_status gml_emu_launch(const char *kernel, gml_lane_fn lane,
                                          const gml_launch *launch, uint32_t blocks,
                                          void *const *params, gml_diags *diags);
+
+/* A tensor map (runtime/device.h) of memory there, whose sizes are numbers; NULL, or what is
+ * wrong with it. */
+const char *gml_emu_encode(const gml_map_layout *layout, const void *memory, void *out_map);
 
 /* By name, what emulated code calls. */
 const gml_code_function *gml_emu_functions(size_t *out_count);

@@ -188,11 +188,15 @@ void gml_emu_load_matrix(const void *address, uint32_t transposed, uint32_t *wor
 const gml_code_function *gml_emu_functions(size_t *out_count)
 {
     static const gml_code_function functions[] = {
-        ROW(gml_emu_thread),     ROW(gml_emu_block),         ROW(gml_emu_blocks),
-        ROW(gml_emu_shared),     ROW(gml_emu_barrier),       ROW(gml_emu_shuffle_xor),
-        ROW(gml_emu_mma_bf16),   ROW(gml_emu_mma_tf32),      ROW(gml_emu_load_matrix),
-        ROW(gml_emu_copy_async), ROW(gml_emu_copy_commit),   ROW(gml_emu_copy_wait),
-        ROW(gml_emu_access),     ROW(gml_emu_access_masked),
+        ROW(gml_emu_thread),         ROW(gml_emu_block),           ROW(gml_emu_blocks),
+        ROW(gml_emu_shared),         ROW(gml_emu_barrier),         ROW(gml_emu_shuffle_xor),
+        ROW(gml_emu_mma_bf16),       ROW(gml_emu_mma_tf32),        ROW(gml_emu_load_matrix),
+        ROW(gml_emu_copy_async),     ROW(gml_emu_copy_commit),     ROW(gml_emu_copy_wait),
+        ROW(gml_emu_access),         ROW(gml_emu_access_masked),   ROW(gml_emu_mbarrier_init),
+        ROW(gml_emu_mbarrier_fence), ROW(gml_emu_mbarrier_arrive), ROW(gml_emu_mbarrier_expect),
+        ROW(gml_emu_mbarrier_wait),  ROW(gml_emu_proxy_fence),     ROW(gml_emu_copy_box),
+        ROW(gml_emu_wgmma),          ROW(gml_emu_wgmma_fence),     ROW(gml_emu_wgmma_commit),
+        ROW(gml_emu_wgmma_wait),
     };
     *out_count = sizeof functions / sizeof *functions;
     return functions;

@@ -28,6 +28,31 @@ void gml_emu_copy_async(void *shared, const void *from, uint32_t valid, const ch
 void gml_emu_copy_commit(const char *site);
 void gml_emu_copy_wait(uint32_t pending, const char *site);
 
+/* An mbarrier: 8 bytes of shared memory, whose phases complete when `count` have arrived and
+ * all bytes that were expected are there. Expecting is arriving, too, and comes before the
+ * copies are issued. A wait is for the phase of that parity. */
+void gml_emu_mbarrier_init(void *barrier, uint32_t count, const char *site);
+/* Shows this thread's initialisations to the copies. */
+void gml_emu_mbarrier_fence(const char *site);
+void gml_emu_mbarrier_arrive(void *barrier, const char *site);
+void gml_emu_mbarrier_expect(void *barrier, uint32_t bytes, const char *site);
+void gml_emu_mbarrier_wait(void *barrier, uint32_t parity, const char *site);
+/* Shows this thread's writes to shared memory to wgmma. */
+void gml_emu_proxy_fence(const char *site);
+/* The box at five coordinates (those behind the map's rank do not count). */
+void gml_emu_copy_box(void *shared, const void *map, const int32_t *at, void *barrier,
+                      const char *site);
+/* D = A B + D of 64 x n x 16 by a warpgroup. `words` are the thread's n / 2 sums, in whose
+ * place come words that mean nothing until the wait. `form` is of GML_EMU_WGMMA_…. */
+#define GML_EMU_WGMMA_N          0x1ffu
+#define GML_EMU_WGMMA_A_IS_MN    0x200u
+#define GML_EMU_WGMMA_B_IS_MN    0x400u
+#define GML_EMU_WGMMA_ACCUMULATE 0x800u
+void gml_emu_wgmma(uint32_t *words, uint64_t a, uint64_t b, uint32_t form, const char *site);
+void gml_emu_wgmma_fence(const char *site);
+void gml_emu_wgmma_commit(const char *site);
+void gml_emu_wgmma_wait(uint32_t pending, uint32_t *words, uint32_t n_words, const char *site);
+
 /* Before an access of `bytes` that claims to be aligned to `align`. Atomic ones do not race. */
 #define GML_EMU_LOAD   0u
 #define GML_EMU_STORE  1u

@@ -154,7 +154,7 @@ static uint32_t touch(uint32_t word, uint64_t offset, bool is_store, const char 
     return word | me;
 }
 
-static void check_shared(uint64_t offset, uint64_t bytes, uint32_t kind, const char *site)
+static void check_copies(uint64_t offset, uint64_t bytes, const char *site)
 {
     for (uint64_t i = offset / 16; n_copies && i * 16 < offset + bytes; i++)
         if (copies[i])
@@ -162,6 +162,12 @@ static void check_shared(uint64_t offset, uint64_t bytes, uint32_t kind, const c
                          "%s: byte %llu of shared memory is the target of an asynchronous copy "
                          "of thread %u that has not been waited for",
                          site, (unsigned long long)(i * 16), copies[i] - 1U);
+}
+
+static void check_shared(uint64_t offset, uint64_t bytes, uint32_t kind, const char *site)
+{
+    check_copies(offset, bytes, site);
+    gml_emu_hopper_check((uint32_t)offset, (uint32_t)bytes, kind != GML_EMU_LOAD, site);
     if (kind == GML_EMU_ATOMIC)
         return;
     bool is_store = kind == GML_EMU_STORE;
@@ -257,4 +263,21 @@ void gml_emu_check_shared(const void *address, const char *site)
     if (offset >= gml_emu.n_shared || gml_emu.n_shared - offset < 16)
         gml_emu_stop(gml_emu.current, "%s: %p is not in the shared memory of the block", site,
                      (const void *)address);
+}
+
+void gml_emu_check_untouched(uint32_t offset, uint32_t bytes, const char *site)
+{
+    uint32_t me = gml_emu.current + 1;
+    check_copies(offset, bytes, site);
+    for (uint32_t i = offset; i < offset + bytes; i++) {
+        uint32_t word = shadow[i];
+        uint32_t writer = (word >> WRITE_SHIFT) & MANY;
+        uint32_t reader = word & MANY;
+        if (word >> EPOCH_SHIFT != epoch)
+            continue;
+        if (writer && writer != me)
+            stop_race(writer, true, i, true, site);
+        if (reader && reader != me)
+            stop_race(reader, false, i, true, site);
+    }
 }

@@ -21,6 +21,8 @@ typedef enum gml_emu_wait {
     GML_EMU_IN_MMA_TF32,
     GML_EMU_IN_LOAD_MATRIX,
     GML_EMU_IN_LOAD_MATRIX_TRANSPOSED,
+    GML_EMU_AT_MBARRIER,
+    GML_EMU_IN_WGMMA,
     GML_EMU_ENDED,
 } gml_emu_wait;
 
@@ -53,6 +55,7 @@ typedef struct gml_emu_launch_state {
     char *shared;
     uint32_t n_shared;
     gml_emu_options options;
+    bool is_hopper; /* this block has mbarriers, or wgmma */
     bool failed;
     char failure[512];
     gml_emu_warp warps[GML_EMU_THREADS / 32];
@@ -67,6 +70,12 @@ _Noreturn void gml_emu_stop(uint32_t thread, const char *format, ...) GML_PRINTF
  * is to be done for all lanes. False: that was done. `operand` is the lane's. */
 bool gml_emu_gather(gml_emu_wait what, void *operand, const char *site);
 
+/* The current thread waits until somebody makes it ready. */
+void gml_emu_wait_for(gml_emu_wait what, const char *site);
+void gml_emu_make_ready(uint32_t thread);
+/* Thread `waits` waits for ever: thread `other` is not where it should be. */
+_Noreturn void gml_emu_stop_waiting(uint32_t waits, uint32_t other);
+
 /* What the launch holds, and whoever changes what it reads. */
 void gml_emu_lock(void);
 void gml_emu_unlock(void);
@@ -79,9 +88,22 @@ void gml_emu_mark_copy(const char *to, bool open);
 void gml_emu_forget_copies(void);
 /* Stops where 16 bytes at `address` are not in shared memory. */
 void gml_emu_check_shared(const void *address, const char *site);
+/* Stops where another thread touched some of these bytes since the last barrier, or they are
+ * the target of an open copy. */
+void gml_emu_check_untouched(uint32_t offset, uint32_t bytes, const char *site);
 
 /* ---- copies (emu_copy.c) ---- */
 /* Open copies of the block before are forgotten. */
 void gml_emu_drop_copies(void);
+
+/* ---- mbarriers, bulk copies and wgmma (emu_bulk.c, emu_wgmma.c) ---- */
+/* Before a block, if the one before had any. */
+void gml_emu_hopper_reset(void);
+/* All threads are at a barrier: each knows what any knows. */
+void gml_emu_hopper_meet(void);
+/* Before the current thread itself reads or writes shared memory. */
+void gml_emu_hopper_check(uint32_t offset, uint32_t bytes, bool is_store, const char *site);
+/* A thread that waits for an mbarrier waits for ever. */
+_Noreturn void gml_emu_stop_mbarrier(uint32_t thread);
 
 #endif

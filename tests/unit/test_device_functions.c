@@ -23,6 +23,8 @@
 
 #define THREADS 64
 
+static const gml_launch small = {.threads = THREADS, .shared = 4096};
+
 /* A module with one kernel, k(ptr out, ptr in), which is being written. */
 typedef struct device_module {
     gml_backend be;
@@ -206,6 +208,55 @@ static void write_everything(device_module *m)
                                        number(m, i), "")));
 }
 
+/* out (thread, 64) = A B of 64 x 128 x 64, by one warpgroup: A lies along k, B along n. `in` is
+ * the maps of both. */
+static void write_hopper(device_module *m)
+{
+    gml_emit *e = &m->e;
+    gml_backend *be = &m->be;
+    LLVMValueRef sums[64];
+    LLVMValueRef thread = gml_dev_thread(e);
+    LLVMValueRef shared = gml_dev_shared(e);
+    LLVMValueRef a = at(m, be->i8, shared, number(m, 1024));
+    LLVMValueRef b[2] = {at(m, be->i8, shared, number(m, 9216)),
+                         at(m, be->i8, shared, number(m, 17408))};
+    LLVMValueRef b_map = at(m, be->i8, m->in, number(m, 128));
+    LLVMValueRef first[2] = {number(m, 0), number(m, 0)};
+    LLVMValueRef second[2] = {number(m, 64), number(m, 0)};
+    const gml_dev_product product = {.n = 128, .b_is_mn = true};
+    LLVMBasicBlockRef then = LLVMAppendBasicBlockInContext(be->context, e->function, "then");
+    LLVMBasicBlockRef after = LLVMAppendBasicBlockInContext(be->context, e->function, "after");
+    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntEQ, thread, number(m, 0), ""), then,
+                    after);
+    LLVMPositionBuilderAtEnd(e->b, then);
+    gml_dev_mbarrier_init(e, shared, 1);
+    gml_dev_mbarrier_fence(e);
+    gml_dev_mbarrier_expect(e, shared, 3 * 8192);
+    gml_dev_copy_box(e, a, m->in, first, 2, shared);
+    gml_dev_copy_box(e, b[0], b_map, first, 2, shared);
+    gml_dev_copy_box(e, b[1], b_map, second, 2, shared);
+    LLVMBuildBr(e->b, after);
+    LLVMPositionBuilderAtEnd(e->b, after);
+    gml_dev_proxy_fence(e);
+    gml_dev_barrier(e);
+    gml_dev_mbarrier_wait(e, shared, number(m, 0));
+    LLVMValueRef rows = gml_dev_matrix(e, a, 0, 1024);
+    LLVMValueRef columns = gml_dev_matrix(e, b[0], 8192, 1024);
+    for (unsigned i = 0; i < 64; i++)
+        sums[i] = LLVMConstReal(be->f32, 0);
+    gml_dev_wgmma_fence(e);
+    for (unsigned k = 0; k < 4; k++)
+        gml_dev_wgmma(e, &product, gml_dev_matrix_after(e, rows, k * 32),
+                      gml_dev_matrix_after(e, columns, k * 2048), sums);
+    gml_dev_wgmma_commit(e);
+    gml_dev_wgmma_wait(e, 0, sums, 64);
+    for (unsigned i = 0; i < 64; i++)
+        LLVMBuildStore(e->b, sums[i],
+                       at(m, be->f32, m->out,
+                          LLVMBuildAdd(e->b, LLVMBuildMul(e->b, thread, number(m, 64), ""),
+                                       number(m, i), "")));
+}
+
 /* ---- NVPTX
  * ------------------------------------------------------------------------------------
  */
@@ -239,7 +290,7 @@ static void ptxas_takes_everything(void **state)
                                         "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16",
                                         "cp.async.cg.shared.global",
                                         "cp.async.wait_group 1",
-                                        ".extern .shared .align 128 .b8 gml_shared[]"};
+                                        ".extern .shared .align 1024 .b8 gml_shared[]"};
     (void)state;
     for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
         device_module m;
@@ -256,6 +307,36 @@ static void ptxas_takes_everything(void **state)
         assemble(ptx, LLVMGetBufferSize(buffer), cpus[i]);
         LLVMDisposeMemoryBuffer(buffer);
     }
+}
+
+static void ptxas_takes_hopper(void **state)
+{
+    static const char *const words[] = {
+        "mbarrier.init.shared::cta.b64",
+        "fence.mbarrier_init.release.cluster",
+        "mbarrier.arrive.expect_tx.shared::cta.b64",
+        "mbarrier.try_wait.parity.shared::cta.b64",
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes",
+        "wgmma.fence.sync.aligned",
+        "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16",
+        "adds, 1, 1, 0, 1;",
+        "wgmma.commit_group.sync.aligned",
+        "wgmma.wait_group.sync.aligned 0",
+        "fence.proxy.async.shared::cta"};
+    (void)state;
+    device_module m;
+    begin_module(&m, GML_GPU_CUDA, "sm_90a");
+    write_hopper(&m);
+    LLVMMemoryBufferRef buffer = end_module(&m, LLVMAssemblyFile);
+    const char *ptx = LLVMGetBufferStart(buffer);
+    if (getenv("TEST_DEVICE_PRINT"))
+        puts(ptx);
+    for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+        if (!strstr(ptx, words[w]))
+            fail_msg("no %s in\n%s", words[w], ptx);
+    assert_null(strstr(ptx, ".func"));
+    assemble(ptx, LLVMGetBufferSize(buffer), "sm_90a");
+    LLVMDisposeMemoryBuffer(buffer);
 }
 
 static void shared_memory_is_known_to_be_shared(void **state)
@@ -303,14 +384,13 @@ static jitted jit(device_module *m)
     return j;
 }
 
-static gml_status launch(jitted *j, void *out, void *in, const char **out_text,
-                         gml_arena *arena)
+static gml_status launch(jitted *j, const gml_launch *how, void *out, void *in,
+                         const char **out_text, gml_arena *arena)
 {
-    static const gml_launch how = {.threads = THREADS, .shared = 4096};
     gml_diags diags;
     gml_diags_init(&diags, arena);
     void *params[2] = {&out, &in};
-    gml_status status = gml_emu_launch("k", j->lane, &how, 1, params, &diags);
+    gml_status status = gml_emu_launch("k", j->lane, how, 1, params, &diags);
     *out_text = gml_diags_print(&diags);
     assert_null(LLVMOrcDisposeLLJIT(j->jit));
     return status;
@@ -326,7 +406,7 @@ static gml_status run_exchange(bool barrier, const char **out_text, gml_arena *a
     uint32_t *out = gml_emu_allocate(THREADS * 4);
     for (uint32_t i = 0; i < THREADS; i++)
         in[i] = i * 3;
-    gml_status status = launch(&j, out, in, out_text, arena);
+    gml_status status = launch(&j, &small, out, in, out_text, arena);
     for (uint32_t i = 0; i < THREADS && status == GML_OK; i++)
         assert_int_equal(out[i], (THREADS - 1 - i) * 3);
     gml_emu_free(in);
@@ -356,7 +436,7 @@ static gml_status run_everything(size_t short_by, const char **out_text, gml_are
     uint64_t *out = gml_emu_allocate((size_t)THREADS * 32 * 8);
     for (size_t i = 0; i < (THREADS * 16 - short_by) / 8; i++)
         in[i] = i * UINT64_C(0x100000001);
-    gml_status status = launch(&j, out, in, out_text, arena);
+    gml_status status = launch(&j, &small, out, in, out_text, arena);
     for (uint32_t t = 0; t < THREADS && status == GML_OK; t++) {
         const uint64_t *row = out + (size_t)t * 32;
         assert_int_equal((uint32_t)row[0], t);
@@ -388,6 +468,60 @@ static void emulated_devices_do_everything(void **state)
     gml_arena_reset(&arena);
 }
 
+static uint16_t code_of(int value)
+{
+    float wide = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &wide, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+static void emulated_hopper_multiplies(void **state)
+{
+    (void)state;
+    static const gml_launch how = {.threads = 128, .shared = 25600};
+    gml_arena arena;
+    const char *text = NULL;
+    device_module m;
+    gml_arena_init(&arena);
+    begin_module(&m, GML_GPU_EMU, NULL);
+    write_hopper(&m);
+    jitted j = jit(&m);
+    uint16_t *a = gml_emu_allocate(64 * 64 * 2);
+    uint16_t *b = gml_emu_allocate(64 * 128 * 2);
+    char *maps = gml_emu_allocate(256);
+    float *out = gml_emu_allocate(128 * 64 * 4);
+    gml_map_layout layout = {.rank = 2,
+                             .extents = {64, 64},
+                             .strides = {2, 128},
+                             .box = {64, 64},
+                             .is_swizzled = true};
+    assert_null(gml_emu_encode(&layout, a, maps));
+    layout.extents[0] = 128;
+    layout.strides[1] = 256;
+    assert_null(gml_emu_encode(&layout, b, maps + 128));
+    for (int i = 0; i < 64 * 64; i++)
+        a[i] = code_of(i * 7 % 15 - 7);
+    for (int i = 0; i < 64 * 128; i++)
+        b[i] = code_of(i * 5 % 17 - 8);
+    if (launch(&j, &how, out, maps, &text, &arena) != GML_OK)
+        fail_msg("%s", text);
+    for (int t = 0; t < 128; t++)
+        for (int i = 0; i < 64; i++) {
+            int row = t / 32 * 16 + t % 32 / 4 + i / 2 % 2 * 8;
+            int column = i / 4 * 8 + t % 4 * 2 + i % 2;
+            int sum = 0;
+            for (int k = 0; k < 64; k++)
+                sum += ((row * 64 + k) * 7 % 15 - 7) * ((k * 128 + column) * 5 % 17 - 8);
+            assert_true(out[t * 64 + i] == (float)sum);
+        }
+    gml_emu_free(a);
+    gml_emu_free(b);
+    gml_emu_free(maps);
+    gml_emu_free(out);
+    gml_arena_reset(&arena);
+}
+
 static void emulated_mistakes_are_named(void **state)
 {
     (void)state;
@@ -415,9 +549,11 @@ int main(void)
     LLVMInitializeNVPTXAsmPrinter();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ptxas_takes_everything),
+        cmocka_unit_test(ptxas_takes_hopper),
         cmocka_unit_test(shared_memory_is_known_to_be_shared),
         cmocka_unit_test(emulated_code_runs),
         cmocka_unit_test(emulated_devices_do_everything),
+        cmocka_unit_test(emulated_hopper_multiplies),
         cmocka_unit_test(emulated_mistakes_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
