@@ -9,14 +9,13 @@ static bool is_cuda(const gml_device *device)
 }
 
 /* Code for sm_90a runs on 9.0 alone, which has instructions that later ones do not; what LLVM
- * does not know yet gets the newest that it runs. */
+ * does not know yet gets the newest that it runs. The emulator runs the code of either. */
 void gml_target_device(gml_target *target, const gml_device *device, gml_arena *arena)
 {
     int architecture = gml_device_architecture(device);
     target->gpu = is_cuda(device) ? GML_GPU_CUDA : GML_GPU_EMU;
-    if (is_cuda(device))
-        target->cpu = gml_arena_printf(arena, "sm_%d%s", architecture > 90 ? 90 : architecture,
-                                       architecture == 90 ? "a" : "");
+    target->cpu = gml_arena_printf(arena, "sm_%d%s", architecture > 90 ? 90 : architecture,
+                                   architecture == 90 ? "a" : "");
 }
 
 static gml_status load_code(gml_program_builder *builder, gml_device *device, gml_jit **out_jit,

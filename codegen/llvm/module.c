@@ -283,6 +283,8 @@ static gml_code *keep_code(gml_codegen *cg, const gml_code *code)
         phases[i].symbol = gml_arena_text(arena, phases[i].symbol, strlen(phases[i].symbol));
         cost->accesses =
             gml_arena_copy(arena, cost->accesses, cost->n_accesses * sizeof *cost->accesses);
+        phases[i].maps = gml_arena_copy(arena, phases[i].maps,
+                                        phases[i].launch.n_maps * sizeof *phases[i].maps);
     }
     for (unsigned i = 0; i < code->n_packs; i++)
         packs[i].symbol = gml_arena_text(arena, packs[i].symbol, strlen(packs[i].symbol));
