@@ -44,6 +44,7 @@ static void add_step(gml_gpu_plan *p, gml_gpu_work *w, const gml_stmt *stmt, boo
             one.gemm = gemm;
             one.stmt = c.store;
             if (is_alone && gml_gpu_gemm_stream(kernel, gemm)) {
+                gml_gpu_wgmma_choose(p->e->be, kernel, gemm);
                 add_single(p, gemm->pack_a);
                 add_single(p, gemm->pack_b);
             }
@@ -159,7 +160,7 @@ static void settle(gml_gpu_plan *p)
     for (size_t i = 0; i < p->works.count; i++)
         for (size_t k = 0; k < p->works.items[i].steps.count; k++) {
             const gml_gpu_gemm *gemm = p->works.items[i].steps.items[k].gemm;
-            if (gemm && gml_gpu_gemm_shared(gemm) + GML_PARTIALS > p->shared)
+            if (gemm && !gemm->is_wgmma && gml_gpu_gemm_shared(gemm) + GML_PARTIALS > p->shared)
                 p->shared = gml_gpu_gemm_shared(gemm) + GML_PARTIALS;
         }
     gml_dim own = p->homes.scratch;

@@ -24,12 +24,14 @@
 
 #define MOST_MEMS   16
 #define MOST_PHASES 8
+#define MOST_MAPS   2
 #define COUNT(a)    (sizeof(a) / sizeof *(a))
 
 typedef struct graph_case {
     const char *name;
     const char *text; /* becomes one kernel */
     gml_precision precision;
+    const char *cpu;      /* emulated; NULL: sm_90a */
     double bound;         /* of errors, relative to the largest element */
     bool is_product;      /* of x (B, M, K) and y (B, K, N): plain loops are faster */
     unsigned n_shared;    /* of the kernel: its stages have so many loops in common */
@@ -97,7 +99,8 @@ static void lower(built *b, const graph_case *c, gml_module *module)
 
 static void build(built *b, const graph_case *c, gml_module *module, unsigned omit)
 {
-    gml_target target = {.gpu = GML_GPU_EMU, .precision = c->precision, .omit = omit};
+    gml_target target = {
+        .gpu = GML_GPU_EMU, .precision = c->precision, .cpu = c->cpu, .omit = omit};
     lower(b, c, module);
     if (gml_codegen_create(&target, &b->codegen, &b->diags) != GML_OK ||
         gml_codegen_add(b->codegen, b->kernel, 0, &b->code, &b->diags) != GML_OK ||
@@ -181,7 +184,8 @@ static const attempt attempts[] = {
 /* What the kernel writes is poison before. */
 static gml_status run(built *b, data *d, const attempt *how)
 {
-    void *params[MOST_MEMS + 2];
+    void *params[MOST_MEMS + 2 + MOST_MAPS];
+    int64_t maps[MOST_MAPS][GML_MAP_BYTES / sizeof(int64_t)];
     const int64_t *dims = NULL;
     gml_diags_truncate(&b->diags, 0);
     gml_emu_set_options(&how->options);
@@ -196,6 +200,12 @@ static gml_status run(built *b, data *d, const attempt *how)
         int64_t blocks = (units + phase->launch.per_block - 1) / phase->launch.per_block;
         blocks = blocks < how->blocks ? blocks : how->blocks;
         params[d->n_mems + 1] = &units;
+        for (unsigned k = 0; k < phase->launch.n_maps; k++) {
+            const gml_map_layout *map = &phase->maps[k];
+            assert_true(k < MOST_MAPS && map->mem < d->n_mems);
+            assert_null(gml_emu_encode(map, d->mems[map->mem], maps[k]));
+            params[d->n_mems + 2 + k] = maps[k];
+        }
         gml_lane_fn lane = gml_jit_find_lane(b->jit, phase->symbol);
         assert_non_null(lane);
         GML_TRY(gml_emu_launch(phase->symbol, lane, &phase->launch, (uint32_t)blocks, params,
@@ -392,9 +402,22 @@ static const graph_case products[] = {
     {.name = "product in bf16, streamed",
      .text = TEXT("%x: f32[132,72,168], %z: f32[132,168,72]", "  %y = MatMul(%x, %z)\n"),
      .precision = GML_PRECISION_MEDIUM,
+     .cpu = "sm_80",
      .bound = 1e-5,
      .is_product = true,
      .least = 4},
+    {.name = "product in bf16, wgmma of 128 columns",
+     .text = TEXT("%x: f32[132,72,328], %z: f32[132,328,72]", "  %y = MatMul(%x, %z)\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .bound = 1e-5,
+     .is_product = true,
+     .least = 13},
+    {.name = "product in bf16, wgmma of 256 columns",
+     .text = TEXT("%x: f32[132,68,264], %z: f32[132,264,150]", "  %y = MatMul(%x, %z)\n"),
+     .precision = GML_PRECISION_MEDIUM,
+     .bound = 1e-5,
+     .is_product = true,
+     .least = 13},
 };
 
 #define ATTENTION(queries, keys)                                                               \
