@@ -27,6 +27,8 @@ void gml_frame_copy_code(gml_build_frame *f, const gml_code *code, gml_step *ste
             gml_arena_copy(arena, cost->accesses, cost->n_accesses * sizeof *cost->accesses);
         phases[i].extent = code->phases[i].extent;
         phases[i].launch = code->phases[i].launch;
+        phases[i].maps = gml_arena_copy(arena, code->phases[i].maps,
+                                        phases[i].launch.n_maps * sizeof *phases[i].maps);
         phases[i].symbol =
             gml_arena_text(arena, code->phases[i].symbol, strlen(code->phases[i].symbol));
     }

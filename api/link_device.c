@@ -20,12 +20,12 @@ static char *architecture_of(const gml_device *device, int newest, gml_arena *ar
                             number == 90 ? "a" : "");
 }
 
-/* What LLVM does not know yet gets the newest that it runs. */
+/* What LLVM does not know yet gets the newest that it runs. The emulator runs the code of sm_80
+ * and of sm_90a. */
 void gml_target_device(gml_target *target, const gml_device *device, gml_arena *arena)
 {
     target->gpu = is_cuda(device) ? GML_GPU_CUDA : GML_GPU_EMU;
-    if (is_cuda(device))
-        target->cpu = architecture_of(device, 90, arena);
+    target->cpu = architecture_of(device, 90, arena);
 }
 
 /* Says under --explain, and to whoever reports on the program, where its code is from. */

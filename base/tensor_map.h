@@ -11,7 +11,8 @@
 #include "base/dim.h"
 #include "gemel/types.h"
 
-#define GML_MAP_RANK 5
+#define GML_MAP_RANK  5
+#define GML_MAP_BYTES 128 /* of an encoded map */
 
 typedef struct gml_map_layout {
     uint32_t mem;    /* its number: inputs, outputs, then temporaries */

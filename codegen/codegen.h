@@ -12,6 +12,7 @@
 
 #include "base/cost.h"
 #include "base/str.h"
+#include "base/tensor_map.h"
 #include "ir/loop.h"
 #include "runtime/abi.h"
 
@@ -34,7 +35,8 @@ typedef struct gml_target {
     gml_precision precision; /* only a GPU knows another than the highest */
     const char *triple; /* LLVM's name of another kind of machine, for which code can be printed
                            and no more; NULL: this kind */
-    const char *cpu;    /* LLVM's name; NULL: the machine this runs on, "generic" of another */
+    const char *cpu;    /* LLVM's name; NULL: the machine this runs on, "generic" of another; of
+                           EMU the emulated architecture, sm_90a when NULL */
     const char *features; /* "+avx512f,…"; NULL with cpu NULL: what the machine has */
     const char *prefix; /* of the names of functions, where objects are linked together; NULL */
     bool fast_compile;  /* fewer optimisations, for code that runs once */
@@ -46,8 +48,9 @@ typedef struct gml_target {
 typedef struct gml_code_phase {
     const char *symbol;
     gml_dim extent;
-    gml_launch launch; /* on a GPU */
-    gml_cost cost;     /* on a GPU */
+    gml_launch launch;          /* on a GPU */
+    gml_cost cost;              /* on a GPU */
+    const gml_map_layout *maps; /* launch.n_maps */
 } gml_code_phase;
 
 /* A constant packed ahead of time: a further input of the kernel. The function has a phase's

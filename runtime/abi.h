@@ -22,7 +22,8 @@ typedef void (*gml_phase_fn)(void *const *mems, const int64_t *dims, int64_t beg
  * order, then the pointer to `dims`, then `int64_t units`, the phase's extent. It runs in
  *     min(ceil(units / per_block), max_blocks)
  * blocks; each takes `per_block` units, then strides on by all blocks' units. Every memory is
- * aligned to 64 bytes.
+ * aligned to 64 bytes. Behind all that come, by value, `n_maps` tensor maps of GML_MAP_BYTES
+ * (base/tensor_map.h), which tell bulk copies how some of the memories are to be read.
  *
  * Where a kernel runs in parts (runtime/program.h), the function has a pointer to a gml_record
  * for each part, one to the number (uint32_t) of each block's part, and a number that it does
@@ -31,6 +32,7 @@ typedef struct gml_launch {
     uint32_t threads;    /* of a block, a multiple of 32; 0: the phase is a CPU's */
     uint32_t shared;     /* bytes of shared memory, given at the launch */
     uint32_t max_blocks; /* 0: no limit but the device's */
+    uint32_t n_maps;
     int64_t per_block;
 } gml_launch;
 

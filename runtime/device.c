@@ -116,6 +116,15 @@ gml_status gml_device_find(gml_device_code *code, const char *symbol, gml_lane_f
     return code->device->table->find(code->device, code->module, out_kernel, diags);
 }
 
+gml_status gml_device_encode(gml_device *device, const gml_map_layout *layout,
+                             const void *memory, void *out_map, gml_diags *diags)
+{
+    if (device->table->encode == NULL)
+        return gml_fail(diags, GML_E_DEVICE, (gml_loc){0}, "the device %s has no bulk copies",
+                        device->kind);
+    return device->table->encode(device, layout, memory, out_map, diags);
+}
+
 gml_status gml_device_launch(gml_device *device, const gml_device_kernel *kernel, int64_t units,
                              void *const *params, gml_diags *diags)
 {

@@ -17,6 +17,7 @@
 #define GML_RUNTIME_DEVICE_H
 
 #include "base/diag.h"
+#include "base/tensor_map.h"
 #include "runtime/abi.h"
 
 typedef struct gml_device gml_device;
@@ -29,7 +30,7 @@ gml_device *gml_device_retain(gml_device *device);
 void gml_device_release(gml_device *device); /* accepts NULL */
 
 const char *gml_device_kind_name(const gml_device *device); /* "cuda", "emu" */
-/* What it calls itself ("NVIDIA H100 80GB HBM3"), and, of CUDA, its architecture: 90. */
+/* What it calls itself ("NVIDIA H100 80GB HBM3"), and its architecture: 90. */
 const char *gml_device_name(const gml_device *device);
 int gml_device_architecture(const gml_device *device);
 /* Whether a program is to give each of its values an allocation instead of a place in an arena,
@@ -67,13 +68,20 @@ GML_MUST_CHECK gml_status gml_device_find(gml_device_code *code, const char *sym
                                           gml_lane_fn lane, const gml_launch *launch,
                                           gml_device_kernel *out_kernel, gml_diags *diags);
 
+/* A tensor map of `memory`, whose sizes are numbers, in GML_MAP_BYTES at `out_map`: a parameter
+ * of launches. */
+GML_MUST_CHECK gml_status gml_device_encode(gml_device *device, const gml_map_layout *layout,
+                                            const void *memory, void *out_map,
+                                            gml_diags *diags);
+
 /* Issues a launch over `units` (runtime/abi.h). `params` are pointers to the parameters, copied
  * before this returns. CUDA reports a kernel's faults at a later call. */
 GML_MUST_CHECK gml_status gml_device_launch(gml_device *device, const gml_device_kernel *kernel,
                                             int64_t units, void *const *params,
                                             gml_diags *diags);
 /* Launches that are issued together, in their order: a whole step of training. First all are
- * added, as gml_device_launch takes them (`n_params` parameters of 8 bytes each), then it is
+ * added, as gml_device_launch takes them (`n_params` parameters of 8 bytes each, of which the
+ * last ones are the launch's maps), then it is
  * made ready, then issued as often as wanted. CUDA has it as a graph, which costs half a
  * microsecond a kernel. Kernels and their code must outlive it. */
 typedef struct gml_device_graph gml_device_graph;

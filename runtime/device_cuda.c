@@ -63,6 +63,8 @@ static gml_status find_functions(void *library, gml_diags *diags)
                             "the CUDA driver is too old: it has no %s", symbols[i]);
     }
     memcpy(&gml_cu, found, sizeof found);
+    void *encode = dlsym(library, "cuTensorMapEncodeTiled");
+    memcpy(&gml_cu.map_encode, &encode, sizeof encode);
     return GML_OK;
 }
 
@@ -302,6 +304,7 @@ static const gml_device_table table = {
     .load = load,
     .unload = unload,
     .find = find,
+    .encode = gml_cuda_encode,
     .launch = launch,
     .wait = wait_for_all,
     .clock_start = clock_start,

@@ -12,6 +12,11 @@ typedef struct gml_cu_driver {
 #include "runtime/cuda.def"
 #undef X
     int version; /* 12040 */
+    /* cuTensorMapEncodeTiled, of 12.0 and later; NULL: it has none */
+    int (*map_encode)(void *map, int dtype, unsigned rank, void *memory,
+                      const uint64_t *extents, const uint64_t *strides, const unsigned *box,
+                      const unsigned *steps, int interleave, int swizzle, int promotion,
+                      int fill);
 } gml_cu_driver;
 
 /* Filled in when a device is first opened. */
@@ -37,6 +42,12 @@ gml_status gml_cu_check(int result, const char *what, gml_diags *diags);
 gml_status gml_cuda_enter(gml_device *device, gml_diags *diags);
 /* The driver reads the parameters, and its prototypes do not say so. */
 void **gml_cu_unconst(void *const *params);
+
+/* ---- device_cuda_map.c: as the table's function ---------------------------------------------
+ */
+
+gml_status gml_cuda_encode(gml_device *device, const gml_map_layout *layout, const void *memory,
+                           void *out_map, gml_diags *diags);
 
 /* ---- device_cuda_graph.c: as the table's functions ------------------------------------------
  */

@@ -82,6 +82,16 @@ static gml_status find(gml_device *device, void *module, gml_device_kernel *kern
     return GML_OK;
 }
 
+static gml_status encode(gml_device *device, const gml_map_layout *layout, const void *memory,
+                         void *out_map, gml_diags *diags)
+{
+    (void)device;
+    const char *wrong = gml_emu_encode(layout, memory, out_map);
+    if (wrong == NULL)
+        return GML_OK;
+    return gml_fail(diags, GML_E_DEVICE, (gml_loc){0}, "a tensor map of %s", wrong);
+}
+
 static gml_status launch(gml_device *device, const gml_device_kernel *kernel, uint32_t blocks,
                          void *const *params, gml_diags *diags)
 {
@@ -136,6 +146,7 @@ static const gml_device_table table = {
     .load = load,
     .unload = unload,
     .find = find,
+    .encode = encode,
     .launch = launch,
     .wait = wait_for_all,
     .clock_start = clock_start,
@@ -156,6 +167,7 @@ gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *d
     e->device = (gml_device){.table = &table,
                              .kind = "emu",
                              .name = "the emulator",
+                             .architecture = gml_emu_architecture(),
                              .most_blocks = GML_MOST_BLOCKS,
                              .refs = 1};
     *out_device = &e->device;

@@ -36,6 +36,22 @@ gml_status gml_device_graph_create(gml_device *device, gml_device_graph **out_gr
     return GML_OK;
 }
 
+/* Parameter `i` is one word, or a map. */
+static size_t words_of(const entry *e, size_t i)
+{
+    bool is_map = i + e->kernel->launch.n_maps >= e->n_params;
+    return is_map ? GML_MAP_BYTES / sizeof(int64_t) : 1;
+}
+
+static void add_words(gml_device_graph *graph, const void *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        int64_t value = 0;
+        memcpy(&value, (const char *)words + i * sizeof value, sizeof value);
+        gml_push(&graph->arena, &graph->values, value);
+    }
+}
+
 gml_status gml_device_graph_add(gml_device_graph *graph, const gml_device_kernel *kernel,
                                 int64_t units, void *const *params, size_t n_params,
                                 gml_diags *diags)
@@ -47,11 +63,8 @@ gml_status gml_device_graph_add(gml_device_graph *graph, const gml_device_kernel
                  .blocks = gml_device_blocks(graph->device, kernel, units),
                  .first = graph->values.count,
                  .n_params = n_params};
-    for (size_t i = 0; i < n_params; i++) {
-        int64_t value = 0;
-        memcpy(&value, params[i], sizeof value);
-        gml_push(&graph->arena, &graph->values, value);
-    }
+    for (size_t i = 0; i < n_params; i++)
+        add_words(graph, params[i], words_of(&one, i));
     gml_push(&graph->arena, &graph->entries, one);
     return GML_OK;
 }
@@ -62,11 +75,14 @@ gml_status gml_device_graph_finish(gml_device_graph *graph, gml_diags *diags)
     size_t n = graph->entries.count;
     void **params = gml_new_array(&graph->arena, void *, graph->values.count + 1);
     graph->calls = gml_new_array(&graph->arena, gml_device_call, n + 1);
-    for (size_t i = 0; i < graph->values.count; i++)
-        params[i] = &graph->values.items[i];
     for (size_t i = 0; i < n; i++) {
         const entry *e = &graph->entries.items[i];
-        graph->calls[i] = (gml_device_call){e->kernel, e->blocks, params + e->first};
+        int64_t *value = &graph->values.items[e->first];
+        graph->calls[i] = (gml_device_call){e->kernel, e->blocks, params};
+        for (size_t k = 0; k < e->n_params; k++) {
+            *params++ = value;
+            value += words_of(e, k);
+        }
     }
     return table->graph_make != NULL && n > 0
                ? table->graph_make(graph->device, graph->calls, n, &graph->handle, diags)

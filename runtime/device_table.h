@@ -32,6 +32,9 @@ typedef struct gml_device_table {
     /* Fills in what launches of `kernel` need beside its symbol, lane and launch. */
     gml_status (*find)(gml_device *device, void *module, gml_device_kernel *kernel,
                        gml_diags *diags);
+    /* NULL: it has no bulk copies. */
+    gml_status (*encode)(gml_device *device, const gml_map_layout *layout, const void *memory,
+                         void *out_map, gml_diags *diags);
     gml_status (*launch)(gml_device *device, const gml_device_kernel *kernel, uint32_t blocks,
                          void *const *params, gml_diags *diags);
     gml_status (*wait)(gml_device *device, gml_diags *diags);

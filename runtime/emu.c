@@ -380,6 +380,10 @@ static bool read_option(const char *word, size_t len, gml_emu_options *options)
         options->unchecked = true;
     else if (len == 5 && memcmp(word, "apart", len) == 0)
         options->apart = true;
+    else if (len == 5 && memcmp(word, "sm_80", len) == 0)
+        options->architecture = 80;
+    else if (len == 6 && memcmp(word, "sm_90a", len) == 0)
+        options->architecture = 90;
     else
         return len == 0;
     return true;
@@ -411,7 +415,7 @@ static gml_status find_options(gml_diags *diags)
         return GML_OK;
     return gml_fail(diags, GML_E_USAGE, here(),
                     "GEMEL_EMU has '%.*s', which is none of forward, reverse, mixed:SEED, "
-                    "early, unchecked, apart",
+                    "early, unchecked, apart, sm_80, sm_90a",
                     (int)len, wrong);
 }
 
@@ -422,6 +426,15 @@ bool gml_emu_keeps_apart(void)
     bool apart = ask_environment(&len) == NULL && gml_emu.options.apart;
     gml_emu_unlock();
     return apart;
+}
+
+int gml_emu_architecture(void)
+{
+    gml_emu_lock();
+    size_t len = 0;
+    bool is_old = ask_environment(&len) == NULL && gml_emu.options.architecture == 80;
+    gml_emu_unlock();
+    return is_old ? 80 : 90;
 }
 
 /* ---- launches ---------------------------------------------------------------------------- */

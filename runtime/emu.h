@@ -11,7 +11,9 @@
  *   reach, or at which they wait at different sites; a warp's lanes in different collectives;
  *   two threads that touch the same bytes of shared memory between two barriers, one of them
  *   writing (a race, which is found whatever the order in which the threads ran); shared
- *   memory that is used while an asynchronous copy into it has not been waited for.
+ *   memory that is used while an asynchronous copy into it has not been waited for; on sm_90a
+ *   likewise what bulk copies write and wgmma reads, by what each thread knows from mbarriers
+ *   and waits, and a phase of an mbarrier that can never be over.
  * Shared memory is poisoned before every block. Memory of a device that was never written is
  * poisoned when allocated.
  *
@@ -38,15 +40,17 @@ typedef struct gml_emu_options {
     bool early;     /* asynchronous copies happen when issued; else not before they are waited
                        for, and their target is poison until then */
     bool unchecked; /* no bounds, alignment or races: some times faster */
-    bool apart;     /* programs give every value an allocation of its own instead of a place in
-                       the arena, so that an access past its end is outside of everything */
+    unsigned architecture; /* that code is made for: 90 (sm_90a), which 0 is, too, or 80 */
+    bool apart; /* programs give every value an allocation of its own instead of a place in
+                   the arena, so that an access past its end is outside of everything */
 } gml_emu_options;
 
 /* Of launches to come. Until then the variable GEMEL_EMU says it, a list of forward, reverse,
- * mixed:SEED, early, unchecked, apart. */
+ * mixed:SEED, early, unchecked, apart, sm_80, sm_90a. */
 void gml_emu_set_options(const gml_emu_options *options);
 /* Whether that is set; a launch reports what GEMEL_EMU has wrong. */
 bool gml_emu_keeps_apart(void);
+int gml_emu_architecture(void); /* 80 or 90 */
 
 /* Memory that kernels may touch. Poisoned, aligned to 256 bytes; NULL: there is none. */
 void *gml_emu_allocate(size_t bytes);

@@ -450,6 +450,8 @@ const char *gml_emu_encode(const gml_map_layout *layout, const void *memory, voi
                       .rank = (uint8_t)layout->rank,
                       .is_swizzled = layout->is_swizzled,
                       .base = (const char *)memory + layout->offset};
+    if (layout->dtype != GML_BF16)
+        return "elements that are not bf16";
     if (layout->rank == 0 || layout->rank > GML_MAP_RANK)
         return "a rank that is not 1 to 5";
     if ((uintptr_t)map.base % 16)

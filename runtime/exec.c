@@ -14,6 +14,7 @@
 
 typedef struct counts {
     size_t mems, args, shapes, regions, jobs;
+    size_t maps, phase_maps; /* of all phases, and of one */
 } counts;
 
 static size_t larger(size_t a, size_t b)
@@ -32,6 +33,10 @@ static counts count_all(const gml_program *program)
         n.shapes = larger(n.shapes, step->n_outputs);
         n.jobs = larger(n.jobs, step->parts != NULL ? step->parts->count : 1);
         n.regions += step->n_regions;
+        for (uint32_t i = 0; i < step->n_phases; i++) {
+            n.maps += step->phases[i].launch.n_maps;
+            n.phase_maps = larger(n.phase_maps, step->phases[i].launch.n_maps);
+        }
     }
     return n;
 }
@@ -84,7 +89,9 @@ static void lay_out(gml_instance *instance, layout *l)
     GML_TAKE(l, instance->tables_of_parts, program->device != NULL ? n_steps : 0);
     GML_TAKE(l, instance->last_addresses,
              program->device != NULL ? (size_t)program->n_inputs + program->n_outputs : 0);
-    GML_TAKE(l, instance->params, program->device != NULL ? n.mems + 2 : 0);
+    GML_TAKE(l, instance->maps, n.maps);
+    GML_TAKE(l, instance->first_map, program->device != NULL ? n_steps : 0);
+    GML_TAKE(l, instance->params, program->device != NULL ? n.mems + 2 + n.phase_maps : 0);
     GML_TAKE(l, instance->mems, n.mems);
     GML_TAKE(l, instance->jobs, n.jobs);
     GML_TAKE(l, instance->args, n.args);
@@ -164,9 +171,15 @@ static gml_status set_up(gml_instance *instance, gml_diags *diags)
     if (instance->outer != NULL)
         find_inherited(instance);
     uint32_t n_regions = 0;
+    uint32_t n_maps = 0;
     for (size_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
         instance->first_region[s] = n_regions;
-        n_regions += program->steps.items[s].n_regions;
+        n_regions += step->n_regions;
+        if (program->device != NULL)
+            instance->first_map[s] = n_maps;
+        for (uint32_t i = 0; i < step->n_phases; i++)
+            n_maps += step->phases[i].launch.n_maps;
     }
     for (size_t i = 0; i < program->slots.count; i++) {
         const gml_slot *slot = &program->slots.items[i];

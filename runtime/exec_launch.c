@@ -60,6 +60,7 @@ static gml_status launch_phase(gml_instance *instance, const gml_step *step, uin
 static gml_status launch_phases(gml_instance *instance, const gml_step *step, gml_diags *diags)
 {
     size_t n_mems = (size_t)step->n_inputs + step->n_outputs + step->n_temporaries;
+    uint32_t map = instance->first_map[step - instance->program->steps.items];
     void *sizes = gml_buffer_data(instance->sizes);
     int64_t extent = 0;
     for (size_t i = 0; i < n_mems; i++)
@@ -70,7 +71,12 @@ static gml_status launch_phases(gml_instance *instance, const gml_step *step, gm
         if (!gml_instance_dim(instance, step->phases[i].extent, &extent))
             return gml_fail(diags, GML_E_INTERNAL, gml_step_loc(step),
                             "the extent of phase %u is not known", i);
-        GML_TRY(launch_phase(instance, step, i, extent, n_mems + 2, diags));
+        if (extent > 0) /* there may be no map of nothing */
+            GML_TRY(gml_instance_map(instance, step, i, n_mems + 2, &map, diags));
+        else
+            map += step->phases[i].launch.n_maps;
+        GML_TRY(launch_phase(instance, step, i, extent,
+                             n_mems + 2 + step->phases[i].launch.n_maps, diags));
     }
     return GML_OK;
 }

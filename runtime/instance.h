@@ -8,6 +8,7 @@
  * exec_output.c what the caller gets
  * exec_device.c what has to be copied for the steps of a program for a device
  * exec_launch.c these steps
+ * exec_map.c    the tensor maps of their kernels
  * exec_graph.c  all of them at once, when a run is as the one before
  *
  * Where a tensor lies while a program runs:
@@ -57,6 +58,13 @@ typedef struct gml_work {
 } gml_work;
 
 #define GML_APART UINT64_MAX
+
+/* A tensor map as it was encoded last. */
+typedef struct gml_kept_map {
+    const void *memory;    /* NULL: never */
+    gml_map_layout layout; /* with numbers */
+    int64_t map[GML_MAP_BYTES / sizeof(int64_t)];
+} gml_kept_map;
 
 /* What a launch of parts reads beside its operands: records, sizes, parts by block. */
 typedef struct gml_part_table {
@@ -114,6 +122,8 @@ struct gml_instance {
     gml_copy *there;                 /* by slot, of one that lies here */
     gml_buffer *sizes;               /* `dims` */
     gml_part_table *tables_of_parts; /* by step */
+    gml_kept_map *maps;              /* of all steps' phases, in their order */
+    uint32_t *first_map;             /* by step, into `maps` */
     void **params;                   /* of one launch */
     uint64_t launched;               /* nanoseconds of the last kernel, when watched */
     void **last_addresses;           /* of inputs, then outputs, in the run before */
@@ -239,6 +249,14 @@ gml_status gml_instance_deliver(gml_instance *instance, uint32_t slot, const gml
 /* ---- exec_launch.c ---------------------------------------------------------------------- */
 
 gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml_diags *diags);
+
+/* ---- exec_map.c ------------------------------------------------------------------------- */
+
+/* The maps of a phase for what is in mems[], as parameters behind the `n_params` there are;
+ * `*first` is the number of its first one among the instance's, and becomes the next phase's.
+ */
+gml_status gml_instance_map(gml_instance *instance, const gml_step *step, uint32_t phase,
+                            size_t n_params, uint32_t *first, gml_diags *diags);
 
 /* ---- exec_graph.c ----------------------------------------------------------------------- */
 

@@ -120,6 +120,22 @@ static gml_status check_parts(checker *c, const gml_step *step)
     return GML_OK;
 }
 
+/* Of memories that the step has, in sizes that the program has. */
+static bool are_maps(const checker *c, const gml_step *step, const gml_phase *phase)
+{
+    for (uint32_t i = 0; i < phase->launch.n_maps; i++) {
+        const gml_map_layout *map = &phase->maps[i];
+        if (step->parts != NULL || map->rank == 0 || map->rank > GML_MAP_RANK ||
+            map->mem >= (uint64_t)step->n_inputs + step->n_outputs + step->n_temporaries ||
+            !is_dim(c, map->offset))
+            return false;
+        for (uint32_t d = 0; d < map->rank; d++)
+            if (!is_dim(c, map->extents[d]) || !is_dim(c, map->strides[d]))
+                return false;
+    }
+    return true;
+}
+
 static gml_status check_kernel(checker *c, const gml_step *step)
 {
     if (step->parts != NULL)
@@ -130,6 +146,8 @@ static gml_status check_kernel(checker *c, const gml_step *step)
             c->program->device != NULL ? phase->kernel.launch.threads != 0 : phase->run != NULL;
         if (!is_there || (step->parts == NULL && !is_dim(c, phase->extent)))
             return refuse(c, "a phase", i);
+        if (!are_maps(c, step, phase))
+            return refuse(c, "tensor maps of a phase", i);
     }
     for (uint32_t i = 0; i < step->n_temporaries; i++) {
         if (!is_dim(c, step->temporaries[i]))

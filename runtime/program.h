@@ -15,6 +15,7 @@
 #include "base/cost.h"
 #include "base/diag.h"
 #include "base/dim.h"
+#include "base/tensor_map.h"
 #include "runtime/abi.h"
 #include "runtime/device.h"
 #include "runtime/host.h"
@@ -52,6 +53,7 @@ typedef struct gml_phase {
     gml_lane_fn lane; /* of the emulator */
     gml_dim extent;
     gml_launch launch;
+    const gml_map_layout *maps; /* launch.n_maps: what its bulk copies read */
     const char *symbol;       /* name of the function in the object, or in the device's image */
     gml_device_kernel kernel; /* of a program for a device: found in the program's code */
     gml_cost cost; /* the same, for reports: of all parts where a kernel has some, whose

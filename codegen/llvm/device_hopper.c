@@ -18,7 +18,7 @@ static LLVMValueRef i32(const gml_emit *e, unsigned value)
  */
 
 /* A function of an mbarrier and, if there is one, a number (i32). */
-static void emit_mbarrier(gml_emit *e, const char *const names[3], LLVMValueRef barrier,
+static void emit_mbarrier(gml_emit *e, const char *const names[4], LLVMValueRef barrier,
                           LLVMValueRef number)
 {
     static const char *const constraints[2] = {"r,~{memory}", "r,r,~{memory}"};
@@ -37,30 +37,31 @@ static void emit_mbarrier(gml_emit *e, const char *const names[3], LLVMValueRef 
         }
         gml_dev_end(&d, NULL);
     }
-    gml_dev_call(&d, args, names[0]);
+    gml_dev_call(&d, args, names[3]);
 }
 
 void gml_dev_mbarrier_init(gml_emit *e, LLVMValueRef barrier, unsigned count)
 {
-    static const char *const names[3] = {
-        "mbarrier_init", "mbarrier.init.shared::cta.b64 [$0], $1;", "gml_emu_mbarrier_init"};
+    static const char *const names[4] = {"mbarrier_init",
+                                         "mbarrier.init.shared::cta.b64 [$0], $1;",
+                                         "gml_emu_mbarrier_init", "mbarrier init"};
     emit_mbarrier(e, names, barrier, i32(e, count));
 }
 
 void gml_dev_mbarrier_arrive(gml_emit *e, LLVMValueRef barrier)
 {
-    static const char *const names[3] = {"mbarrier_arrive",
+    static const char *const names[4] = {"mbarrier_arrive",
                                          "mbarrier.arrive.shared::cta.b64 _, [$0];",
-                                         "gml_emu_mbarrier_arrive"};
+                                         "gml_emu_mbarrier_arrive", "mbarrier arrive"};
     if (!gml_dev_is_omitted(e))
         emit_mbarrier(e, names, barrier, NULL);
 }
 
 void gml_dev_mbarrier_expect(gml_emit *e, LLVMValueRef barrier, unsigned bytes)
 {
-    static const char *const names[3] = {
+    static const char *const names[4] = {
         "mbarrier_expect", "mbarrier.arrive.expect_tx.shared::cta.b64 _, [$0], $1;",
-        "gml_emu_mbarrier_expect"};
+        "gml_emu_mbarrier_expect", "mbarrier expect"};
     if (!gml_dev_is_omitted(e))
         emit_mbarrier(e, names, barrier, i32(e, bytes));
 }
@@ -68,18 +69,18 @@ void gml_dev_mbarrier_expect(gml_emit *e, LLVMValueRef barrier, unsigned bytes)
 /* try_wait gives up after a while. */
 void gml_dev_mbarrier_wait(gml_emit *e, LLVMValueRef barrier, LLVMValueRef parity)
 {
-    static const char *const names[3] = {
+    static const char *const names[4] = {
         "mbarrier_wait",
         "{\n\t.reg .pred over;\n"
         "again:\n\tmbarrier.try_wait.parity.shared::cta.b64 over, [$0], $1;\n\t"
         "@!over bra again;\n\t}",
-        "gml_emu_mbarrier_wait"};
+        "gml_emu_mbarrier_wait", "mbarrier wait"};
     if (!gml_dev_is_omitted(e))
         emit_mbarrier(e, names, barrier, parity);
 }
 
 /* A function of nothing. */
-static void emit_fence(gml_emit *e, const char *const names[3])
+static void emit_fence(gml_emit *e, const char *const names[4])
 {
     if (gml_dev_is_omitted(e))
         return;
@@ -91,20 +92,21 @@ static void emit_fence(gml_emit *e, const char *const names[3])
             gml_dev_assembly(&d, e->be->none, names[1], "~{memory}", NULL, 0);
         gml_dev_end(&d, NULL);
     }
-    gml_dev_call(&d, NULL, names[0]);
+    gml_dev_call(&d, NULL, names[3]);
 }
 
 void gml_dev_mbarrier_fence(gml_emit *e)
 {
-    static const char *const names[3] = {
-        "mbarrier_fence", "fence.mbarrier_init.release.cluster;", "gml_emu_mbarrier_fence"};
+    static const char *const names[4] = {"mbarrier_fence",
+                                         "fence.mbarrier_init.release.cluster;",
+                                         "gml_emu_mbarrier_fence", "mbarrier fence"};
     emit_fence(e, names);
 }
 
 void gml_dev_proxy_fence(gml_emit *e)
 {
-    static const char *const names[3] = {"proxy_fence", "fence.proxy.async.shared::cta;",
-                                         "gml_emu_proxy_fence"};
+    static const char *const names[4] = {"proxy_fence", "fence.proxy.async.shared::cta;",
+                                         "gml_emu_proxy_fence", "proxy fence"};
     emit_fence(e, names);
 }
 
@@ -316,15 +318,16 @@ void gml_dev_wgmma(gml_emit *e, const gml_dev_product *form, LLVMValueRef a, LLV
 
 void gml_dev_wgmma_fence(gml_emit *e)
 {
-    static const char *const names[3] = {
-        "wgmma_fence", "bar.warp.sync -1;\n\twgmma.fence.sync.aligned;", "gml_emu_wgmma_fence"};
+    static const char *const names[4] = {"wgmma_fence",
+                                         "bar.warp.sync -1;\n\twgmma.fence.sync.aligned;",
+                                         "gml_emu_wgmma_fence", "wgmma fence"};
     emit_fence(e, names);
 }
 
 void gml_dev_wgmma_commit(gml_emit *e)
 {
-    static const char *const names[3] = {"wgmma_commit", "wgmma.commit_group.sync.aligned;",
-                                         "gml_emu_wgmma_commit"};
+    static const char *const names[4] = {"wgmma_commit", "wgmma.commit_group.sync.aligned;",
+                                         "gml_emu_wgmma_commit", "wgmma commit"};
     emit_fence(e, names);
 }
 

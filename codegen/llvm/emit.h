@@ -20,6 +20,7 @@ typedef struct gml_backend {
     gml_gpu gpu; /* which the module is for */
     gml_precision precision;
     unsigned architecture; /* of CUDA: 80, 90 */
+    bool has_wgmma;        /* sm_90a, or emulated so: what device_hopper.c is for */
     LLVMContextRef context;
     LLVMModuleRef module;
     LLVMTypeRef i1, i8, i16, i32, i64, f32, f64, ptr, none;
@@ -135,7 +136,7 @@ typedef struct gml_loop {
     LLVMBasicBlockRef head, exit;
     LLVMValueRef counter; /* phi */
     LLVMValueRef end, step;
-    LLVMValueRef phis[72];
+    LLVMValueRef phis[136];
     unsigned n_phis;
 } gml_loop;
 

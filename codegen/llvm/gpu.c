@@ -157,6 +157,47 @@ static gml_cost cost_of(const gml_gpu_plan *p, const gml_gpu_work *w)
     return gml_meter_total(&meter);
 }
 
+/* Where a memory of the kernel is among those of its phases. */
+static uint32_t number_of(const gml_gpu_plan *p, const gml_mem *mem)
+{
+    const gml_kernel *kernel = p->e->kernel;
+    uint32_t n_inputs = (uint32_t)kernel->inputs.count;
+    if (mem->role == GML_MEM_LOCAL)
+        return n_inputs + (uint32_t)kernel->outputs.count + p->homes.of[mem->number].temporary;
+    return mem->role == GML_MEM_OUTPUT ? n_inputs + mem->number : mem->number;
+}
+
+/* A product by wgmma has its operands by maps, and shared memory as it needs. */
+static void describe_boxes(gml_gpu_plan *p, const gml_gpu_gemm *gemm, gml_code_phase *phase)
+{
+    gml_map_layout *maps = gml_new_array(p->e->kernel->arena, gml_map_layout, 2);
+    for (unsigned i = 0; i < 2; i++) {
+        maps[i] = gemm->boxes[i].map;
+        maps[i].mem = number_of(p, gemm->boxes[i].mem);
+    }
+    phase->maps = maps;
+    phase->launch.n_maps = p->n_maps = 2;
+    phase->launch.shared = gml_gpu_wgmma_shared(gemm);
+}
+
+static void emit_tiles(gml_gpu_plan *p, const gml_gpu_gemm *gemm, gml_dim units)
+{
+    gml_emit *e = p->e;
+    gml_loop loop;
+    gml_gpu_pipe pipe;
+    if (gemm->is_wgmma) {
+        for (unsigned i = 0; i < 2; i++)
+            pipe.maps[i] = gml_gpu_map(p, i);
+        gml_gpu_wgmma_begin(e, gemm, &pipe);
+    }
+    LLVMValueRef unit = begin_units(p, &loop, units);
+    if (gemm->is_wgmma)
+        gml_gpu_wgmma_emit(e, gemm, &pipe, unit);
+    else
+        gml_gpu_gemm_emit(e, gemm, unit);
+    gml_loop_end(e, &loop, NULL);
+}
+
 static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol,
                       gml_code_phase *out_phase)
 {
@@ -170,6 +211,7 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     phase.launch.max_blocks =
         p->is_roomy && p->homes.scratch != 0 ? (uint32_t)p->room_blocks : 0;
     gml_loop units;
+    p->n_maps = 0;
     if (w->outer) {
         phase.launch.threads = threads_of(kernel, w);
         phase.extent = product_of(kernel, w->outer, w->n_outer);
@@ -181,11 +223,13 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     } else if (first->gemm) {
         phase.launch.threads = GML_GPU_GEMM_THREADS;
         phase.extent = gml_gpu_gemm_units(kernel, first->gemm);
-        bool has_two = first->gemm->is_mma && e->be->architecture >= 90;
+        bool is_large = first->gemm->is_wgmma && first->gemm->columns > 128;
+        bool has_two = first->gemm->is_mma && !is_large && e->be->architecture >= 90;
+        if (first->gemm->is_wgmma)
+            describe_boxes(p, first->gemm, &phase);
         gml_gpu_begin_function(p, symbol, phase.launch.threads, has_two ? GML_GEMM_BLOCKS : 0);
         form_team(e, phase.launch.threads);
-        gml_gpu_gemm_emit(e, first->gemm, begin_units(p, &units, phase.extent));
-        gml_loop_end(e, &units, NULL);
+        emit_tiles(p, first->gemm, phase.extent);
     } else {
         gml_gpu_nest nest = gml_gpu_find_nest(kernel, first->stmt);
         phase.launch.threads = nest.threads;
@@ -214,7 +258,7 @@ static void emit_work(gml_gpu_plan *p, const gml_gpu_work *w, const char *symbol
     e->few_units = false;
     LLVMBuildRetVoid(e->b);
     if (e->be->gpu == GML_GPU_EMU)
-        gml_gpu_write_lane(e, symbol);
+        gml_gpu_write_lane(p, symbol);
     *out_phase = phase;
 }
 

@@ -63,11 +63,16 @@ static LLVMTypeRef function_type(gml_gpu_plan *p)
         (unsigned)(e->kernel->inputs.count + e->kernel->outputs.count) + p->homes.n_temporaries;
     if (e->kernel->in_parts)
         n = 1;
-    LLVMTypeRef *params = gml_new_array(e->kernel->arena, LLVMTypeRef, n + 2);
-    for (unsigned i = 0; i <= n; i++)
-        params[i] = be->ptr;
-    params[n + 1] = be->i64;
-    return LLVMFunctionType(be->none, params, n + 2, 0);
+    LLVMTypeRef *params = gml_new_array(e->kernel->arena, LLVMTypeRef, n + 2 + p->n_maps);
+    for (unsigned i = 0; i < n + 2 + p->n_maps; i++)
+        params[i] = i == n + 1 ? be->i64 : be->ptr;
+    return LLVMFunctionType(be->none, params, n + 2 + p->n_maps, 0);
+}
+
+LLVMValueRef gml_gpu_map(gml_gpu_plan *p, unsigned number)
+{
+    LLVMValueRef function = p->e->function;
+    return LLVMGetParam(function, LLVMCountParams(function) - p->n_maps + number);
 }
 
 /* Number `word` of a gml_record. */
@@ -126,6 +131,7 @@ void gml_gpu_begin_function(gml_gpu_plan *p, const char *symbol, unsigned thread
                            : symbol;
     e->function = LLVMAddFunction(be->module, name, function_type(p));
     gml_backend_mark_gpu_kernel(be, e->function, threads, blocks);
+    gml_backend_mark_maps(be, e->function, p->n_maps);
     LLVMPositionBuilderAtEnd(e->b,
                              LLVMAppendBasicBlockInContext(be->context, e->function, "entry"));
     e->n_scopes = 0;
@@ -135,15 +141,17 @@ void gml_gpu_begin_function(gml_gpu_plan *p, const char *symbol, unsigned thread
         bind_part(p);
         return;
     }
-    e->dims = LLVMGetParam(e->function, LLVMCountParams(e->function) - 2);
+    e->dims = LLVMGetParam(e->function, LLVMCountParams(e->function) - 2 - p->n_maps);
     p->block = gml_gpu_wide(e, gml_dev_block(e));
     p->n_blocks = gml_gpu_wide(e, gml_dev_blocks(e));
     bind_mems(p, p->homes.scratch != 0);
 }
 
-/* The emulator's form of a kernel: its parameters out of a list of pointers to them. */
-void gml_gpu_write_lane(gml_emit *e, const char *symbol)
+/* The emulator's form of a kernel: its parameters out of a list of pointers to them. Of a map
+ * the kernel wants that pointer itself. */
+void gml_gpu_write_lane(gml_gpu_plan *p, const char *symbol)
 {
+    gml_emit *e = p->e;
     gml_backend *be = e->be;
     LLVMValueRef kernel = e->function;
     unsigned n = LLVMCountParams(kernel);
@@ -156,8 +164,9 @@ void gml_gpu_write_lane(gml_emit *e, const char *symbol)
         LLVMValueRef at = gml_ll_int(e, i);
         LLVMValueRef place =
             LLVMBuildInBoundsGEP2(e->b, be->ptr, LLVMGetParam(lane, 0), &at, 1, "");
-        args[i] = LLVMBuildLoad2(e->b, LLVMTypeOf(LLVMGetParam(kernel, i)),
-                                 LLVMBuildLoad2(e->b, be->ptr, place, ""), "");
+        args[i] = LLVMBuildLoad2(e->b, be->ptr, place, "");
+        if (i < n - p->n_maps)
+            args[i] = LLVMBuildLoad2(e->b, LLVMTypeOf(LLVMGetParam(kernel, i)), args[i], "");
     }
     LLVMBuildCall2(e->b, LLVMGlobalGetValueType(kernel), kernel, args, n, "");
     LLVMBuildRetVoid(e->b);

@@ -302,6 +302,14 @@ void gml_tile_place(gml_tile *t, LLVMValueRef unit, unsigned slices)
     t->b.lanes = g->b_lanes;
     t->b.shared = shared_from(e, GML_PARTIALS + slices * t->a.bytes);
     t->sums_shared = shared_from(e, GML_PARTIALS + slices * (t->a.bytes + t->b.bytes));
+    gml_tile_find(t, unit);
+}
+
+void gml_tile_find(gml_tile *t, LLVMValueRef unit)
+{
+    gml_emit *e = t->e;
+    const gml_gpu_gemm *g = t->g;
+    const gml_contraction *c = &g->c;
     /* neighbours share the rows of A, which are what streams mostly */
     t->b.first = gml_tile_times(
         e, gml_emit_peel(e, &unit, count_tiles(e->kernel, c->n, g->columns)), g->columns);

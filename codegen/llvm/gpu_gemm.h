@@ -23,6 +23,13 @@
 /* Bytes of shared memory for reductions, before the slices of products. */
 #define GML_PARTIALS 256
 
+/* An operand as bulk copies see it (gpu_wgmma.c). */
+typedef struct gml_gpu_box {
+    const gml_mem *mem; /* whose number the map gets when it is known */
+    gml_map_layout map;
+    const gml_expr *at[GML_MAP_RANK]; /* where in each dimension, of the product's axes */
+} gml_gpu_box;
+
 typedef struct gml_gpu_gemm {
     gml_contraction c;
     bool is_mma; /* operands rounded to bf16, on tensor cores; else f32 */
@@ -31,6 +38,8 @@ typedef struct gml_gpu_gemm {
      */
     const gml_expr *a_load, *b_load;
     gml_stmt *pack_a, *pack_b;     /* statements that make them so; NULL: they are */
+    bool is_wgmma;                 /* streamed, by what sm_90a has for it */
+    gml_gpu_box boxes[2];          /* then: A and B */
     unsigned rows, columns, depth; /* of a tile, and of a slice */
     bool a_along_k, b_along_k;     /* neighbours in memory are neighbours in k; else in m, n */
     unsigned a_lanes, b_lanes;     /* copied at once */
@@ -55,6 +64,25 @@ void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit)
 /* Writes a tile whose operands are streamed (gpu_stream.c). */
 void gml_gpu_stream_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit);
 #define GML_STREAM_STAGES 4 /* slices in shared memory at once */
+
+/* ---- on sm_90a (gpu_wgmma.c) ---- */
+
+#define GML_WGMMA_SUMS 128
+
+/* What a block's tiles have in common. */
+typedef struct gml_gpu_pipe {
+    LLVMValueRef maps[2]; /* of A and B */
+    LLVMValueRef slices;  /* a variable: how many the block has multiplied */
+} gml_gpu_pipe;
+
+/* A product that is streamed becomes one of wgmma, where there is that and boxes of the
+ * operands can be copied; otherwise it stays as it is. */
+void gml_gpu_wgmma_choose(const gml_backend *be, gml_kernel *kernel, gml_gpu_gemm *gemm);
+unsigned gml_gpu_wgmma_shared(const gml_gpu_gemm *gemm); /* bytes, partial sums included */
+/* Once in a function whose maps are set, then for each tile. */
+void gml_gpu_wgmma_begin(gml_emit *e, const gml_gpu_gemm *gemm, gml_gpu_pipe *pipe);
+void gml_gpu_wgmma_emit(gml_emit *e, const gml_gpu_gemm *gemm, gml_gpu_pipe *pipe,
+                        LLVMValueRef unit);
 
 /* ---- between gpu_gemm.c and the two ways to multiply ------------------------------------- */
 
@@ -100,8 +128,9 @@ void gml_mma_multiply(gml_tile *tile, LLVMValueRef a, LLVMValueRef b, unsigned b
                       unsigned end, LLVMValueRef *sums);
 void gml_mma_store(gml_tile *tile, LLVMValueRef const *sums);
 
-/* Which tile `unit` is: the operands' places in it and in shared memory with `slices` slices,
- * and the batch axes' values. */
+/* Which tile `unit` is: where it begins, and the batch axes' values. */
+void gml_tile_find(gml_tile *tile, LLVMValueRef unit);
+/* That, and the operands' places in shared memory with `slices` slices. */
 void gml_tile_place(gml_tile *tile, LLVMValueRef unit, unsigned slices);
 /* Stores `lanes` neighbouring sums, of which the first is at `row`, `column` of the tile. */
 void gml_tile_store(gml_tile *tile, LLVMValueRef row, LLVMValueRef column, LLVMValueRef sums,
@@ -115,6 +144,13 @@ static inline LLVMValueRef gml_tile_add(gml_emit *e, LLVMValueRef a, LLVMValueRe
 static inline LLVMValueRef gml_tile_times(gml_emit *e, LLVMValueRef a, int64_t b)
 {
     return LLVMBuildNSWMul(e->b, a, gml_ll_int(e, b), "");
+}
+
+static inline LLVMValueRef gml_tile_pair(gml_emit *e, LLVMValueRef a, LLVMValueRef b)
+{
+    LLVMValueRef both = LLVMGetPoison(LLVMVectorType(e->be->f32, 2));
+    both = LLVMBuildInsertElement(e->b, both, a, LLVMConstInt(e->be->i32, 0, 0), "");
+    return LLVMBuildInsertElement(e->b, both, b, LLVMConstInt(e->be->i32, 1, 0), "");
 }
 
 #endif

@@ -90,13 +90,6 @@ void gml_mma_multiply(gml_tile *t, LLVMValueRef a, LLVMValueRef b, unsigned begi
     }
 }
 
-static LLVMValueRef pair(gml_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
-    LLVMValueRef both = LLVMGetPoison(LLVMVectorType(e->be->f32, 2));
-    both = LLVMBuildInsertElement(e->b, both, a, LLVMConstInt(e->be->i32, 0, 0), "");
-    return LLVMBuildInsertElement(e->b, both, b, LLVMConstInt(e->be->i32, 1, 0), "");
-}
-
 /* Column by column, for the sums of columns. */
 void gml_mma_store(gml_tile *t, LLVMValueRef const *sums)
 {
@@ -109,7 +102,7 @@ void gml_mma_store(gml_tile *t, LLVMValueRef const *sums)
         for (unsigned i = 0; i < 2 * down_of(t); i++) {
             LLVMValueRef const *two = &sums[((i / 2) * across_of(t) + j) * 4 + (i % 2) * 2];
             LLVMValueRef row = gml_tile_add(e, y, gml_ll_int(e, (int64_t)i * GML_M / 2));
-            gml_tile_store(t, row, column, pair(e, two[0], two[1]), 2);
+            gml_tile_store(t, row, column, gml_tile_pair(e, two[0], two[1]), 2);
         }
         gml_tile_sums_end(t, column, 7 << 2, lane_bits(t, 5, GML_DOWN - 1));
     }

@@ -45,6 +45,7 @@ static void add_step(gml_gpu_plan *p, gml_gpu_work *w, const gml_stmt *stmt, boo
             one.gemm = gemm;
             one.stmt = c.store;
             if (is_alone && gml_gpu_gemm_stream(kernel, gemm)) {
+                gml_gpu_wgmma_choose(p->e->be, kernel, gemm);
                 add_single(p, gemm->pack_a);
                 add_single(p, gemm->pack_b);
             }
@@ -249,7 +250,7 @@ static void settle(gml_gpu_plan *p)
                 p->room_blocks = w->columns->n_parts;
         }
         for (size_t k = 0; k < w->steps.count; k++)
-            if (w->steps.items[k].gemm)
+            if (w->steps.items[k].gemm && !w->steps.items[k].gemm->is_wgmma)
                 need(p, gml_gpu_gemm_shared(w->steps.items[k].gemm));
     }
     gml_dim own = p->homes.scratch;

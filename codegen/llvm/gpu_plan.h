@@ -36,6 +36,7 @@ typedef struct gml_gpu_plan {
     unsigned room;       /* number of that temporary */
     int64_t room_blocks; /* that have a part of it, at most */
     LLVMValueRef block, n_blocks; /* i64: of this function's, or of the part's */
+    unsigned n_maps;              /* of the function that is written */
 } gml_gpu_plan;
 
 /* Works, homes and the rest of `p`, whose `e` is set. */
@@ -43,13 +44,14 @@ void gml_gpu_plan_make(gml_gpu_plan *p);
 
 /* ---- gpu_function.c ---- */
 
-/* A function of `threads` a block, at most `blocks` of them on a processor (0: any); memories,
- * sizes, `block` and `n_blocks` are there. */
+/* A function of `threads` a block, at most `blocks` of them on a processor (0: any), and of
+ * `p->n_maps` tensor maps; memories, sizes, `block` and `n_blocks` are there. */
 void gml_gpu_begin_function(gml_gpu_plan *p, const char *symbol, unsigned threads,
                             unsigned blocks);
 /* The emulator's form of the function that was written last: its parameters out of a list of
  * pointers to them. */
-void gml_gpu_write_lane(gml_emit *e, const char *symbol);
-LLVMValueRef gml_gpu_wide(gml_emit *e, LLVMValueRef i32); /* i64 */
+void gml_gpu_write_lane(gml_gpu_plan *p, const char *symbol);
+LLVMValueRef gml_gpu_map(gml_gpu_plan *p, unsigned number); /* a pointer to it */
+LLVMValueRef gml_gpu_wide(gml_emit *e, LLVMValueRef i32);   /* i64 */
 
 #endif

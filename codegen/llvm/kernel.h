@@ -21,6 +21,8 @@ void gml_backend_mark_function(gml_backend *be, LLVMValueRef function);
  * have room for `blocks` (0: as it comes). */
 void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigned threads,
                                  unsigned blocks);
+/* Its last `n` parameters are tensor maps. */
+void gml_backend_mark_maps(gml_backend *be, LLVMValueRef function, unsigned n);
 /* A function that packs constants runs here, when compiling, whatever the others are for. */
 void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function);
 /* Sets vector_bytes and has_fma to what the machine has; the module knows its target. */

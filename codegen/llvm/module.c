@@ -169,7 +169,10 @@ static void choose_machine(gml_codegen *cg, const gml_target *target)
         cg->features = "+ptx80"; /* of CUDA 12.0 and its drivers, and all later ones */
         if (strncmp(cg->cpu, "sm_", 3) == 0)
             cg->be.architecture = (unsigned)strtoul(cg->cpu + 3, NULL, 10);
+        cg->be.has_wgmma = strcmp(cg->cpu, "sm_90a") == 0;
     }
+    if (cg->be.gpu == GML_GPU_EMU)
+        cg->be.has_wgmma = !target->cpu || strcmp(target->cpu, "sm_90a") == 0;
     if (target && target->features)
         cg->features = gml_arena_text(&cg->arena, target->features, strlen(target->features));
 }
@@ -234,16 +237,22 @@ void gml_backend_mark_function(gml_backend *be, LLVMValueRef function)
 
 /* {function, name, value}, which is how NVPTX learns what its calling convention does not say.
  */
-static void annotate(gml_backend *be, LLVMValueRef function, const char *name, unsigned value)
+static void annotate(gml_backend *be, LLVMValueRef function, const char *name,
+                     LLVMMetadataRef value)
 {
     LLVMMetadataRef parts[3] = {
         LLVMValueAsMetadata(function),
         LLVMMDStringInContext2(be->context, name, strlen(name)),
-        LLVMValueAsMetadata(LLVMConstInt(be->i32, value, 0)),
+        value,
     };
     LLVMMetadataRef node = LLVMMDNodeInContext2(be->context, parts, 3);
     LLVMAddNamedMetadataOperand(be->module, "nvvm.annotations",
                                 LLVMMetadataAsValue(be->context, node));
+}
+
+static LLVMMetadataRef number_of(gml_backend *be, unsigned value)
+{
+    return LLVMValueAsMetadata(LLVMConstInt(be->i32, value, 0));
 }
 
 #define GML_PTX_KERNEL_CALL 71 /* LLVM's number of the calling convention */
@@ -257,9 +266,31 @@ void gml_backend_mark_gpu_kernel(gml_backend *be, LLVMValueRef function, unsigne
     if (be->gpu != GML_GPU_CUDA)
         return;
     LLVMSetFunctionCallConv(function, GML_PTX_KERNEL_CALL);
-    annotate(be, function, "maxntidx", threads);
+    annotate(be, function, "maxntidx", number_of(be, threads));
     /* without it ptxas spills at times for more blocks than were asked for */
-    annotate(be, function, "minctasm", blocks > 0 ? blocks : 1);
+    annotate(be, function, "minctasm", number_of(be, blocks > 0 ? blocks : 1));
+}
+
+/* The last parameters: 128 bytes each that no thread writes, so that copies read them where
+ * they are. */
+void gml_backend_mark_maps(gml_backend *be, LLVMValueRef function, unsigned n)
+{
+    unsigned n_params = LLVMCountParams(function);
+    unsigned byval = LLVMGetEnumAttributeKindForName("byval", 5);
+    unsigned align = LLVMGetEnumAttributeKindForName("align", 5);
+    LLVMMetadataRef numbers[8];
+    if (be->gpu != GML_GPU_CUDA || n == 0)
+        return;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned number = n_params - n + i + 1; /* from 1 on */
+        LLVMTypeRef words = LLVMArrayType2(be->i64, GML_MAP_BYTES / 8);
+        LLVMAddAttributeAtIndex(function, number,
+                                LLVMCreateTypeAttribute(be->context, byval, words));
+        LLVMAddAttributeAtIndex(function, number,
+                                LLVMCreateEnumAttribute(be->context, align, 64));
+        numbers[i] = LLVMValueAsMetadata(LLVMConstInt(be->i32, number, 0));
+    }
+    annotate(be, function, "grid_constant", LLVMMDNodeInContext2(be->context, numbers, n));
 }
 
 void gml_backend_mark_ahead(gml_backend *be, LLVMValueRef function)
@@ -283,6 +314,8 @@ static gml_code *keep_code(gml_codegen *cg, const gml_code *code)
         phases[i].symbol = gml_arena_text(arena, phases[i].symbol, strlen(phases[i].symbol));
         cost->accesses =
             gml_arena_copy(arena, cost->accesses, cost->n_accesses * sizeof *cost->accesses);
+        phases[i].maps = gml_arena_copy(arena, phases[i].maps,
+                                        phases[i].launch.n_maps * sizeof *phases[i].maps);
     }
     for (unsigned i = 0; i < code->n_packs; i++)
         packs[i].symbol = gml_arena_text(arena, packs[i].symbol, strlen(packs[i].symbol));

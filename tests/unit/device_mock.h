@@ -27,6 +27,8 @@ typedef struct mock {
     size_t n_loads;
     char image_start[16], image_end;
     bool refuses_cubins;
+    size_t n_encodes;
+    bool has_no_maps; /* encoding one fails */
 } mock;
 
 typedef struct mock_graph {
@@ -120,6 +122,21 @@ static gml_status mock_find(GML_UNUSED gml_device *device, GML_UNUSED void *modu
     return GML_OK;
 }
 
+/* A map is where its memory is, how many elements it has, and zeros. */
+static gml_status mock_encode(gml_device *device, const gml_map_layout *layout,
+                              const void *memory, void *out_map, gml_diags *diags)
+{
+    mock *m = mock_of(device);
+    int64_t map[GML_MAP_BYTES / 8] = {(int64_t)(uintptr_t)memory + layout->offset, 1};
+    if (m->has_no_maps)
+        return gml_fail(diags, GML_E_DEVICE, (gml_loc){0}, "no map can be made");
+    for (uint32_t d = 0; d < layout->rank; d++)
+        map[1] *= layout->extents[d];
+    memcpy(out_map, map, sizeof map);
+    m->n_encodes++;
+    return GML_OK;
+}
+
 static gml_status mock_launch(gml_device *device, const gml_device_kernel *kernel,
                               uint32_t blocks, void *const *params, gml_diags *diags)
 {
@@ -190,6 +207,7 @@ static GML_UNUSED void mock_init(mock *m)
         .load = mock_load,
         .unload = mock_unload,
         .find = mock_find,
+        .encode = mock_encode,
         .launch = mock_launch,
         .wait = mock_wait,
         .clock_start = mock_wait,

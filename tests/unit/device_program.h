@@ -46,6 +46,18 @@ static void l_double(void *const *params)
         out[i] = 2 * x[i];
 }
 
+/* x, out, sizes, units, a map that tells where the elements are, and how many: x, turned round
+ */
+static void l_turn(void *const *params)
+{
+    int64_t map[2];
+    memcpy(map, params[4], sizeof map);
+    const float *x = (const float *)(uintptr_t)map[0];
+    float *out = mem(params, 1);
+    for (int64_t i = 0, n = is_first() ? units(params, 3) : 0; i < n; i++)
+        out[i] = x[map[1] - 1 - i];
+}
+
 /* x, the sum, the blocks' sums, sizes, units: as k_blocks and k_total of program_util.h. */
 static void l_blocks(void *const *params)
 {
@@ -76,8 +88,11 @@ static gml_lane_fn find_lane(const char *symbol)
     static const struct {
         const char *symbol;
         gml_lane_fn lane;
-    } lanes[] = {
-        {"k_add", l_add}, {"k_double", l_double}, {"k_blocks", l_blocks}, {"k_total", l_total}};
+    } lanes[] = {{"k_add", l_add},
+                 {"k_double", l_double},
+                 {"k_blocks", l_blocks},
+                 {"k_total", l_total},
+                 {"k_turn", l_turn}};
     for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
         if (strcmp(lanes[i].symbol, symbol) == 0)
             return lanes[i].lane;
@@ -90,7 +105,7 @@ static gml_lane_fn find_lane(const char *symbol)
 /* Gives a program of CPU kernels to a device. */
 static GML_UNUSED void move_to(bench *b, gml_program *p, gml_device *device, bool is_outermost)
 {
-    const gml_launch launch = {.threads = THREADS, .per_block = 1 << 20};
+    gml_launch launch = {.threads = THREADS, .per_block = 1 << 20};
     gml_device_code *code = NULL;
     p->device = gml_device_retain(device);
     assert_ok(b, gml_device_load(device, NULL, 0, &code, &b->diags));
@@ -101,6 +116,7 @@ static GML_UNUSED void move_to(bench *b, gml_program *p, gml_device *device, boo
         for (uint32_t i = 0; i < step->n_phases; i++) {
             const char *symbol = phases[i].symbol;
             phases[i].run = NULL;
+            launch.n_maps = phases[i].launch.n_maps;
             assert_ok(b, gml_device_find(code, symbol, find_lane(symbol), &launch,
                                          &phases[i].kernel, &b->diags));
         }

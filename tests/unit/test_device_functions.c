@@ -491,7 +491,8 @@ static void emulated_hopper_multiplies(void **state)
     uint16_t *b = gml_emu_allocate(64 * 128 * 2);
     char *maps = gml_emu_allocate(256);
     float *out = gml_emu_allocate(128 * 64 * 4);
-    gml_map_layout layout = {.rank = 2,
+    gml_map_layout layout = {.dtype = GML_BF16,
+                             .rank = 2,
                              .extents = {64, 64},
                              .strides = {2, 128},
                              .box = {64, 64},

@@ -215,7 +215,8 @@ static uint16_t code_of(float value)
 static void map_plane(void *map, const void *memory, unsigned along, unsigned lines,
                       unsigned box)
 {
-    gml_map_layout layout = {.rank = 2,
+    gml_map_layout layout = {.dtype = GML_BF16,
+                             .rank = 2,
                              .extents = {along, lines},
                              .strides = {2, (gml_dim)along * 2},
                              .box = {64, box},
@@ -376,7 +377,8 @@ static void copy_corner(void *const *params)
 static void edges_arrive_as_zeros(void **state)
 {
     (void)state;
-    gml_map_layout layout = {.rank = 3,
+    gml_map_layout layout = {.dtype = GML_BF16,
+                             .rank = 3,
                              .offset = 16,
                              .extents = {72, 5, 3},
                              .strides = {2, 144, 720},
@@ -411,7 +413,8 @@ static void bad_maps_are_refused(void **state)
 {
     static _Alignas(16) char memory[64];
     char map[128];
-    const gml_map_layout good = {.rank = 2,
+    const gml_map_layout good = {.dtype = GML_BF16,
+                                 .rank = 2,
                                  .extents = {64, 64},
                                  .strides = {2, 128},
                                  .box = {64, 64},
