@@ -6,9 +6,8 @@
 
 /* A launch, before all are known: its parameters are in `values` from `first` on. */
 typedef struct entry {
-    const gml_device_kernel *kernel;
-    uint32_t blocks;
-    size_t first, n_params;
+    gml_device_call call;
+    size_t first;
 } entry;
 
 struct gml_device_graph {
@@ -17,8 +16,9 @@ struct gml_device_graph {
     gml_arena arena;
     gml_vec(entry) entries;
     gml_vec(int64_t) values;
-    gml_device_call *calls; /* once it is finished */
-    void *handle;           /* the device's own; NULL: it launches one by one */
+    gml_vec(gml_range) ranges; /* that launches to be added touch */
+    gml_depends depends;       /* until it is finished */
+    void *handle;              /* the device's own; NULL: there are no launches */
 };
 
 gml_status gml_device_graph_create(gml_device *device, gml_device_graph **out_graph,
@@ -31,9 +31,21 @@ gml_status gml_device_graph_create(gml_device *device, gml_device_graph **out_gr
     gml_device_graph *graph = gml_buffer_data(memory);
     graph->memory = memory;
     gml_arena_init(&graph->arena);
+    gml_depends_init(&graph->depends);
+    gml_device_graph_touch(graph, GML_EVERYWHERE);
     graph->device = gml_device_retain(device);
     *out_graph = graph;
     return GML_OK;
+}
+
+void gml_device_graph_touch_none(gml_device_graph *graph)
+{
+    graph->ranges.count = 0;
+}
+
+void gml_device_graph_touch(gml_device_graph *graph, gml_range range)
+{
+    gml_push(&graph->arena, &graph->ranges, range);
 }
 
 gml_status gml_device_graph_add(gml_device_graph *graph, const gml_device_kernel *kernel,
@@ -43,10 +55,13 @@ gml_status gml_device_graph_add(gml_device_graph *graph, const gml_device_kernel
     (void)diags;
     if (units <= 0)
         return GML_OK;
-    entry one = {.kernel = kernel,
-                 .blocks = gml_device_blocks(graph->device, kernel, units),
-                 .first = graph->values.count,
-                 .n_params = n_params};
+    entry one = {
+        .call = {.kernel = kernel, .blocks = gml_device_blocks(graph->device, kernel, units)},
+        .first = graph->values.count};
+    const uint32_t *after = gml_depends_add(&graph->depends, graph->ranges.items,
+                                            graph->ranges.count, &one.call.n_after);
+    one.call.after =
+        gml_arena_copy(&graph->arena, after, one.call.n_after * sizeof *one.call.after);
     for (size_t i = 0; i < n_params; i++) {
         int64_t value = 0;
         memcpy(&value, params[i], sizeof value);
@@ -61,28 +76,22 @@ gml_status gml_device_graph_finish(gml_device_graph *graph, gml_diags *diags)
     const gml_device_table *table = graph->device->table;
     size_t n = graph->entries.count;
     void **params = gml_new_array(&graph->arena, void *, graph->values.count + 1);
-    graph->calls = gml_new_array(&graph->arena, gml_device_call, n + 1);
+    gml_device_call *calls = gml_new_array(&graph->arena, gml_device_call, n + 1);
     for (size_t i = 0; i < graph->values.count; i++)
         params[i] = &graph->values.items[i];
     for (size_t i = 0; i < n; i++) {
-        const entry *e = &graph->entries.items[i];
-        graph->calls[i] = (gml_device_call){e->kernel, e->blocks, params + e->first};
+        calls[i] = graph->entries.items[i].call;
+        calls[i].params = params + graph->entries.items[i].first;
     }
-    return table->graph_make != NULL && n > 0
-               ? table->graph_make(graph->device, graph->calls, n, &graph->handle, diags)
-               : GML_OK;
+    gml_depends_reset(&graph->depends);
+    return n > 0 ? table->graph_make(graph->device, calls, n, &graph->handle, diags) : GML_OK;
 }
 
 gml_status gml_device_graph_issue(gml_device_graph *graph, gml_diags *diags)
 {
     gml_device *device = graph->device;
-    if (graph->handle != NULL)
-        return device->table->graph_issue(device, graph->handle, diags);
-    for (size_t i = 0; i < graph->entries.count; i++) {
-        const gml_device_call *call = &graph->calls[i];
-        GML_TRY(device->table->launch(device, call->kernel, call->blocks, call->params, diags));
-    }
-    return GML_OK;
+    return graph->handle != NULL ? device->table->graph_issue(device, graph->handle, diags)
+                                 : GML_OK;
 }
 
 void gml_device_graph_destroy(gml_device_graph *graph)
@@ -92,6 +101,7 @@ void gml_device_graph_destroy(gml_device_graph *graph)
     if (graph->handle != NULL)
         graph->device->table->graph_free(graph->device, graph->handle);
     gml_device_release(graph->device);
+    gml_depends_reset(&graph->depends);
     gml_arena_reset(&graph->arena);
     gml_buffer_release(graph->memory);
 }
