@@ -89,8 +89,10 @@ typedef struct gml_step {
     uint32_t n_phases;
     const gml_dim *temporaries; /* bytes of each shared temporary, in mems after the outputs */
     uint32_t n_temporaries;
-    gml_dim scratch;      /* bytes of scratch a thread needs */
-    gml_dim flops, bytes; /* of one run: arithmetic, and memory that must move */
+    uint64_t temporaries_offset; /* in the arena, where the program is static; on a device they
+                                    lie there */
+    gml_dim scratch;             /* bytes of scratch a thread needs */
+    gml_dim flops, bytes;        /* of one run: arithmetic, and memory that must move */
     /* HOST */
     gml_host_fn host;
     const char *host_name;
