@@ -159,6 +159,12 @@ static void drop_implied(gml_depends *d, uint32_t call)
     gml_push(&d->arena, &d->befores, before);
 }
 
+bool gml_depends_is_before(const gml_depends *depends, uint32_t earlier, uint32_t later)
+{
+    return earlier < later && later < depends->befores.count &&
+           (depends->befores.items[later][earlier / 64] >> earlier % 64 & 1) != 0;
+}
+
 const uint32_t *gml_depends_add(gml_depends *depends, const gml_range *ranges, size_t n,
                                 uint32_t *out_count)
 {

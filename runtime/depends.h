@@ -39,5 +39,8 @@ void gml_depends_reset(gml_depends *depends);
  * it. */
 const uint32_t *gml_depends_add(gml_depends *depends, const gml_range *ranges, size_t n,
                                 uint32_t *out_count);
+/* Whether `later` waits for `earlier`, or for what does: false also where that is not known,
+ * of calls beyond the first 16,384. */
+bool gml_depends_is_before(const gml_depends *depends, uint32_t earlier, uint32_t later);
 
 #endif

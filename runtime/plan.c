@@ -234,6 +234,9 @@ static gml_status plan(planner *p, gml_diags *diags)
         p->places[i].slot = (uint32_t)i; /* sorting moves them */
     if (!gml_place_best(p->places, p->n_places, p->order, p->placed, &program->arena_size))
         return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "the values do not fit in memory");
+    if (program->device != NULL && program->is_static)
+        gml_place_beside(&(gml_place_users){program, p->place_of, p->work_of}, p->placed,
+                         p->n_places, program->arena_size);
     for (uint32_t i = 0; i < p->n_places; i++)
         p->order[p->placed[i].slot] = i;
     for (uint32_t i = 0; i < program->slots.count; i++)

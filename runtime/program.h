@@ -181,8 +181,9 @@ gml_status gml_program_check(const gml_program *program, gml_diags *diags);
  * overlap (first fit by falling size; offsets are multiples of 64), and the steps' scratch and
  * temporaries behind them. A result lies right on an operand that it may be computed over
  * (gml_step.over) and that nobody reads later. States that can be replaced in place get no
- * place of their own. Sets is_static when all slots have one. The result depends on the program
- * alone. Programs of regions are planned by themselves. */
+ * place of their own. Where there is a device, places lie so that kernels can run beside each
+ * other, as far as the arena gets no larger. Sets is_static when all slots have one. The result
+ * depends on the program alone. Programs of regions are planned by themselves. */
 gml_status gml_program_plan(gml_program *program, gml_diags *diags);
 
 /* ---- running ------------------------------------------------------------------------------

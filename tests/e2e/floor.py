@@ -93,6 +93,9 @@ def check_step(gemel: Gemel):
         slower = gemel.floors(path, "--step", "--precision", precision, "--floor", "h100")
         check(f"another GPU, {precision}", faster == found and slower["floors_of"] == "h100" and
               slower["sum"]["bytes"] == found["sum"]["bytes"] and slower["sum"]["ms"] > found["sum"]["ms"])
+        path_ms, least = found["critical_path"]["ms"], found["critical_path"]["values_ms"]
+        check(f"kernels beside each other, {precision}", path_ms < found["sum"]["ms"] * 0.8 and path_ms < least * 1.25,
+              f"{path_ms}, {least} of {found['sum']['ms']}")
     text = gemel.run("bench", "--kernels", "--device", "emu", "--step", path)
     check("no times", text.startswith("floors, not times: nothing was run") and "what would lower it" in text)
 

@@ -431,7 +431,8 @@ static void branches_are_beside_each_other(void **state)
     mock_end(&m);
 }
 
-/* z = 4x, w = 4y, where 2x and 2y have one place in the arena: y's has to wait. */
+/* z = 4x, w = 4y, and three places in the arena for four values: 4y waits for 4x, which reads
+ * 2x there. */
 static void places_of_the_arena_are_waited_for(void **state)
 {
     (void)state;
@@ -449,8 +450,11 @@ static void places_of_the_arena_are_waited_for(void **state)
     uint32_t four_y = add_map(p, k_double, "k_double", 1, &two_y, N);
     set_outputs(p, GML_LIST(four_x, four_y));
     run_reversed(&b, &m, p, N, z, w);
-    assert_int_equal(p->slots.items[two_x].offset, p->slots.items[two_y].offset);
-    expect_chain(&m, 4);
+    assert_int_equal(p->slots.items[two_x].offset, p->slots.items[four_y].offset);
+    expect_waits(&m, 0, 0, NULL);
+    expect_waits(&m, 1, 1, (const uint32_t[]){0});
+    expect_waits(&m, 2, 0, NULL);
+    expect_waits(&m, 3, 2, (const uint32_t[]){2, 1});
     for (int i = 0; i < N; i++)
         assert_true(z[i] == 4 * (float)(i + 1) && w[i] == 40 * (float)(i + 1));
     gml_program_release(p);
