@@ -244,6 +244,7 @@ void gml_floor_find(const gml_program *program, const gml_ceilings *ceilings, gm
     for (size_t i = 0; i < program->steps.count; i++)
         *(program->steps.items[i].kind == GML_STEP_KERNEL ? &out_floor->n_kernels
                                                           : &out_floor->n_host) += 1;
+    out_floor->path = gml_floor_find_path(program, steps, arena);
     find_groups(&model, out_floor);
     gml_floor_save(&model, out_floor->savings);
 }

@@ -71,12 +71,23 @@ typedef struct gml_saving {
     uint32_t n_parts;
 } gml_saving;
 
+/* The longest chains of kernels of which each waits for the one before, in seconds: what a
+ * program needs at least as a graph of launches (docs/devices.md), as if those beside each
+ * other did not share the GPU. 0 where there is no graph: sizes are open, or there are host
+ * operators. */
+typedef struct gml_floor_path {
+    double planned;   /* with places of the arena that are used again, and states in place */
+    double values;    /* of what kernels need of each other alone */
+    uint32_t n_waits; /* of kernels for each other, those left out that others imply */
+} gml_floor_path;
+
 typedef struct gml_floor {
     const gml_ceilings *ceilings;
     gml_floor_work total;
     const gml_floor_work *steps;   /* of all steps, in the program's order */
     const gml_floor_group *groups; /* slowest first */
     uint32_t n_groups, n_kernels, n_host;
+    gml_floor_path path;
     int64_t batch; /* pictures, or what else there are several of; 0: unknown */
     gml_saving savings[GML_SAVING_COUNT];
 } gml_floor;
@@ -85,7 +96,7 @@ typedef struct gml_floor {
 void gml_floor_find(const gml_program *program, const gml_ceilings *ceilings, gml_arena *arena,
                     gml_floor *out_floor);
 
-/* ---- between floor.c and floor_savings.c --------------------------------------------------
+/* ---- between floor.c, floor_path.c and floor_savings.c ------------------------------------
  */
 
 /* An access of a kernel's phase, with its size. */
@@ -112,6 +123,9 @@ typedef struct gml_floor_model {
     gml_vec(gml_traffic) traffic;
 } gml_floor_model;
 
+/* `steps` are the program's. */
+gml_floor_path gml_floor_find_path(const gml_program *program, const gml_floor_work *steps,
+                                   gml_arena *arena);
 void gml_floor_add(gml_floor_work *to, const gml_floor_work *work);
 gml_floor_work gml_floor_phase_work(const gml_floor_model *model, uint32_t number);
 /* Changes the model: what is saved is gone from it. */

@@ -56,6 +56,11 @@ static void print_total(const gml_program *program, const gml_floor *floor)
            "operators; arena %.2f GB\n",
            total->bytes / 1e9, total->mma / 1e12, total->flops / 1e12, floor->n_kernels,
            total->n_launches, floor->n_host, (double)program->arena_size / 1e9);
+    if (floor->path.planned > 0)
+        printf("critical path %.3f ms of %.3f, by values alone %.3f, as if kernels beside each "
+               "other shared nothing of the GPU; %u waits\n",
+               floor->path.planned * 1e3, seconds * 1e3, floor->path.values * 1e3,
+               floor->path.n_waits);
 }
 
 static void print_groups(const gml_program *program, const gml_floor *floor)
@@ -178,6 +183,16 @@ static json_t *json_savings(const gml_floor *floor)
     return rows;
 }
 
+/* null: the launches are no graph. */
+static json_t *json_path(const gml_floor_path *path)
+{
+    return path->planned > 0
+               ? json_pack("{s:o, s:o, s:I}", "ms", gml_json_real(path->planned * 1e3),
+                           "values_ms", gml_json_real(path->values * 1e3), "waits",
+                           (json_int_t)path->n_waits)
+               : json_null();
+}
+
 static int print_json(const gml_program *program, const gml_floor *floor)
 {
     const gml_ceilings *c = floor->ceilings;
@@ -191,6 +206,7 @@ static int print_json(const gml_program *program, const gml_floor *floor)
                   "host_operators", (json_int_t)floor->n_host, "arena_bytes",
                   (json_int_t)program->arena_size);
     if (root) {
+        json_object_set_new(root, "critical_path", json_path(&floor->path));
         json_object_set_new(root, "groups", json_groups(program, floor));
         json_object_set_new(root, "savings", json_savings(floor));
         json_object_set_new(root, "kernels", json_kernels(program, floor));

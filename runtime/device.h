@@ -2,8 +2,8 @@
  *
  * A device has memory of its own: its addresses mean nothing here, and values go there and come
  * back by copies. A program compiled for a device (gml_program.device) runs its kernels there;
- * host operators stay here. Everything issued to a device happens in the order of the calls;
- * gml_device_get waits for what was issued before it.
+ * host operators stay here. Everything issued to a device happens in the order of the calls, or
+ * as if it did; gml_device_get waits for what was issued before it.
  *
  * "cuda" is the driver (libcuda.so.1), loaded when first asked for through prototypes of our
  * own; the number picks one of several. "emu" runs kernels on the CPU and checks them
@@ -19,6 +19,7 @@
 #include "base/diag.h"
 #include "base/tensor_map.h"
 #include "runtime/abi.h"
+#include "runtime/depends.h"
 
 typedef struct gml_device gml_device;
 typedef struct gml_device_code gml_device_code; /* a loaded image */
@@ -79,15 +80,26 @@ GML_MUST_CHECK gml_status gml_device_encode(gml_device *device, const gml_map_la
 GML_MUST_CHECK gml_status gml_device_launch(gml_device *device, const gml_device_kernel *kernel,
                                             int64_t units, void *const *params,
                                             gml_diags *diags);
-/* Launches that are issued together, in their order: a whole step of training. First all are
- * added, as gml_device_launch takes them (`n_params` parameters of 8 bytes each, of which the
- * last ones are the launch's maps), then it is
- * made ready, then issued as often as wanted. CUDA has it as a graph, which costs half a
- * microsecond a kernel. Kernels and their code must outlive it. */
+/* Launches that are issued together: a whole step of training. First all are added, as
+ * gml_device_launch takes them (`n_params` parameters of 8 bytes each, of which the last
+ * ones are the launch's maps) and in an order that is
+ * right, then it is made ready, then issued as often as wanted. A launch waits for those before
+ * it that it has to by the memory they touch (runtime/depends.h), and may run beside others.
+ * CUDA has it as a graph, which costs half a microsecond a kernel. Kernels and their code must
+ * outlive it.
+ *
+ *     gml_device_graph_touch_none(graph);
+ *     gml_device_graph_touch(graph, (gml_range){...});
+ *     status = gml_device_graph_add(graph, ...);
+ */
 typedef struct gml_device_graph gml_device_graph;
 GML_MUST_CHECK gml_status gml_device_graph_create(gml_device *device,
                                                   gml_device_graph **out_graph,
                                                   gml_diags *diags);
+/* Launches to be added touch nothing, until they are said to touch a range too: addresses of
+ * the device. They touch everything if nothing was said yet. */
+void gml_device_graph_touch_none(gml_device_graph *graph);
+void gml_device_graph_touch(gml_device_graph *graph, gml_range range);
 GML_MUST_CHECK gml_status gml_device_graph_add(gml_device_graph *graph,
                                                const gml_device_kernel *kernel, int64_t units,
                                                void *const *params, size_t n_params,

@@ -10,12 +10,12 @@ typedef struct node_params {
     void **extra;
 } node_params;
 
-/* One node a call, each behind the one before: what runs beside each other would need to be
- * known to touch different memory. */
+/* One node a call, behind those that it waits for. */
 static gml_status add_nodes(void *graph, const gml_device_call *calls, size_t n,
-                            gml_diags *diags)
+                            gml_arena *arena, gml_diags *diags)
 {
-    void *last = NULL;
+    void **nodes = gml_new_array(arena, void *, n);
+    void **after = gml_new_array(arena, void *, n);
     for (size_t i = 0; i < n; i++) {
         const gml_device_call *call = &calls[i];
         const gml_launch *l = &call->kernel->launch;
@@ -24,11 +24,11 @@ static gml_status add_nodes(void *graph, const gml_device_call *calls, size_t n,
                               .block = {l->threads, 1, 1},
                               .shared = l->shared,
                               .params = gml_cu_unconst(call->params)};
-        void *node = NULL;
-        GML_TRY(
-            gml_cu_check(gml_cu.graph_add_kernel(&node, graph, &last, last != NULL, &params),
-                         "adding a kernel to a graph", diags));
-        last = node;
+        for (uint32_t k = 0; k < call->n_after; k++)
+            after[k] = nodes[call->after[k]];
+        GML_TRY(gml_cu_check(
+            gml_cu.graph_add_kernel(&nodes[i], graph, after, call->n_after, &params),
+            "adding a kernel to a graph", diags));
     }
     return GML_OK;
 }
@@ -37,10 +37,13 @@ gml_status gml_cuda_graph_make(gml_device *device, const gml_device_call *calls,
                                void **out_handle, gml_diags *diags)
 {
     void *graph = NULL;
+    gml_arena arena;
     *out_handle = NULL;
     GML_TRY(gml_cuda_enter(device, diags));
     GML_TRY(gml_cu_check(gml_cu.graph_create(&graph, 0), "making a graph", diags));
-    gml_status status = add_nodes(graph, calls, n, diags);
+    gml_arena_init(&arena);
+    gml_status status = add_nodes(graph, calls, n, &arena, diags);
+    gml_arena_reset(&arena);
     if (status == GML_OK)
         status = gml_cu_check(gml_cu.graph_instantiate(out_handle, graph, 0),
                               "making a graph ready", diags);

@@ -152,6 +152,9 @@ static const gml_device_table table = {
     .clock_start = clock_start,
     .clock_stop = clock_stop,
     .keeps_apart = keeps_apart,
+    .graph_make = gml_emu_graph_make,
+    .graph_issue = gml_emu_graph_issue,
+    .graph_free = gml_emu_graph_free,
 };
 
 gml_status gml_device_open_emu(int number, gml_device **out_device, gml_diags *diags)

@@ -8,11 +8,15 @@
 
 #include "runtime/device.h"
 
-/* A launch that is to be issued later, maybe often. */
+/* A launch that is to be issued later, maybe often. All that it points to lives as long as the
+ * graph. */
 typedef struct gml_device_call {
     const gml_device_kernel *kernel;
+    void *const *params;
+    const uint32_t *after; /* calls before this one that it has to wait for, falling, without
+                              those that these wait for */
+    uint32_t n_after;
     uint32_t blocks;
-    void *const *params; /* to copies that live as long as the graph */
 } gml_device_call;
 
 /* As the functions of runtime/device.h; sizes are not 0. */
@@ -42,7 +46,8 @@ typedef struct gml_device_table {
     gml_status (*clock_stop)(gml_device *device, uint64_t *out_nanoseconds, gml_diags *diags);
     /* NULL: no. */
     bool (*keeps_apart)(const gml_device *device);
-    /* All calls, in their order, as one. May be NULL: they are launched one by one. */
+    /* All calls as one, in any order and beside each other, if only each is issued when those
+     * that it waits for are done. `n` is not 0. */
     gml_status (*graph_make)(gml_device *device, const gml_device_call *calls, size_t n,
                              void **out_handle, gml_diags *diags);
     gml_status (*graph_issue)(gml_device *device, void *handle, gml_diags *diags);
@@ -69,6 +74,14 @@ static inline uint32_t gml_device_blocks(const gml_device *device,
     uint64_t most = launch->max_blocks != 0 ? launch->max_blocks : device->most_blocks;
     return (uint32_t)(blocks < most ? blocks : most);
 }
+
+/* ---- device_emu_graph.c: as the table's functions ------------------------------------------
+ */
+
+gml_status gml_emu_graph_make(gml_device *device, const gml_device_call *calls, size_t n,
+                              void **out_handle, gml_diags *diags);
+gml_status gml_emu_graph_issue(gml_device *device, void *handle, gml_diags *diags);
+void gml_emu_graph_free(gml_device *device, void *handle);
 
 /* ---- device_cuda.c, device_emu.c ----------------------------------------------------------
  */

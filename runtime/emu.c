@@ -437,6 +437,22 @@ int gml_emu_architecture(void)
     return is_old ? 80 : 90;
 }
 
+size_t gml_emu_choose(size_t n, uint64_t *drawn)
+{
+    gml_emu_lock();
+    size_t len = 0;
+    size_t chosen = 0;
+    uint64_t seed = gml_emu.options.seed * UINT64_C(0x2545f4914f6cdd1d) + *drawn;
+    bool is_known = ask_environment(&len) == NULL;
+    if (is_known && gml_emu.options.order == GML_EMU_REVERSE)
+        chosen = n - 1;
+    else if (is_known && gml_emu.options.order == GML_EMU_MIXED)
+        chosen = (size_t)(draw(&seed) % n);
+    gml_emu_unlock();
+    ++*drawn;
+    return chosen;
+}
+
 /* ---- launches ---------------------------------------------------------------------------- */
 
 static gml_status prepare(const gml_launch *launch, gml_diags *diags)

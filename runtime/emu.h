@@ -30,7 +30,8 @@
 #include "runtime/abi.h"
 #include "runtime/code_support.h"
 
-/* The order in which the warps of a block, and the lanes of a warp, take turns. Correct kernels
+/* The order in which the warps of a block, and the lanes of a warp, take turns, and in which
+ * the launches of a graph do that need not wait for each other. Correct kernels, and graphs,
  * give the same bits in each. */
 typedef enum gml_emu_order { GML_EMU_FORWARD, GML_EMU_REVERSE, GML_EMU_MIXED } gml_emu_order;
 
@@ -51,6 +52,10 @@ void gml_emu_set_options(const gml_emu_options *options);
 /* Whether that is set; a launch reports what GEMEL_EMU has wrong. */
 bool gml_emu_keeps_apart(void);
 int gml_emu_architecture(void); /* 80 or 90 */
+
+/* Which of `n` that may come next does, by that order: the first, the last, or any. `drawn`
+ * counts the draws of MIXED. */
+size_t gml_emu_choose(size_t n, uint64_t *drawn);
 
 /* Memory that kernels may touch. Poisoned, aligned to 256 bytes; NULL: there is none. */
 void *gml_emu_allocate(size_t bytes);

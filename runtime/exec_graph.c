@@ -4,6 +4,11 @@
  * every run, as long as the caller's memory is the same: the arena, constants and copies of
  * inputs stay where they are. So a second run that finds every address as in the one before
  * writes its launches down instead of issuing them, and from then on they are issued together.
+ *
+ * Each is written down with the memory that its step touches: it reads its inputs and writes
+ * its outputs, a result that lies over an operand both, and its temporaries are its own while
+ * it runs. What a device may run beside each other follows from that, used places of the arena
+ * included. All phases of a step touch what the step does, so that they are a chain.
  */
 #include "runtime/instance.h"
 
@@ -53,6 +58,57 @@ static void forget(gml_instance *instance)
     gml_device_graph_destroy(instance->graph);
     instance->graph = NULL;
 }
+
+/* ---- what a step touches ------------------------------------------------------------------
+ */
+
+static void touch(gml_instance *instance, const void *memory, uint64_t bytes, bool is_written)
+{
+    uint64_t start = (uint64_t)(uintptr_t)memory;
+    gml_device_graph_touch(instance->graph, (gml_range){start, start + bytes, is_written});
+}
+
+static void touch_buffer(gml_instance *instance, const gml_buffer *buffer)
+{
+    if (buffer != NULL)
+        touch(instance, gml_buffer_data(buffer), gml_buffer_size(buffer), false);
+}
+
+static void touch_slot(gml_instance *instance, uint32_t slot, const void *memory,
+                       bool is_written)
+{
+    size_t bytes = 0;
+    if (slot == GML_NO_SLOT)
+        return;
+    gml_rvalue view = gml_instance_view(instance, slot);
+    if (view.kind == GML_RVALUE_TENSOR && gml_tensor_bytes(&view.tensor, &bytes))
+        touch(instance, memory, bytes, is_written);
+    else
+        gml_device_graph_touch(instance->graph, GML_EVERYWHERE);
+}
+
+void gml_instance_touch(gml_instance *instance, const gml_step *step)
+{
+    size_t number = (size_t)(step - instance->program->steps.items);
+    void *const *temporaries = instance->mems + step->n_inputs + step->n_outputs;
+    gml_device_graph_touch_none(instance->graph);
+    touch_buffer(instance, instance->sizes);
+    touch_buffer(instance, instance->tables_of_parts[number].there);
+    for (uint32_t i = 0; i < step->n_inputs; i++)
+        touch_slot(instance, step->inputs[i], instance->mems[gml_input_place(step, i)], false);
+    for (uint32_t i = 0; i < step->n_outputs; i++)
+        touch_slot(instance, step->outputs[i], instance->mems[gml_output_place(step, i)], true);
+    for (uint32_t i = 0; i < step->n_temporaries; i++) {
+        int64_t bytes = 0;
+        if (gml_instance_dim(instance, step->temporaries[i], &bytes))
+            touch(instance, temporaries[i], (uint64_t)bytes, true);
+        else
+            gml_device_graph_touch(instance->graph, GML_EVERYWHERE);
+    }
+}
+
+/* ---- the graph ----------------------------------------------------------------------------
+ */
 
 static gml_status record(gml_instance *instance, gml_diags *diags)
 {

@@ -202,6 +202,8 @@ gml_status gml_instance_launch(gml_instance *instance, const gml_step *step, gml
                                    instance->mems + step->n_inputs + step->n_outputs, &scratch,
                                    &scratch_size, diags));
     GML_TRY(put_sizes(instance, diags));
+    if (instance->is_recording)
+        gml_instance_touch(instance, step);
     if (instance->watch == NULL)
         return launch(instance, step, diags);
     GML_TRY(gml_device_clock_start(device, diags));

@@ -218,6 +218,29 @@ static uint64_t take_gap(alive *a, uint64_t size, uint32_t number)
     return place.offset;
 }
 
+/* On a device there is no scratch of threads. */
+static bool is_work_planned(const gml_instance *instance)
+{
+    return instance->program->device != NULL && instance->program->is_static &&
+           !instance->keeps_apart;
+}
+
+static gml_status place_planned_work(gml_instance *instance, uint64_t *size)
+{
+    const gml_program *program = instance->program;
+    for (uint32_t s = 0; s < program->steps.count; s++) {
+        const gml_step *step = &program->steps.items[s];
+        needs n = {0};
+        bool is_known = true;
+        if (step->kind == GML_STEP_KERNEL)
+            GML_TRY(find_needs(instance, step, &n, &is_known));
+        uint64_t end = step->temporaries_offset + n.temporaries;
+        instance->works[s] = (gml_work){step->temporaries_offset, 0};
+        *size = n.temporaries > 0 && end > *size ? end : *size;
+    }
+    return GML_OK;
+}
+
 /* What a step needs while it runs lies between the slots: mostly an arena has room for it, but
  * where it is fullest. `*size` is the arena's, and grows. */
 static gml_status place_work(gml_instance *instance, uint64_t *size, gml_diags *diags)
@@ -285,11 +308,13 @@ gml_status gml_instance_place(gml_instance *instance, gml_diags *diags)
 {
     uint64_t size = 0;
     if (instance->program->is_static) {
-        if (place_static(instance, &size) != GML_OK)
+        if (place_static(instance, &size) != GML_OK ||
+            (is_work_planned(instance) && place_planned_work(instance, &size) != GML_OK))
             return gml_fail(diags, GML_E_INVALID, (gml_loc){0}, "the program was not planned");
     } else {
         GML_TRY(place_bound(instance, &size, diags));
     }
-    GML_TRY(place_work(instance, &size, diags));
+    if (!is_work_planned(instance))
+        GML_TRY(place_work(instance, &size, diags));
     return gml_instance_reserve(instance->program->device, &instance->arena, size, diags);
 }

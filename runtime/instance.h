@@ -260,6 +260,8 @@ gml_status gml_instance_map(gml_instance *instance, const gml_step *step, uint32
 
 /* ---- exec_graph.c ----------------------------------------------------------------------- */
 
+/* Says of launches to be recorded that they touch what `step` does; mems[] are set. */
+void gml_instance_touch(gml_instance *instance, const gml_step *step);
 /* Does all steps, if they are those of the run before; after inputs were sent. */
 gml_status gml_instance_run_graph(gml_instance *instance, bool *out_done, gml_diags *diags);
 

@@ -81,6 +81,7 @@ typedef struct planner {
     size_t n_places;
     uint32_t *order;
     uint32_t *place_of; /* by slot: its place + 1; 0: none */
+    uint32_t *work_of;  /* by step: its temporaries' place + 1 */
 } planner;
 
 static bool is_output_once(const gml_program *program, uint32_t slot)
@@ -214,6 +215,7 @@ static gml_status collect_work(planner *p, gml_diags *diags)
             GML_TRY(add_bytes(program, step->temporaries[i], &sum, loc, diags));
         GML_TRY(add_bytes(program, step->scratch, &scratch, loc, diags));
         add_work(p, sum, s);
+        p->work_of[s] = sum != 0 ? (uint32_t)p->n_places : 0;
         add_work(p, scratch, s);
         if (scratch > program->scratch_size)
             program->scratch_size = scratch;
@@ -232,11 +234,18 @@ static gml_status plan(planner *p, gml_diags *diags)
         p->places[i].slot = (uint32_t)i; /* sorting moves them */
     if (!gml_place_best(p->places, p->n_places, p->order, p->placed, &program->arena_size))
         return gml_fail(diags, GML_E_SHAPE, (gml_loc){0}, "the values do not fit in memory");
+    if (program->device != NULL && program->is_static)
+        gml_place_beside(&(gml_place_users){program, p->place_of, p->work_of}, p->placed,
+                         p->n_places, program->arena_size);
     for (uint32_t i = 0; i < p->n_places; i++)
         p->order[p->placed[i].slot] = i;
     for (uint32_t i = 0; i < program->slots.count; i++)
         if (p->place_of[i] != 0)
             program->slots.items[i].offset = p->placed[p->order[p->place_of[i] - 1]].offset;
+    for (uint32_t s = 0; s < program->steps.count; s++)
+        if (p->work_of[s] != 0)
+            program->steps.items[s].temporaries_offset =
+                p->placed[p->order[p->work_of[s] - 1]].offset;
     return GML_OK;
 }
 
@@ -249,10 +258,11 @@ gml_status gml_program_plan(gml_program *program, gml_diags *diags)
                  .places = malloc(n * sizeof(gml_place)),
                  .placed = malloc(n * sizeof(gml_place)),
                  .order = malloc(n * sizeof(uint32_t)),
-                 .place_of = calloc(n, sizeof(uint32_t))};
+                 .place_of = calloc(n, sizeof(uint32_t)),
+                 .work_of = calloc(n, sizeof(uint32_t))};
     gml_status status = GML_E_MEMORY;
     if (p.live.first != NULL && p.live.last != NULL && p.places != NULL && p.placed != NULL &&
-        p.order != NULL && p.place_of != NULL)
+        p.order != NULL && p.place_of != NULL && p.work_of != NULL)
         status = plan(&p, diags);
     else
         (void)gml_fail(diags, status, (gml_loc){0}, "no memory to plan the program");
@@ -262,5 +272,6 @@ gml_status gml_program_plan(gml_program *program, gml_diags *diags)
     free(p.placed);
     free(p.order);
     free(p.place_of);
+    free(p.work_of);
     return status;
 }

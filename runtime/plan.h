@@ -1,7 +1,7 @@
 /* runtime/plan.h - which slots are alive when, and where they lie. Private to runtime/.
  *
  * The same placement serves the compiler (gml_program_plan, constant sizes) and an instance
- * that binds shapes. Nothing here allocates: the caller lends all arrays.
+ * that binds shapes. Nothing here but gml_place_beside allocates: the caller lends all arrays.
  */
 #ifndef GML_RUNTIME_PLAN_H
 #define GML_RUNTIME_PLAN_H
@@ -52,5 +52,18 @@ bool gml_place_all(gml_place *places, size_t n_places, uint32_t *order, uint64_t
 /* The same with time spent on a smaller arena. The result is in `best`, room for n_places. */
 bool gml_place_best(gml_place *places, size_t n_places, uint32_t *order, gml_place *best,
                     uint64_t *out_size);
+
+/* Which places the steps of a program use: numbers + 1, 0: none. */
+typedef struct gml_place_users {
+    const gml_program *program;
+    const uint32_t *place_of_slot;
+    const uint32_t *place_of_work; /* by step: for itself */
+} gml_place_users;
+
+/* For steps that may run beside each other (plan_beside.c): moves places, within `size`, to
+ * where fewer steps wait for a place to be left. What is alive at the same time still overlaps
+ * nowhere. `slot` is the place's number; the order of `places` is lost. */
+void gml_place_beside(const gml_place_users *of, gml_place *places, size_t n_places,
+                      uint64_t size);
 
 #endif

@@ -91,8 +91,10 @@ typedef struct gml_step {
     uint32_t n_phases;
     const gml_dim *temporaries; /* bytes of each shared temporary, in mems after the outputs */
     uint32_t n_temporaries;
-    gml_dim scratch;      /* bytes of scratch a thread needs */
-    gml_dim flops, bytes; /* of one run: arithmetic, and memory that must move */
+    uint64_t temporaries_offset; /* in the arena, where the program is static; on a device they
+                                    lie there */
+    gml_dim scratch;             /* bytes of scratch a thread needs */
+    gml_dim flops, bytes;        /* of one run: arithmetic, and memory that must move */
     /* HOST */
     gml_host_fn host;
     const char *host_name;
@@ -181,8 +183,9 @@ gml_status gml_program_check(const gml_program *program, gml_diags *diags);
  * overlap (first fit by falling size; offsets are multiples of 64), and the steps' scratch and
  * temporaries behind them. A result lies right on an operand that it may be computed over
  * (gml_step.over) and that nobody reads later. States that can be replaced in place get no
- * place of their own. Sets is_static when all slots have one. The result depends on the program
- * alone. Programs of regions are planned by themselves. */
+ * place of their own. Where there is a device, places lie so that kernels can run beside each
+ * other, as far as the arena gets no larger. Sets is_static when all slots have one. The result
+ * depends on the program alone. Programs of regions are planned by themselves. */
 gml_status gml_program_plan(gml_program *program, gml_diags *diags);
 
 /* ---- running ------------------------------------------------------------------------------

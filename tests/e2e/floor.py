@@ -50,6 +50,10 @@ def check_sums(name: str, found: dict):
         if line["ms"] < least * (1 - 1e-9) or not is_close(line["ms"], parts):
             check(f"{name}: {line['kernel']}", False, f"{line['ms']} ms, at least {least}, {parts} in parts")
     check(f"{name}: pictures", is_close(found["images_per_second"] * found["sum"]["ms"] / 1e3, found["batch"]))
+    path = found["critical_path"]
+    check(f"{name}: the critical path", max(line["ms"] for line in found["kernels"]) <= path["values_ms"] <=
+          path["ms"] * (1 + 1e-9) and path["ms"] <= found["sum"]["ms"] * (1 + 1e-9) and
+          path["waits"] < found["kernel_count"] * 4, f"{path} of {found['sum']['ms']}")
     bytes_left, ms = found["sum"]["bytes"], found["sum"]["ms"]
     for saving in found["savings"]:
         bytes_left -= saving["bytes"]
@@ -72,6 +76,8 @@ def check_vit(gemel: Gemel):
     exact = gemel.floors(path)
     check("the same in f32", exact["sum"]["mma_flop"] == 0 and
           right < exact["sum"]["flop"] < right * 1.1, f"{exact['sum']['flop']}")
+    open_batch = gemel.floors(gemel.export("vit", "--variant", "ti16", "--batch", "N"))
+    check("no path of open sizes", open_batch["critical_path"] is None)
     check("no bf16 in f32", all(saving["bytes"] == 0 for saving in exact["savings"]
                                 if saving["what"] in ("operands", "narrow")))
 
@@ -87,6 +93,9 @@ def check_step(gemel: Gemel):
         slower = gemel.floors(path, "--step", "--precision", precision, "--floor", "h100")
         check(f"another GPU, {precision}", faster == found and slower["floors_of"] == "h100" and
               slower["sum"]["bytes"] == found["sum"]["bytes"] and slower["sum"]["ms"] > found["sum"]["ms"])
+        path_ms, least = found["critical_path"]["ms"], found["critical_path"]["values_ms"]
+        check(f"kernels beside each other, {precision}", path_ms < found["sum"]["ms"] * 0.8 and path_ms < least * 1.25,
+              f"{path_ms}, {least} of {found['sum']['ms']}")
     text = gemel.run("bench", "--kernels", "--device", "emu", "--step", path)
     check("no times", text.startswith("floors, not times: nothing was run") and "what would lower it" in text)
 

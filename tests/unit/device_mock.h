@@ -23,6 +23,12 @@ typedef struct mock {
     /* graphs: as many as were made, issued, and are there */
     size_t n_graphs, n_issues, n_alive;
     bool has_no_graph; /* making one fails */
+    bool reverses;     /* of the calls that may be next the last one is issued, not the first */
+    /* of the last one made: what each call waits for; of the last one issued: its calls */
+    struct {
+        uint32_t n, after[8];
+    } waits[MOCK_MOST];
+    size_t order[MOCK_MOST];
     /* how the last image that was loaded begins and ends; whether ELF files are refused */
     size_t n_loads;
     char image_start[16], image_end;
@@ -159,19 +165,44 @@ static gml_status mock_graph_make(gml_device *device, const gml_device_call *cal
     mock_graph *graph = malloc(sizeof *graph);
     assert_non_null(graph);
     *graph = (mock_graph){calls, n};
+    assert_true(n <= MOCK_MOST);
+    for (size_t i = 0; i < n; i++) {
+        size_t bytes = calls[i].n_after * sizeof *calls[i].after;
+        assert_true(bytes <= sizeof m->waits[i].after);
+        m->waits[i].n = calls[i].n_after;
+        memcpy(m->waits[i].after, calls[i].after, bytes);
+    }
     m->n_graphs++;
     m->n_alive++;
     *out_handle = graph;
     return GML_OK;
 }
 
+static bool mock_may_be_next(const mock_graph *graph, size_t call, const bool *is_done)
+{
+    bool may = !is_done[call];
+    for (uint32_t i = 0; i < graph->calls[call].n_after; i++) {
+        assert_true(graph->calls[call].after[i] < call);
+        may = may && is_done[graph->calls[call].after[i]];
+    }
+    return may;
+}
+
 static gml_status mock_graph_issue(gml_device *device, void *handle, gml_diags *diags)
 {
     const mock_graph *graph = handle;
-    mock_of(device)->n_issues++;
-    for (size_t i = 0; i < graph->n; i++)
+    mock *m = mock_of(device);
+    bool is_done[MOCK_MOST] = {false};
+    m->n_issues++;
+    for (size_t k = 0; k < graph->n; k++) {
+        size_t i = m->reverses ? graph->n - 1 : 0;
+        while (!mock_may_be_next(graph, i, is_done))
+            i += m->reverses ? (size_t)-1 : 1;
+        is_done[i] = true;
+        m->order[k] = i;
         GML_TRY(mock_launch(device, graph->calls[i].kernel, graph->calls[i].blocks,
                             graph->calls[i].params, diags));
+    }
     return GML_OK;
 }
 

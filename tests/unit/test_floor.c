@@ -351,6 +351,79 @@ static void test_floor(void **state)
     bench_reset(&b);
 }
 
+/* ---- the longest chain --------------------------------------------------------------------
+ */
+
+typedef struct path_case {
+    floor_case graph;
+    double values, planned; /* parts of the sum */
+} path_case;
+
+static const path_case path_cases[] = {
+    {.graph = {.name = "a chain",
+               .text = CALL("%x: f32[64,768], %w: f32[768], %v: f32[768]",
+                            "  %a = LayerNormalization(%x, %w) {axis = -1} : f32[64,768]\n"
+                            "  %b = LayerNormalization(%a, %v) {axis = -1} : f32[64,768]\n"
+                            "  return %b\n")},
+     .values = 1,
+     .planned = 1},
+    {.graph = {.name = "two branches",
+               .text = CALL("%x: f32[2048,1152], %y: f32[1152,2048]",
+                            "  %a = Tanh(%x) : f32[2048,1152]\n"
+                            "  %b = Exp(%y) : f32[1152,2048]\n"
+                            "  return %a, %b\n")},
+     .values = 0.5,
+     .planned = 0.5},
+    /* each product dies at its sum, and the arena has room for one */
+    {.graph = {.name = "branches in one place",
+               .text = CALL("%x: f32[2048,64], %y: f32[64,1152], %z: f32[64,1152]",
+                            "  %axes = Constant {value = [0, 1]} : i64[2]\n"
+                            "  %a = MatMul(%x, %y) : f32[2048,1152]\n"
+                            "  %s = ReduceSum(%a, %axes) {keepdims = 0} : f32[]\n"
+                            "  %b = MatMul(%x, %z) : f32[2048,1152]\n"
+                            "  %t = ReduceSum(%b, %axes) {keepdims = 0} : f32[]\n"
+                            "  return %s, %t\n")},
+     .values = 0.5,
+     .planned = 1},
+    {.graph = {.name = "temporaries in one place",
+               .text = CALL("%x: f32[4096,768], %y: f32[4096,768]",
+                            "  %axes = Constant {value = [0]} : i64[1]\n"
+                            "  %s = ReduceSum(%x, %axes) {keepdims = 0} : f32[768]\n"
+                            "  %t = ReduceSum(%y, %axes) {keepdims = 0} : f32[768]\n"
+                            "  return %s, %t\n")},
+     .values = 0.5,
+     .planned = 1},
+    /* the old value is read before it is replaced, which passes nothing on */
+    {.graph = {.name = "a state in place",
+               .text = CALL("%x: f32[2048,64], %g: f32[64,1152], %v: f32[1152,1152], "
+                            "%y: f32[64,1152]",
+                            "  %a = MatMul(%x, %y) : f32[2048,1152]\n"
+                            "  %q = MatMul(%g, %v) : f32[64,1152]\n"
+                            "  return %a, %q\n"),
+               .states = {{"y", "q"}}},
+     .values = M / (M + N),
+     .planned = 1},
+};
+
+static void test_paths(void **state)
+{
+    static const gml_ceilings slow = {"slow", 1e30, 1e30, 1e9};
+    (void)state;
+    for (size_t i = 0; i < COUNT(path_cases); i++) {
+        const path_case *c = &path_cases[i];
+        bench b = {0};
+        gml_floor floor;
+        compile(&b, &c->graph);
+        gml_floor_find(b.program, &slow, &b.arena, &floor);
+        double sum = gml_floor_seconds(&floor.total);
+        print_message("%s: %g by values, %g planned\n", c->graph.name, floor.path.values / sum,
+                      floor.path.planned / sum);
+        assert_true(fabs(floor.path.values / sum - c->values) < 0.02);
+        assert_true(fabs(floor.path.planned / sum - c->planned) < 0.02);
+        bench_reset(&b);
+    }
+}
+
 static void test_ceilings(void **state)
 {
     (void)state;
@@ -364,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_floor),
+        cmocka_unit_test(test_paths),
         cmocka_unit_test(test_ceilings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,7 @@
 /* tests/unit/test_plan.c - runtime/plan.h, gml_program_check, gml_program_plan. */
-#include "program_util.h"
+#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#include "device_mock.h"
+#include "device_program.h"
 #include "runtime/plan.h"
 
 static uint32_t next_random(uint32_t *seed)
@@ -124,6 +126,129 @@ static void symbols_make_a_program_dynamic(void **state)
     bench_reset(&b);
 }
 
+/* ---- beside each other --------------------------------------------------------------------
+ */
+
+/* Two chains of two, and a step that needs most of the arena for itself. */
+static gml_program *create_chains(uint32_t *out_first, uint32_t *out_second)
+{
+    gml_program *p = gml_program_create();
+    uint32_t x = add_vector(p, GML_SLOT_INPUT, 100);
+    uint32_t y = add_vector(p, GML_SLOT_INPUT, 100);
+    uint32_t z = add_vector(p, GML_SLOT_INPUT, 10000);
+    set_inputs(p, GML_LIST(x, y, z));
+    *out_first = add_map(p, k_double, "k_double", 1, &x, 100);
+    uint32_t four_x = add_map(p, k_double, "k_double", 1, out_first, 100);
+    *out_second = add_map(p, k_double, "k_double", 1, &y, 100);
+    uint32_t four_y = add_map(p, k_double, "k_double", 1, out_second, 100);
+    set_outputs(p, GML_LIST(four_x, four_y, add_sum(p, z, 10000)));
+    return p;
+}
+
+static void chains_get_places_of_their_own(void **state)
+{
+    (void)state;
+    bench b;
+    mock m;
+    uint64_t size = 0;
+    bench_init(&b);
+    mock_init(&m);
+    for (int i = 0; i < 2; i++) {
+        uint32_t first = 0;
+        uint32_t second = 0;
+        gml_program *p = create_chains(&first, &second);
+        if (i == 0)
+            assert_ok(&b, gml_program_plan(p, &b.diags));
+        else
+            move_to(&b, p, &m.device, true);
+        bool is_shared = p->slots.items[first].offset == p->slots.items[second].offset;
+        assert_true(is_shared == (i == 0));
+        assert_true(i == 0 || p->arena_size == size);
+        size = p->arena_size;
+        gml_program_release(p);
+    }
+    bench_reset(&b);
+    mock_end(&m);
+}
+
+enum { GML_STEPS = 60 };
+
+/* Steps that read values made by any before, the same for the same seed; some need memory for
+ * themselves. */
+static gml_program *create_random(uint32_t seed)
+{
+    gml_program *p = gml_program_create();
+    uint32_t values[GML_STEPS + 1] = {add_vector(p, GML_SLOT_INPUT, 100)};
+    set_inputs(p, 1, values);
+    for (uint32_t i = 1; i <= GML_STEPS; i++) {
+        uint32_t reach = i < 8 ? i : 8;
+        uint32_t from[] = {values[i - 1 - next_random(&seed) % reach],
+                           values[i - 1 - next_random(&seed) % reach]};
+        gml_dim bytes = next_random(&seed) % 2000;
+        values[i] = add_map(p, k_add, "k_add", 2, from, 1 + next_random(&seed) % 1000);
+        gml_step *step = &p->steps.items[p->steps.count - 1];
+        if (next_random(&seed) % 3 == 0) {
+            step->temporaries = gml_arena_copy(&p->arena, &bytes, sizeof bytes);
+            step->n_temporaries = 1;
+        }
+    }
+    set_outputs(p, 1, &values[GML_STEPS]);
+    return p;
+}
+
+/* Its places, as liveness has them; returns how many. */
+static size_t list_places(const gml_program *p, gml_place *places)
+{
+    uint32_t first[GML_STEPS + 1];
+    uint32_t last[GML_STEPS + 1];
+    size_t n = 0;
+    gml_find_liveness(p, (gml_liveness){first, last});
+    for (uint32_t i = 1; i < p->slots.count; i++) {
+        const gml_slot *slot = &p->slots.items[i];
+        places[n++] =
+            (gml_place){(uint64_t)slot->dims[0] * 4, slot->offset, first[i], last[i], i};
+    }
+    for (uint32_t s = 0; s < p->steps.count; s++) {
+        const gml_step *step = &p->steps.items[s];
+        if (step->n_temporaries != 0 && step->temporaries[0] != 0)
+            places[n++] =
+                (gml_place){(uint64_t)step->temporaries[0], step->temporaries_offset, s, s, 0};
+    }
+    return n;
+}
+
+static void no_program_for_a_device_needs_more(void **state)
+{
+    (void)state;
+    bench b;
+    mock m;
+    bench_init(&b);
+    mock_init(&m);
+    for (uint32_t seed = 0; seed < 50; seed++) {
+        gml_place places[2 * GML_STEPS];
+        gml_program *cpu = create_random(seed);
+        gml_program *p = create_random(seed);
+        assert_ok(&b, gml_program_plan(cpu, &b.diags));
+        move_to(&b, p, &m.device, true);
+        assert_int_equal(p->arena_size, cpu->arena_size);
+        size_t n = list_places(p, places);
+        gml_instance *instance = NULL;
+        assert_ok(&b, gml_instance_create(p, NULL, &instance, &b.diags));
+        for (size_t i = 0; i < n; i++) {
+            assert_true(places[i].offset + places[i].size <= gml_instance_memory(instance));
+            assert_int_equal(places[i].offset % GML_ALIGN, 0);
+            assert_true(places[i].offset + places[i].size <= p->arena_size);
+            for (size_t k = 0; k < i; k++)
+                assert_false(clash(&places[i], &places[k]));
+        }
+        gml_instance_destroy(instance);
+        gml_program_release(cpu);
+        gml_program_release(p);
+    }
+    bench_reset(&b);
+    mock_end(&m);
+}
+
 static gml_program *create_small(uint32_t *out_x, uint32_t *out_y, gml_dim n)
 {
     gml_program *p = gml_program_create();
@@ -197,6 +322,8 @@ int main(void)
         cmocka_unit_test(a_chain_needs_two_places),
         cmocka_unit_test(what_a_step_needs_is_in_the_arena),
         cmocka_unit_test(symbols_make_a_program_dynamic),
+        cmocka_unit_test(chains_get_places_of_their_own),
+        cmocka_unit_test(no_program_for_a_device_needs_more),
         cmocka_unit_test(damaged_programs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
