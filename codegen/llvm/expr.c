@@ -602,7 +602,7 @@ void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
 /* ---- stores -------------------------------------------------------------------------------
  */
 
-void gml_emit_store(gml_emit *e, const gml_stmt *store)
+static void store_always(gml_emit *e, const gml_stmt *store)
 {
     const gml_mem *mem = store->as.store.mem;
     const gml_expr *flat = gml_index_flat(e->kernel, mem, store->as.store.index);
@@ -632,4 +632,18 @@ void gml_emit_store(gml_emit *e, const gml_stmt *store)
     LLVMValueRef args[4] = {raw, gml_emit_address(e, mem, gml_emit_lanes(e, flat)),
                             LLVMConstInt(e->be->i32, 1, 0), mask};
     gml_ll_intrinsic(e, "llvm.masked.scatter", types, 2, args, 4);
+}
+
+void gml_emit_store(gml_emit *e, const gml_stmt *store)
+{
+    LLVMBasicBlockRef after = gml_emit_pred_begin(e, store);
+    store_always(e, store);
+    if (after)
+        gml_if_end(e, after);
+}
+
+LLVMBasicBlockRef gml_emit_pred_begin(gml_emit *e, const gml_stmt *store)
+{
+    const gml_expr *pred = store->as.store.pred;
+    return pred ? gml_if_begin(e, gml_emit_expr(e, pred)) : NULL;
 }

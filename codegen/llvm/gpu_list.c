@@ -201,6 +201,7 @@ static bool suits_warps(const gml_emit *e, const gml_axis *axis, const gml_stmt 
 static void team_store(gml_emit *e, const gml_stmt *store)
 {
     const gml_mem *mem = store->as.store.mem;
+    LLVMBasicBlockRef after_all = gml_emit_pred_begin(e, store); /* is the same for all */
     /* every thread computes the value, for that may take all of them */
     LLVMValueRef value = gml_emit_expr(e, store->as.store.value);
     LLVMBasicBlockRef after = NULL;
@@ -214,6 +215,8 @@ static void team_store(gml_emit *e, const gml_stmt *store)
     e->team = team;
     if (after)
         gml_if_end(e, after);
+    if (after_all)
+        gml_if_end(e, after_all);
 }
 
 /* The iterations of a loop, each by a warp. */
