@@ -599,6 +599,35 @@ void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
     hoist(e, expr, inner);
 }
 
+static void emit_reductions(gml_emit *e, const gml_expr *expr)
+{
+    if (memo_of(e, expr)->hoisted == e->hoists)
+        return;
+    memo_of(e, expr)->hoisted = e->hoists;
+    switch (expr->kind) {
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: break;
+    case GML_EXPR_LOAD:
+        for (int d = 0; d < expr->as.load.mem->rank; d++)
+            emit_reductions(e, expr->as.load.index[d]);
+        if (expr->as.load.pred)
+            emit_reductions(e, expr->as.load.pred);
+        break;
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            emit_reductions(e, expr->as.scalar.args[i]);
+        break;
+    case GML_EXPR_REDUCE: gml_emit_expr(e, expr); break;
+    }
+}
+
+void gml_emit_reductions(gml_emit *e, const gml_expr *expr)
+{
+    e->hoists++;
+    emit_reductions(e, expr);
+}
+
 /* ---- stores -------------------------------------------------------------------------------
  */
 
@@ -636,14 +665,9 @@ static void store_always(gml_emit *e, const gml_stmt *store)
 
 void gml_emit_store(gml_emit *e, const gml_stmt *store)
 {
-    LLVMBasicBlockRef after = gml_emit_pred_begin(e, store);
+    const gml_expr *pred = store->as.store.pred;
+    LLVMBasicBlockRef after = pred ? gml_if_begin(e, gml_emit_expr(e, pred)) : NULL;
     store_always(e, store);
     if (after)
         gml_if_end(e, after);
-}
-
-LLVMBasicBlockRef gml_emit_pred_begin(gml_emit *e, const gml_stmt *store)
-{
-    const gml_expr *pred = store->as.store.pred;
-    return pred ? gml_if_begin(e, gml_emit_expr(e, pred)) : NULL;
 }

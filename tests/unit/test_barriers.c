@@ -34,6 +34,7 @@ typedef struct graph_case {
     bool is_product;      /* of x (B, M, K) and y (B, K, N): plain loops are faster */
     unsigned n_shared;    /* of the kernel: its stages have so many loops in common */
     unsigned least;       /* barriers and waits in it */
+    bool is_over;         /* its first output may take the place of an input */
     const char *needless; /* numbers that change nothing, as ",3,7,"; each with its reason */
 } graph_case;
 
@@ -52,6 +53,7 @@ typedef struct built {
 typedef struct data {
     void *mems[MOST_MEMS];
     size_t bytes[MOST_MEMS];
+    uint64_t over[MOST_MEMS]; /* of an output: inputs whose place it may take */
     unsigned n_inputs, n_outputs, n_mems;
 } data;
 
@@ -151,6 +153,7 @@ static void data_init(data *d, const built *b, unsigned n_inputs)
     }
     for (unsigned i = 0; i < d->n_outputs; i++)
         add_memory(d, bytes_of(kernel->outputs.items[i]));
+    gml_kernel_over(kernel, d->over);
     for (unsigned i = 0; i < b->code.n_temporaries; i++)
         add_memory(d, (size_t)b->code.temporaries[i]);
 }
@@ -167,6 +170,7 @@ static void data_reset(data *d)
 typedef struct attempt {
     gml_emu_options options;
     uint32_t blocks;
+    bool in_place; /* outputs that may lie over inputs do */
 } attempt;
 
 static const attempt attempts[] = {
@@ -176,6 +180,7 @@ static const attempt attempts[] = {
     {{.order = GML_EMU_FORWARD, .early = true}, 2},
     {{.order = GML_EMU_REVERSE}, 2},
     {{.order = GML_EMU_MIXED, .seed = 2, .early = true}, 2},
+    {{.order = GML_EMU_FORWARD}, 2, .in_place = true},
 };
 
 /* What the kernel writes is poison before. */
@@ -189,6 +194,13 @@ static gml_status run(built *b, data *d, const attempt *how)
         memset(d->mems[i], 0xff, d->bytes[i]);
     for (unsigned i = 0; i < d->n_mems; i++)
         params[i] = &d->mems[i];
+    for (unsigned i = 0; how->in_place && i < d->n_outputs; i++)
+        if (d->over[i]) {
+            void **output = &d->mems[d->n_inputs + i];
+            unsigned input = (unsigned)__builtin_ctzll(d->over[i]);
+            memcpy(*output, d->mems[input], d->bytes[input]);
+            params[input] = output;
+        }
     params[d->n_mems] = &dims;
     for (unsigned i = 0; i < b->code.n_phases; i++) {
         const gml_code_phase *phase = &b->code.phases[i];
@@ -322,6 +334,7 @@ static void check_case(const graph_case *c)
     gml_arena_reset(&whole.arena);
     build(&whole, c, module, 0);
     data_init(&d, &whole, n_inputs);
+    assert_true(d.over[0] != 0 || !c->is_over);
     run_whole(c, module, &whole, &d, copies);
     for (unsigned n = 1; n <= whole.n_meetings; n++) {
         bool fails = count_attempts(c, module, n, &d, copies) > 0;
@@ -364,6 +377,11 @@ static const graph_case reductions[] = {
     {.name = "a product of few rows, in parts",
      .text = TEXT("%x: f32[2,9000], %z: f32[9000,3]", "  %y = MatMul(%x, %z)\n"),
      .bound = 1e-4},
+    {.name = "a product of few rows and a residual",
+     .text = TEXT("%x: f32[2,300], %z: f32[300,5], %r: f32[2,5]",
+                  "  %p = MatMul(%x, %z)\n  %y = Add(%p, %r)\n"),
+     .bound = 1e-5,
+     .is_over = true},
     {.name = "a sum in two parts",
      .text = TEXT("%x: f32[4,16384]", "  %y = ReduceSum(%x) {keepdims = 0}\n"),
      .bound = 1e-5,
@@ -467,6 +485,15 @@ static const graph_case stages[] = {
      .bound = 1e-5,
      .n_shared = 2,
      .least = 6},
+    {.name = "attention and a residual, blocks of rows",
+     .text = TEXT("%q: f32[2,4,100,32], %k: f32[2,4,32,136], %v: f32[2,4,136,32], "
+                  "%r: f32[2,4,100,32]",
+                  "  %s = MatMul(%q, %k)\n  %p = Softmax(%s) {axis = -1}\n"
+                  "  %o = MatMul(%p, %v)\n  %y = Add(%o, %r)\n"),
+     .bound = 1e-5,
+     .n_shared = 2,
+     .least = 6,
+     .is_over = true},
     {.name = "an attention's gradient, blocks of rows and of columns",
      .text = GRADIENT("70", "66"),
      .bound = 1e-5,
