@@ -32,7 +32,8 @@ typedef struct cutter {
     const gml_mem **copy;  /* by local: what takes its place */
     const gml_axis *block; /* in `kernel`; NULL: of none */
     const gml_axis *within;
-    const gml_expr *at; /* the row or column */
+    const gml_expr *at;     /* the row or column */
+    const gml_expr *is_own; /* no block before does it; NULL: true of all */
     bool is_columns;
     /* of the stage */
     const gml_axis *from; /* becomes `at` */
@@ -326,6 +327,21 @@ static uint64_t outer_bits(const cutter *c)
     return bits;
 }
 
+/* Of a row or column of the unit in the making: the block before ends below it. */
+static const gml_expr *is_own(const cutter *c, blocks b)
+{
+    gml_kernel *kernel = c->kernel;
+    if (b.step == 0 || b.step == b.size)
+        return NULL;
+    const gml_expr *zero = gml_expr_int(kernel, GML_I64, 0);
+    const gml_expr *again = gml_expr_int(kernel, GML_I64, b.size - b.step);
+    const gml_expr *first[] = {gml_expr_axis(kernel, c->block), zero, NULL};
+    const gml_expr *later[] = {gml_expr_axis(kernel, c->within), again, NULL};
+    const gml_expr *either[] = {gml_expr_scalar(kernel, GML_X_EQ, GML_BOOL, 0, first),
+                                gml_expr_scalar(kernel, GML_X_GE, GML_BOOL, 0, later), NULL};
+    return gml_expr_scalar(kernel, GML_X_OR, GML_BOOL, 0, either);
+}
+
 /* The loops around a unit: those shared by all, and that of the blocks. */
 static gml_block_unit begin_unit(cutter *c, blocks b)
 {
@@ -339,6 +355,7 @@ static gml_block_unit begin_unit(cutter *c, blocks b)
                          gml_index_op(kernel, GML_X_MUL, gml_expr_axis(kernel, c->block),
                                       gml_expr_int(kernel, GML_I64, b.step)),
                          gml_expr_axis(kernel, c->within));
+    c->is_own = is_own(c, b);
     return (gml_block_unit){.outer = outer, .n_outer = c->n_shared + 1};
 }
 
@@ -387,8 +404,10 @@ static void add_scalars(cutter *c, gml_stmt **body)
             index[i] = gml_expr_axis(kernel, c->shared[i]);
         index[c->n_shared] = c->at;
         const gml_mem *saved = c->saved[mem->number] = make_saved(c, mem);
-        gml_stmt_append(body, gml_stmt_store(kernel, saved, index,
-                                             gml_expr_load(kernel, copy, NULL, NULL)));
+        gml_stmt *keep =
+            gml_stmt_store(kernel, saved, index, gml_expr_load(kernel, copy, NULL, NULL));
+        keep->as.store.pred = c->is_own;
+        gml_stmt_append(body, keep);
     }
 }
 
@@ -402,7 +421,9 @@ static gml_stmt *make_store(cutter *c, const gml_mem *array)
         index[d] = rewrite(c, store->as.store.index[d]);
     if (array)
         index[c->is_columns ? 1 : 0] = gml_expr_axis(c->kernel, c->within);
-    return gml_stmt_store(c->kernel, mem, index, rewrite(c, store->as.store.value));
+    gml_stmt *made = gml_stmt_store(c->kernel, mem, index, rewrite(c, store->as.store.value));
+    made->as.store.pred = array ? NULL : c->is_own;
+    return made;
 }
 
 static gml_block_unit make_rows(cutter *c, const unsigned *over, blocks b)

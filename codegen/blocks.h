@@ -12,7 +12,9 @@
  *             m = max(j: s[i,j]) ...                m = max(j: s[r,j]) ...
  *
  * Blocks overlap where they do not divide the rows (rows 45 to 61 are done twice, and have the
- * same bits), so that all are alike and every index moves evenly.
+ * same bits), so that all are alike and every index moves evenly. The first that does a row
+ * stores it: no element is written by two, and none is read by one when the other has written
+ * it, where a result takes the place of an operand.
  *
  * Stages that sum over the rows, as the gradients of keys and values do, are units of some
  * columns: what they read is computed again for these columns and all rows, with the scalars of

@@ -157,7 +157,7 @@ static bool find_source(gml_kernel *kernel, const gml_stmt *writer, const gml_ex
             read_expr(out_reading, body);
             if (out_reading->n_loads > 0)
                 return out_reading->n_loads == 1 && !out_reading->reads_stored &&
-                       !out_reading->load->as.load.pred;
+                       !out_reading->load->as.load.pred && !out_written->store->as.store.pred;
         }
     }
     return false;
@@ -260,13 +260,12 @@ static gml_stmt *copy_with(gml_kernel *kernel, const gml_stmt *list, const gml_s
 {
     gml_stmt *copy = NULL;
     for (; list; list = list->next) {
+        gml_stmt *one = gml_new(kernel->arena, gml_stmt);
+        *one = *list;
+        one->next = NULL;
         if (list->kind == GML_STMT_FOR)
-            gml_stmt_append(&copy,
-                            gml_stmt_for(kernel, list->as.loop.axis,
-                                         copy_with(kernel, list->as.loop.body, after, more)));
-        else
-            gml_stmt_append(&copy, gml_stmt_store(kernel, list->as.store.mem,
-                                                  list->as.store.index, list->as.store.value));
+            one->as.loop.body = copy_with(kernel, list->as.loop.body, after, more);
+        gml_stmt_append(&copy, one);
         if (list == after)
             gml_stmt_append(&copy, more);
     }

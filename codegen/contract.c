@@ -208,7 +208,10 @@ static void rewrite(finder *f, const gml_expr *a, const gml_expr *b, gml_contrac
             index[d] = renamed(f, store->as.store.index[d]);
         const gml_expr *value =
             gml_expr_replace(kernel, store->as.store.value, f->reduce, out->sum);
-        gml_stmt_append(&stores, gml_stmt_store(kernel, mem, index, renamed(f, value)));
+        gml_stmt *own = gml_stmt_store(kernel, mem, index, renamed(f, value));
+        if (store->as.store.pred)
+            own->as.store.pred = renamed(f, store->as.store.pred);
+        gml_stmt_append(&stores, own);
     }
     out->store = stores;
     out->a_at = a;

@@ -184,6 +184,12 @@ bool gml_schedule_only_stores(const gml_stmt *list)
     return true;
 }
 
+bool gml_schedule_pred_varies(const gml_stmt *store, const gml_axis *axis)
+{
+    const gml_expr *pred = store->as.store.pred;
+    return pred && pred->free >> axis->number & 1;
+}
+
 gml_nest gml_schedule_nest(gml_kernel *kernel, const gml_stmt *stmt)
 {
     gml_nest nest = {.body = stmt};

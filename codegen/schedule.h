@@ -30,6 +30,8 @@ bool gml_schedule_store_vector(gml_kernel *kernel, const gml_stmt *store, const 
 bool gml_schedule_list_vector(gml_kernel *kernel, const gml_stmt *list, const gml_axis *axis);
 /* Whether a list holds stores alone, none of them into a scalar. */
 bool gml_schedule_only_stores(const gml_stmt *list);
+/* Whether it depends on the axis if there is a store. */
+bool gml_schedule_pred_varies(const gml_stmt *store, const gml_axis *axis);
 /* Whether the last axis of a reduction in scalar surroundings runs as vectors. */
 bool gml_schedule_reduce_vector(gml_kernel *kernel, const gml_expr *reduce);
 

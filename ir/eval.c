@@ -269,12 +269,16 @@ static void run_store(machine *m, const gml_stmt *stmt)
     const gml_mem *mem = stmt->as.store.mem;
     int64_t flat[GML_LANES];
     uint64_t scratch[GML_LANES];
+    uint64_t pred_scratch[GML_LANES];
+    const int64_t *pred = NULL;
     uint32_t n = m->lanes.mask ? m->lanes.n : 1;
+    if (stmt->as.store.pred)
+        pred = spread(evaluate(m, stmt->as.store.pred), GML_BOOL, n, pred_scratch);
     const slot *value = evaluate(m, stmt->as.store.value);
     const void *lanes = spread(value, mem->dtype, n, scratch);
     if (m->status != GML_OK)
         return;
-    if (!flat_positions(m, mem, stmt->as.store.index, NULL, n, flat)) {
+    if (!flat_positions(m, mem, stmt->as.store.index, pred, n, flat)) {
         fail(m, GML_E_RANGE, "a store is outside its tensor");
         return;
     }
@@ -282,7 +286,9 @@ static void run_store(machine *m, const gml_stmt *stmt)
     size_t lane = gml_lane_size(gml_dtype_lanes(mem->dtype));
     uint32_t run = 0;
     for (uint32_t i = 0; i < n; i += run) {
-        run = even_run(flat, NULL, i, n);
+        run = even_run(flat, pred, i, n);
+        if (pred && !pred[i])
+            continue;
         gml_lanes_store(mem->dtype, data + flat[i] * (int64_t)gml_dtype_size(mem->dtype),
                         run > 1 ? flat[i + 1] - flat[i] : 0, (const char *)lanes + i * lane,
                         run);

@@ -137,6 +137,9 @@ struct gml_stmt {
             const gml_mem *mem;
             const gml_expr *const *index;
             const gml_expr *value;
+            const gml_expr *pred; /* bool, of axes alone: false where another iteration stores
+                                     the element; or NULL: always. Units of codegen/blocks.h
+                                     have it */
         } store;
     } as;
 };

@@ -105,6 +105,10 @@ static void print_list(const gml_kernel *kernel, const gml_stmt *list, int depth
         print_index(kernel, list->as.store.mem, list->as.store.index, out);
         gml_str_puts(out, " = ");
         gml_expr_print(kernel, list->as.store.value, out);
+        if (list->as.store.pred) {
+            gml_str_puts(out, " if ");
+            gml_expr_print(kernel, list->as.store.pred, out);
+        }
         gml_str_putc(out, '\n');
     }
 }

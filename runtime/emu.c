@@ -260,6 +260,7 @@ void gml_emu_barrier(const char *site)
     gml_emu_next_epoch();
     if (gml_emu.is_hopper)
         gml_emu_hopper_meet();
+    gml_emu_next_stamp();
     for (uint32_t t = 0; t < gml_emu.threads; t++)
         gml_emu.all[t].wait = GML_EMU_RUNS;
     set_all_ready();
@@ -328,6 +329,7 @@ static void run_block(uint32_t block)
     gml_emu.block = block;
     gml_emu.n_at_barrier = gml_emu.n_ended = 0;
     gml_emu_next_epoch();
+    gml_emu_begin_block();
     gml_emu_drop_copies();
     gml_emu_hopper_reset();
     if (block == 0 || gml_emu.options.order == GML_EMU_MIXED) {
@@ -482,6 +484,8 @@ static gml_status run(uint32_t blocks, gml_diags *diags)
 {
     gml_emu.failed = false;
     launcher = (gml_fiber){0};
+    if (!gml_emu_begin_races(blocks))
+        return gml_fail(diags, GML_E_MEMORY, here(), "no memory to look for races");
     for (uint32_t block = 0; block < blocks && !gml_emu.failed; block++)
         run_block(block);
     if (!gml_emu.failed)

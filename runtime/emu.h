@@ -9,11 +9,16 @@
  *   an access outside of every known allocation and of the block's shared memory; an access
  *   that is not aligned as the kernel claims; a barrier that some threads of a block never
  *   reach, or at which they wait at different sites; a warp's lanes in different collectives;
- *   two threads that touch the same bytes of shared memory between two barriers, one of them
- *   writing (a race, which is found whatever the order in which the threads ran); shared
- *   memory that is used while an asynchronous copy into it has not been waited for; on sm_90a
- *   likewise what bulk copies write and wgmma reads, by what each thread knows from mbarriers
- *   and waits, and a phase of an mbarrier that can never be over.
+ *   shared memory that is used while an asynchronous copy into it has not been waited for; on
+ *   sm_90a likewise what bulk copies write and wgmma reads, by what each thread knows from
+ *   mbarriers and waits, and a phase of an mbarrier that can never be over; and races.
+ * A race is found whatever the order in which threads and blocks ran, and also where the same
+ * value is written:
+ *   two threads of a block that touch the same bytes between two barriers, of shared memory or
+ *   of an allocation, one of them writing; a copy reads its source until it is waited for;
+ *   two blocks of a launch that touch the same bytes of an allocation, one of them writing:
+ *   nothing that blocks could do makes one wait for the other.
+ * The report says who the other was, and for an allocation at which site.
  * Shared memory is poisoned before every block. Memory of a device that was never written is
  * poisoned when allocated.
  *

@@ -13,6 +13,7 @@ typedef struct copy {
     char *to;
     const char *from; /* NULL: zeros */
     uint32_t group;
+    uint32_t issued; /* when, as gml_emu_open_source says it */
 } copy;
 
 /* A thread's copies that have not been waited for, oldest first. */
@@ -56,7 +57,9 @@ void gml_emu_copy_async(void *shared, const void *from, uint32_t valid, const ch
         q->items = grown;
         q->capacity = more;
     }
-    copy c = {shared, valid ? from : NULL, q->n_groups};
+    copy c = {.to = shared, .from = valid ? from : NULL, .group = q->n_groups};
+    if (c.from && !gml_emu.options.unchecked)
+        c.issued = gml_emu_open_source(c.from, site);
     q->items[q->n_items++] = c;
     used = true;
     if (gml_emu.options.early)
@@ -81,6 +84,8 @@ void gml_emu_copy_wait(uint32_t pending, const char *site)
         const copy *c = &q->items[n];
         if (!gml_emu.options.unchecked)
             gml_emu_mark_copy(c->to, false);
+        if (c->from && !gml_emu.options.unchecked)
+            gml_emu_close_source(c->from, c->issued, site);
         gml_emu_access(c->to, 16, 16, GML_EMU_STORE, site);
         if (!gml_emu.options.early)
             land(c);

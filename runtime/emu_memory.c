@@ -17,6 +17,7 @@
 
 typedef struct range {
     uintptr_t begin, end;
+    gml_emu_shadow *shadow;
 } range;
 
 static range *table;
@@ -38,27 +39,37 @@ static size_t count_below(uintptr_t at)
     return low;
 }
 
+/* For one allocation more; false: there is no memory. */
+static bool has_room(void)
+{
+    if (n_table < capacity)
+        return true;
+    size_t more = capacity ? capacity * 2 : 64;
+    range *grown = realloc(table, more * sizeof *grown);
+    if (!grown)
+        return false;
+    table = grown;
+    capacity = more;
+    return true;
+}
+
 void *gml_emu_allocate(size_t bytes)
 {
     void *memory = NULL;
     if (bytes > SIZE_MAX - GAP || posix_memalign(&memory, 256, bytes + GAP) != 0)
         return NULL;
     memset(memory, GML_EMU_POISON, bytes);
+    range new = {(uintptr_t)memory, (uintptr_t)memory + bytes, gml_emu_shadow_create(bytes)};
     gml_emu_lock();
-    if (n_table == capacity) {
-        size_t more = capacity ? capacity * 2 : 64;
-        range *grown = realloc(table, more * sizeof *grown);
-        if (!grown) {
-            gml_emu_unlock();
-            free(memory);
-            return NULL;
-        }
-        table = grown;
-        capacity = more;
+    if (!new.shadow || !has_room()) {
+        gml_emu_unlock();
+        gml_emu_shadow_destroy(new.shadow);
+        free(memory);
+        return NULL;
     }
-    size_t place = count_below((uintptr_t)memory);
+    size_t place = count_below(new.begin);
     memmove(&table[place + 1], &table[place], (n_table - place) * sizeof *table);
-    table[place] = (range){(uintptr_t)memory, (uintptr_t)memory + bytes};
+    table[place] = new;
     n_table++;
     gml_emu_unlock();
     return memory;
@@ -72,6 +83,7 @@ void gml_emu_free(void *memory)
     size_t place = count_below((uintptr_t)memory);
     if (place == 0 || table[place - 1].begin != (uintptr_t)memory)
         GML_BUG("memory that the emulator did not give is freed");
+    gml_emu_shadow_destroy(table[place - 1].shadow);
     memmove(&table[place - 1], &table[place], (n_table - place) * sizeof *table);
     n_table--;
     memset(hits, 0, sizeof hits);
@@ -82,6 +94,12 @@ void gml_emu_free(void *memory)
     }
     gml_emu_unlock();
     free(memory);
+}
+
+void gml_emu_reset_shadows(void)
+{
+    for (size_t i = 0; i < n_table; i++)
+        gml_emu_shadow_reset(table[i].shadow);
 }
 
 /* ---- shared memory ------------------------------------------------------------------------
@@ -212,14 +230,24 @@ static _Noreturn void stop_outside(uintptr_t at, uint64_t bytes, uint32_t kind,
                  (unsigned long long)(near.end - near.begin));
 }
 
-static void check_other(uintptr_t at, uint64_t bytes, uint32_t kind, const char *site)
+/* The allocation that has these bytes, or NULL. */
+static const range *find_range(uintptr_t at, uint64_t bytes, const char *site)
 {
     range *hit = &hits[((uintptr_t)site >> 4) % (sizeof hits / sizeof *hits)];
     if (at >= hit->begin && at < hit->end && bytes <= hit->end - at)
-        return;
+        return hit;
     size_t place = count_below(at);
-    if (place > 0 && at < table[place - 1].end && bytes <= table[place - 1].end - at) {
-        *hit = table[place - 1];
+    if (place == 0 || at >= table[place - 1].end || bytes > table[place - 1].end - at)
+        return NULL;
+    *hit = table[place - 1];
+    return hit;
+}
+
+static void check_other(uintptr_t at, uint64_t bytes, uint32_t kind, const char *site)
+{
+    const range *found = find_range(at, bytes, site);
+    if (found) {
+        gml_emu_touch(found->shadow, at - found->begin, bytes, kind, site);
         return;
     }
     const gml_fiber *fiber = gml_emu.all[gml_emu.current].fiber;
@@ -280,4 +308,17 @@ void gml_emu_check_untouched(uint32_t offset, uint32_t bytes, const char *site)
         if (reader && reader != me)
             stop_race(reader, false, i, true, site);
     }
+}
+
+uint32_t gml_emu_open_source(const void *from, const char *site)
+{
+    const range *found = find_range((uintptr_t)from, 16, site);
+    return found ? gml_emu_touch_open(found->shadow, (uintptr_t)from - found->begin, site) : 0;
+}
+
+void gml_emu_close_source(const void *from, uint32_t issued, const char *site)
+{
+    const range *found = find_range((uintptr_t)from, 16, site);
+    if (found)
+        gml_emu_touch_closed(found->shadow, (uintptr_t)from - found->begin, issued, site);
 }

@@ -91,6 +91,31 @@ void gml_emu_check_shared(const void *address, const char *site);
 /* Stops where another thread touched some of these bytes since the last barrier, or they are
  * the target of an open copy. */
 void gml_emu_check_untouched(uint32_t offset, uint32_t bytes, const char *site);
+/* A copy reads 16 bytes from its issue to the wait for it. Returns what the wait is to pass. */
+uint32_t gml_emu_open_source(const void *from, const char *site);
+void gml_emu_close_source(const void *from, uint32_t issued, const char *site);
+/* Forgets what was touched in all allocations. */
+void gml_emu_reset_shadows(void);
+
+/* ---- races in device memory (emu_races.c) ---- */
+/* Of an allocation: who touched its bytes, in this launch. */
+typedef struct gml_emu_shadow gml_emu_shadow;
+gml_emu_shadow *gml_emu_shadow_create(size_t bytes); /* NULL: there is no memory */
+void gml_emu_shadow_reset(gml_emu_shadow *shadow);
+void gml_emu_shadow_destroy(gml_emu_shadow *shadow); /* accepts NULL */
+/* A launch begins; false: there is no memory. Then each block does, in turn. */
+bool gml_emu_begin_races(uint32_t blocks);
+void gml_emu_begin_block(void);
+/* A barrier of the block. */
+void gml_emu_next_stamp(void);
+/* The current thread accesses bytes `offset` and on of the allocation; a race ends the launch.
+ */
+void gml_emu_touch(gml_emu_shadow *shadow, uint64_t offset, uint64_t bytes, uint32_t kind,
+                   const char *site);
+/* The source of a copy, as gml_emu_open_source and gml_emu_close_source say. */
+uint32_t gml_emu_touch_open(gml_emu_shadow *shadow, uint64_t offset, const char *site);
+void gml_emu_touch_closed(gml_emu_shadow *shadow, uint64_t offset, uint32_t issued,
+                          const char *site);
 
 /* ---- copies (emu_copy.c) ---- */
 /* Open copies of the block before are forgotten. */

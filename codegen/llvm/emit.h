@@ -90,6 +90,8 @@ void gml_emit_assume(gml_emit *e, const gml_expr *expr, LLVMValueRef value);
 LLVMValueRef gml_emit_lane_mask(gml_emit *e, LLVMValueRef begin, LLVMValueRef end);
 /* Writes, here, whatever of `expr` does not depend on the axes in `inner`. */
 void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner);
+/* Writes, here, its reductions that are not inside of others. */
+void gml_emit_reductions(gml_emit *e, const gml_expr *expr);
 void gml_emit_store(gml_emit *e, const gml_stmt *store);
 LLVMValueRef gml_emit_address(gml_emit *e, const gml_mem *mem, LLVMValueRef flat);
 LLVMValueRef gml_emit_load_at(gml_emit *e, gml_dtype dtype, LLVMValueRef address,

@@ -599,10 +599,39 @@ void gml_emit_hoist(gml_emit *e, const gml_expr *expr, uint64_t inner)
     hoist(e, expr, inner);
 }
 
+static void emit_reductions(gml_emit *e, const gml_expr *expr)
+{
+    if (memo_of(e, expr)->hoisted == e->hoists)
+        return;
+    memo_of(e, expr)->hoisted = e->hoists;
+    switch (expr->kind) {
+    case GML_EXPR_CONST:
+    case GML_EXPR_DIM:
+    case GML_EXPR_AXIS: break;
+    case GML_EXPR_LOAD:
+        for (int d = 0; d < expr->as.load.mem->rank; d++)
+            emit_reductions(e, expr->as.load.index[d]);
+        if (expr->as.load.pred)
+            emit_reductions(e, expr->as.load.pred);
+        break;
+    case GML_EXPR_SCALAR:
+        for (int i = 0; i < gml_scalar_arity(expr->as.scalar.op); i++)
+            emit_reductions(e, expr->as.scalar.args[i]);
+        break;
+    case GML_EXPR_REDUCE: gml_emit_expr(e, expr); break;
+    }
+}
+
+void gml_emit_reductions(gml_emit *e, const gml_expr *expr)
+{
+    e->hoists++;
+    emit_reductions(e, expr);
+}
+
 /* ---- stores -------------------------------------------------------------------------------
  */
 
-void gml_emit_store(gml_emit *e, const gml_stmt *store)
+static void store_always(gml_emit *e, const gml_stmt *store)
 {
     const gml_mem *mem = store->as.store.mem;
     const gml_expr *flat = gml_index_flat(e->kernel, mem, store->as.store.index);
@@ -632,4 +661,13 @@ void gml_emit_store(gml_emit *e, const gml_stmt *store)
     LLVMValueRef args[4] = {raw, gml_emit_address(e, mem, gml_emit_lanes(e, flat)),
                             LLVMConstInt(e->be->i32, 1, 0), mask};
     gml_ll_intrinsic(e, "llvm.masked.scatter", types, 2, args, 4);
+}
+
+void gml_emit_store(gml_emit *e, const gml_stmt *store)
+{
+    const gml_expr *pred = store->as.store.pred;
+    LLVMBasicBlockRef after = pred ? gml_if_begin(e, gml_emit_expr(e, pred)) : NULL;
+    store_always(e, store);
+    if (after)
+        gml_if_end(e, after);
 }

@@ -67,6 +67,9 @@ bool gml_gpu_gemm_prepare(const gml_backend *be, gml_kernel *kernel, const gml_c
     out->a_lanes = lanes_along(out->a_along_k ? c->k : c->m);
     out->b_lanes = lanes_along(out->b_along_k ? c->k : c->n);
     out->y_lanes = lanes_along(c->n);
+    for (const gml_stmt *store = c->store; store; store = store->next)
+        if (gml_schedule_pred_varies(store, c->n))
+            out->y_lanes = 1;
     return true;
 }
 

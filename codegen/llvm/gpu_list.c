@@ -201,16 +201,18 @@ static bool suits_warps(const gml_emit *e, const gml_axis *axis, const gml_stmt 
 static void team_store(gml_emit *e, const gml_stmt *store)
 {
     const gml_mem *mem = store->as.store.mem;
-    /* every thread computes the value, for that may take all of them */
-    LLVMValueRef value = gml_emit_expr(e, store->as.store.value);
     LLVMBasicBlockRef after = NULL;
-    if (mem->role != GML_MEM_LOCAL || e->apart[mem->number])
+    if (mem->role != GML_MEM_LOCAL || e->apart[mem->number]) {
+        /* takes all threads; what else is loaded may lie where the one stores */
+        gml_emit_reductions(e, store->as.store.value);
         after =
             gml_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, e->team.lane, gml_ll_int(e, 0), ""));
+    } else {
+        gml_emit_expr(e, store->as.store.value);
+    }
     gml_team team = e->team;
     e->team.threads = 0;
-    LLVMValueRef at = gml_emit_expr(e, gml_index_flat(e->kernel, mem, store->as.store.index));
-    gml_emit_store_at(e, mem->dtype, gml_emit_address(e, mem, at), value, 1, NULL);
+    gml_emit_store(e, store);
     e->team = team;
     if (after)
         gml_if_end(e, after);

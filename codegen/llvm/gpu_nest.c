@@ -113,7 +113,8 @@ static unsigned lanes_of(gml_kernel *kernel, const gml_stmt *list, const gml_axi
     for (const gml_stmt *store = list; store; store = store->next) {
         size_t size = gml_dtype_size(store->as.store.mem->dtype);
         widest = size > widest ? size : widest;
-        if (gml_schedule_stride(kernel, store->as.store.mem, store->as.store.index, axis) != 1)
+        if (gml_schedule_pred_varies(store, axis) ||
+            gml_schedule_stride(kernel, store->as.store.mem, store->as.store.index, axis) != 1)
             return 1;
     }
     unsigned lanes = (unsigned)(16 / widest);

@@ -33,6 +33,7 @@ typedef struct graph_case {
     bool is_product;      /* of x (B, M, K) and y (B, K, N): plain loops are faster */
     unsigned n_shared;    /* of the kernel: its stages have so many loops in common */
     unsigned least;       /* barriers and waits in it */
+    bool is_over;         /* its first output may take the place of an input */
     unsigned from;        /* those before this number are another case's */
     const char *needless; /* numbers that change nothing, as ",3,7,"; each with its reason */
 } graph_case;
@@ -53,6 +54,8 @@ typedef struct data {
     void *mems[MOST_MEMS];
     size_t bytes[MOST_MEMS];
     unsigned n_inputs, n_outputs, n_mems;
+    uint64_t over[MOST_MEMS]; /* of an output: inputs whose place it may take */
+    bool in_place;            /* and does, in runs to come */
 } data;
 
 /* The one node that is not a constant. */
@@ -165,6 +168,7 @@ static void data_init(data *d, const built *b, unsigned n_inputs)
     }
     for (unsigned i = 0; i < d->n_outputs; i++)
         add_memory(d, bytes_of(kernel->outputs.items[i]));
+    gml_kernel_over(kernel, d->over);
     for (unsigned i = 0; i < b->code.n_temporaries; i++)
         add_memory(d, (size_t)b->code.temporaries[i]);
 }
@@ -187,6 +191,13 @@ static gml_status run(built *b, data *d, const gml_emu_options *options, uint32_
         memset(d->mems[i], 0xff, d->bytes[i]);
     for (unsigned i = 0; i < d->n_mems; i++)
         params[i] = &d->mems[i];
+    for (unsigned i = 0; d->in_place && i < d->n_outputs; i++)
+        if (d->over[i]) {
+            void **output = &d->mems[d->n_inputs + i];
+            unsigned input = (unsigned)__builtin_ctzll(d->over[i]);
+            memcpy(*output, d->mems[input], d->bytes[input]);
+            params[input] = output;
+        }
     params[d->n_mems] = &dims;
     for (unsigned i = 0; i < b->code.n_phases; i++) {
         const gml_code_phase *phase = &b->code.phases[i];
@@ -197,7 +208,7 @@ static gml_status run(built *b, data *d, const gml_emu_options *options, uint32_
         for (unsigned k = 0; k < phase->launch.n_maps; k++) {
             const gml_map_layout *map = &phase->maps[k];
             assert_true(k < MOST_MAPS && map->mem < d->n_mems);
-            assert_null(gml_emu_encode(map, d->mems[map->mem], maps[k]));
+            assert_null(gml_emu_encode(map, *(void **)params[map->mem], maps[k]));
             params[d->n_mems + 2 + k] = maps[k];
         }
         gml_lane_fn lane = gml_jit_find_lane(b->jit, phase->symbol);

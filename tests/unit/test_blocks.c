@@ -1,5 +1,5 @@
 /* tests/unit/test_blocks.c - kernels in stages, cut into units of rows and columns: the
- * interpreter has the same bits of both. */
+ * interpreter has the same bits of both, also where results take the place of operands. */
 #include "codegen/blocks.h"
 #include "ir/eval.h"
 #include "ir/lower.h"
@@ -24,11 +24,13 @@ typedef struct kit {
     gml_arena arena;
     gml_diags diags;
     gml_module *module;
+    unsigned n_over; /* kernels whose first output may lie over an input */
 } kit;
 
 static void kit_init(kit *k, const char *text)
 {
     gml_passes_options options = {.verify = true};
+    k->n_over = 0;
     gml_arena_init(&k->arena);
     gml_diags_init(&k->diags, &k->arena);
     gml_status status = gml_text_parse(text, strlen(text), "test", &k->diags, &k->module);
@@ -53,8 +55,9 @@ static size_t count_elements(const gml_mem *mem)
     return n;
 }
 
-/* Outputs of a kernel over noise, one after the other. */
-static float *run(kit *k, const gml_kernel *kernel, size_t *out_count)
+/* Outputs of a kernel over noise, one after the other. `over` says over which inputs they may
+ * lie, and then they do; NULL: they do not. */
+static float *run(kit *k, const gml_kernel *kernel, const uint64_t *over, size_t *out_count)
 {
     void **inputs = gml_new_array(&k->arena, void *, kernel->inputs.count + 1);
     void **outputs = gml_new_array(&k->arena, void *, kernel->outputs.count + 1);
@@ -75,10 +78,18 @@ static float *run(kit *k, const gml_kernel *kernel, size_t *out_count)
     float *at = all;
     for (size_t i = 0; i < kernel->outputs.count; i++) {
         outputs[i] = at;
+        if (over && over[i])
+            outputs[i] = inputs[__builtin_ctzll(over[i])];
         at += count_elements(kernel->outputs.items[i]);
     }
     gml_eval_args args = {inputs, outputs, NULL};
     assert_int_equal(gml_kernel_eval(kernel, &args, &k->diags, (gml_loc){0}), GML_OK);
+    at = all;
+    for (size_t i = 0; i < kernel->outputs.count; i++) {
+        size_t n = count_elements(kernel->outputs.items[i]);
+        memmove(at, outputs[i], n * sizeof *at);
+        at += n;
+    }
     return all;
 }
 
@@ -111,18 +122,23 @@ static void cut_all(kit *k, int64_t rows, int64_t bytes, char out[8])
         unsigned *numbers = gml_new_array(&k->arena, unsigned, node->n_operands + 1);
         gml_kernel *kernel = gml_lower_node(&k->arena, &k->module->dims, node, numbers);
         gml_block_unit units[GML_MAX_BLOCK_UNITS];
+        uint64_t *over = gml_new_array(&k->arena, uint64_t, kernel->outputs.count + 1);
         size_t n_before = 0;
         size_t n_after = 0;
-        const float *before = run(k, kernel, &n_before);
+        const float *before = run(k, kernel, NULL, &n_before);
+        gml_kernel_over(kernel, over);
+        k->n_over += over[0] != 0;
         unsigned n = gml_blocks_cut(kernel, rows, bytes, units);
         assert_true(n_cut < 7);
         out[n_cut++] = (char)('0' + n);
         if (n == 0)
             continue;
         set_body(kernel, units, n);
-        const float *after = run(k, kernel, &n_after);
-        assert_int_equal(n_before, n_after);
-        assert_memory_equal(before, after, n_before * sizeof *before);
+        for (int in_place = 0; in_place < 2; in_place++) {
+            const float *after = run(k, kernel, in_place ? over : NULL, &n_after);
+            assert_int_equal(n_before, n_after);
+            assert_memory_equal(before, after, n_before * sizeof *before);
+        }
     }
     out[n_cut] = '\0';
 }
@@ -145,6 +161,21 @@ static void attention_is_cut_into_rows(void **state)
         assert_string_equal(cut, found[i]);
         kit_reset(&k);
     }
+}
+
+/* Rows that two blocks do are stored by the first; the other may find their operands gone. */
+static void results_take_the_place_of_operands(void **state)
+{
+    (void)state;
+    kit k;
+    char cut[8];
+    kit_init(&k, "graph @f(%q: f32[2,4,41,8], %k: f32[2,4,50,8], %v: f32[2,4,50,8], "
+                 "%r: f32[2,4,41,8]) {\n"
+                 "  %o = Attention(%q, %k, %v)\n  %y = Add(%o, %r)\n  return %y\n}\n");
+    cut_all(&k, 32, 65536, cut);
+    assert_string_equal(cut, "1");
+    assert_int_equal(k.n_over, 1);
+    kit_reset(&k);
 }
 
 /* What differentiating an attention comes to: %g is the gradient of its result. */
@@ -228,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_is_cut_into_rows),
+        cmocka_unit_test(results_take_the_place_of_operands),
         cmocka_unit_test(its_gradient_is_cut_into_rows_and_columns),
         cmocka_unit_test(memory_bounds_the_blocks),
         cmocka_unit_test(arrays_lie_over_each_other),

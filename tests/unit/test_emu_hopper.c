@@ -1,6 +1,6 @@
 /* tests/unit/test_emu_hopper.c - the emulator's mbarriers, bulk copies and wgmma: kernels in C,
  * right ones against plain loops, and wrong ones, each with one mistake. */
-#include "emu_util.h"
+#include "emu_launch.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define M        64

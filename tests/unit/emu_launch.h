@@ -1,12 +1,10 @@
-/* tests/unit/emu_util.h - launches of kernels in C on the emulator, and what they should say.
- */
-#ifndef GML_TESTS_EMU_UTIL_H
-#define GML_TESTS_EMU_UTIL_H
+/* tests/unit/emu_launch.h - kernels in C on the emulator, and what its reports have to say. */
+#ifndef GML_TESTS_EMU_LAUNCH_H
+#define GML_TESTS_EMU_LAUNCH_H
 
 #include "runtime/emu.h"
 #include "runtime/emu_calls.h"
 
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -37,13 +35,13 @@ static int tear_down(void **state)
     return 0;
 }
 
-static __attribute__((unused)) void set_order(gml_emu_order order, uint64_t seed)
+static inline void set_order(gml_emu_order order, uint64_t seed)
 {
     gml_emu_set_options(&(gml_emu_options){.order = order, .seed = seed});
 }
 
-static __attribute__((unused)) gml_status launch(const char *name, gml_lane_fn lane,
-                                                 uint32_t threads, uint32_t blocks, void *data)
+static inline gml_status launch(const char *name, gml_lane_fn lane, uint32_t threads,
+                                uint32_t blocks, void *data)
 {
     gml_launch how = {.threads = threads, .shared = shared_bytes};
     void *params[1] = {&data};
@@ -51,14 +49,14 @@ static __attribute__((unused)) gml_status launch(const char *name, gml_lane_fn l
     return gml_emu_launch(name, lane, &how, blocks, params, &diags);
 }
 
-static void expect_ok(gml_status status)
+static inline void expect_ok(gml_status status)
 {
     if (status != GML_OK)
         fail_msg("%s", gml_diags_print(&diags));
 }
 
 /* The launch failed, and said each of `words` (NULL ends them). */
-static void expect_words(gml_status status, const char *const *words)
+static inline void expect_words(gml_status status, const char *const *words)
 {
     assert_int_equal(status, GML_E_DEVICE);
     const char *text = gml_diags_print(&diags);
@@ -70,5 +68,24 @@ static void expect_words(gml_status status, const char *const *words)
 }
 
 #define EXPECT_WORDS(status, ...) expect_words(status, (const char *const[]){__VA_ARGS__, NULL})
+
+static inline float load(const float *at, const char *site)
+{
+    gml_emu_access(at, sizeof *at, sizeof *at, GML_EMU_LOAD, site);
+    return *at;
+}
+
+static inline void store(float *at, float value, const char *site)
+{
+    gml_emu_access(at, sizeof *at, sizeof *at, GML_EMU_STORE, site);
+    *at = value;
+}
+
+static inline float *data_of(void *const *params)
+{
+    return *(float *const *)params[0];
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 #endif
