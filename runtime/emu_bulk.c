@@ -295,6 +295,24 @@ static uint32_t box_bytes(const tensor_map *map)
     return bytes;
 }
 
+/* 16 bytes: elements from number `x` of a line on, of which those of `begin` up to `end` are
+ * there. */
+static void land_piece(const tensor_map *map, char *to, const char *line, int64_t x,
+                       int64_t begin, int64_t end)
+{
+    unsigned n = 16 / map->size;
+    if (x >= begin && x + n <= end) {
+        memcpy(to, line + x * map->size, 16);
+        return;
+    }
+    for (unsigned i = 0; i < n; i++, x++) {
+        if (x >= begin && x < end)
+            memcpy(to + (size_t)i * map->size, line + x * map->size, map->size);
+        else
+            memset(to + (size_t)i * map->size, 0, map->size);
+    }
+}
+
 /* One line of the box: `at` is its first element's place. */
 static void land_line(const copy *c, uint32_t line, const int64_t *at, const char *site)
 {
@@ -312,14 +330,12 @@ static void land_line(const copy *c, uint32_t line, const int64_t *at, const cha
         gml_emu_access(from + begin * map->size, (uint64_t)(end - begin) * map->size, map->size,
                        GML_EMU_LOAD, site);
     uint32_t first = c->to + line * map->box[0] * map->size;
-    for (unsigned i = 0; i < map->box[0]; i++) {
-        int64_t x = at[0] + i;
+    unsigned n = 16 / map->size;
+    for (unsigned i = 0; i < map->box[0]; i += n) {
         uint32_t to = first + i * map->size;
         to ^= map->is_swizzled ? (to >> 7 & 7) << 4 : 0;
-        if (is_inside && x >= begin && x < end)
-            memcpy(gml_emu.shared + to, from + x * map->size, map->size);
-        else
-            memset(gml_emu.shared + to, 0, map->size);
+        land_piece(map, gml_emu.shared + to, from, at[0] + i, is_inside ? begin : INT64_MAX,
+                   end);
     }
 }
 

@@ -123,11 +123,25 @@ static float element(const matrix *m, unsigned mn, unsigned k)
     return value;
 }
 
+/* What all threads of the current one's warpgroup know to be over. */
+static gml_emu_clock common_clock(void)
+{
+    uint32_t first = gml_emu.current & ~127U;
+    gml_emu_clock least = gml_emu_clocks[first];
+    for (uint32_t t = first + 1; t < first + 128; t++)
+        for (unsigned i = 0; i < GML_EMU_MBARRIERS; i++)
+            if (gml_emu_clocks[t].of[i] < least.of[i])
+                least.of[i] = gml_emu_clocks[t].of[i];
+    return least;
+}
+
 /* Of 16 bytes that a warpgroup is to read: what was written there has arrived, for each of its
  * threads. */
-static void check_piece(uint32_t piece, uint32_t first, const char *site)
+static void check_piece(uint32_t piece, const gml_emu_clock *common, const char *site)
 {
     const gml_emu_writer *w = &gml_emu_writers[piece];
+    const gml_emu_piece *p = &gml_emu_pieces[piece];
+    uint32_t first = gml_emu.current & ~127U;
     if (w->thread) {
         gml_emu_access(gml_emu.shared + (size_t)piece * 16, 16, 16, GML_EMU_LOAD, site);
         if (gml_emu_fences[w->thread - 1] <= w->fences)
@@ -137,7 +151,7 @@ static void check_piece(uint32_t piece, uint32_t first, const char *site)
                 "fence behind it",
                 site, piece * 16, w->thread - 1);
     }
-    if (gml_emu_pieces[piece].barrier)
+    if (p->barrier && common->of[p->barrier - 1] <= p->phase)
         for (uint32_t t = first; t < first + 128; t++)
             gml_emu_check_arrived(piece, t, site);
 }
@@ -146,13 +160,14 @@ static void check_piece(uint32_t piece, uint32_t first, const char *site)
 static void claim(const matrix *m, unsigned extent, uint32_t group, const char *site)
 {
     unsigned number = gml_emu.current / 128;
+    gml_emu_clock common = common_clock();
     for (unsigned mn = 0; mn < extent; mn += m->is_mn ? 8 : 1)
         for (unsigned k = 0; k < DEPTH; k += m->is_mn ? 1 : 8) {
             uint32_t at = place_of(m, mn, k);
             if (at > gml_emu.n_shared - 16)
                 gml_emu_stop(gml_emu.current, "%s reads byte %u of %u of shared memory", site,
                              at, gml_emu.n_shared);
-            check_piece(at / 16, number * 128, site);
+            check_piece(at / 16, &common, site);
             gml_emu_pieces[at / 16].readers[number] = group + 1;
         }
 }
