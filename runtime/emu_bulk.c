@@ -21,8 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAP_MAGIC  UINT32_C(0x70616d67)
-#define MOST_BYTES UINT32_C(0xfffff) /* of a tx-count */
+#define GML_MAP_MAGIC  UINT32_C(0x70616d67)
+#define GML_MOST_BYTES UINT32_C(0xfffff) /* of a tx-count */
 
 /* What gml_emu_encode leaves in the 128 bytes of a map. */
 typedef struct tensor_map {
@@ -183,7 +183,7 @@ void gml_emu_mbarrier_init(void *address, uint32_t count, const char *site)
 {
     uint32_t at = gml_emu_offset_of(address, 8, 8, site);
     gml_emu_access(address, 8, 8, GML_EMU_STORE, site);
-    if (count == 0 || count > MOST_BYTES)
+    if (count == 0 || count > GML_MOST_BYTES)
         gml_emu_stop(gml_emu.current, "%s: an mbarrier of %u arrivals", site, count);
     if (n_barriers == GML_EMU_MBARRIERS)
         gml_emu_stop(gml_emu.current, "%s: more than %d mbarriers", site, GML_EMU_MBARRIERS);
@@ -266,7 +266,7 @@ void gml_emu_mbarrier_arrive(void *address, const char *site)
 void gml_emu_mbarrier_expect(void *address, uint32_t bytes, const char *site)
 {
     mbarrier *b = find_barrier(address, site);
-    if (bytes > MOST_BYTES - b->expected)
+    if (bytes > GML_MOST_BYTES - b->expected)
         gml_emu_stop(gml_emu.current, "%s: %u bytes and %u more are too many for an mbarrier",
                      site, b->expected, bytes);
     b->expected += bytes;
@@ -428,7 +428,7 @@ void gml_emu_copy_box(void *shared, const void *map, const int32_t *at, void *ba
 {
     const tensor_map *m = map;
     mbarrier *b = find_barrier(barrier, site);
-    if (m->magic != MAP_MAGIC)
+    if (m->magic != GML_MAP_MAGIC)
         gml_emu_stop(gml_emu.current, "%s: %p is no tensor map", site, map);
     if (!b->is_fenced)
         gml_emu_stop(gml_emu.current,
@@ -461,7 +461,7 @@ void gml_emu_copy_box(void *shared, const void *map, const int32_t *at, void *ba
 const char *gml_emu_encode(const gml_map_layout *layout, const void *memory, void *out_map)
 {
     _Static_assert(sizeof(tensor_map) <= 128, "a map has 128 bytes");
-    tensor_map map = {.magic = MAP_MAGIC,
+    tensor_map map = {.magic = GML_MAP_MAGIC,
                       .size = 2,
                       .rank = (uint8_t)layout->rank,
                       .is_swizzled = layout->is_swizzled,

@@ -19,12 +19,12 @@
 #include "codegen/llvm/gpu_gemm.h"
 #include "ir/index.h"
 
-#define GML_STAGES 4    /* a power of two */
-#define GML_SLICE  64   /* along k, and elements of a box's line */
-#define GML_LINE   128  /* bytes of it */
+#define GML_STAGES 4  /* a power of two */
+#define GML_SLICE  64 /* along k, and elements of a box's line */
+#define GML_AHEAD  ((int64_t)(GML_STAGES - 1) * GML_SLICE) /* along k, that copies are ahead */
+#define GML_LINE   128                                     /* bytes of it */
 #define GML_HEAD   1024 /* bytes of shared memory before the stages: mbarriers */
 #define GML_ROWS   128
-#define GML_GROUP  64 /* of them a warpgroup's */
 #define GML_DEPTH  16 /* of one wgmma */
 #define GML_WARPS  (GML_GPU_GEMM_THREADS / 32)
 /* Tiles that keep the processors of a device busy. */
@@ -254,7 +254,7 @@ static LLVMValueRef full_of(gml_tile *t, LLVMValueRef slice)
 static LLVMValueRef empty_of(gml_tile *t, LLVMValueRef slice)
 {
     LLVMValueRef at = gml_tile_times(t->e, stage_of(t->e, slice), 8);
-    return shared_at(t, gml_tile_add(t->e, at, gml_ll_int(t->e, 8 * GML_STAGES)));
+    return shared_at(t, gml_tile_add(t->e, at, gml_ll_int(t->e, INT64_C(8) * GML_STAGES)));
 }
 
 /* Byte `offset` of the stage. */
@@ -315,7 +315,7 @@ static void fill_first(gml_tile *t, gml_gpu_pipe *pipe, LLVMValueRef slice)
 {
     gml_emit *e = t->e;
     gml_loop loop;
-    LLVMValueRef most = gml_ll_int(e, (GML_STAGES - 1) * GML_SLICE);
+    LLVMValueRef most = gml_ll_int(e, GML_AHEAD);
     LLVMValueRef end = gml_emit_dim(e, t->g->c.k->extent);
     end = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, end, most, ""), end, most, "");
     LLVMBasicBlockRef after = gml_if_begin(e, is_thread(e, GML_GPU_GEMM_THREADS - 1));
@@ -329,7 +329,7 @@ static void fill_first(gml_tile *t, gml_gpu_pipe *pipe, LLVMValueRef slice)
 static void fill_next(gml_tile *t, gml_gpu_pipe *pipe, LLVMValueRef slice, LLVMValueRef k)
 {
     gml_emit *e = t->e;
-    LLVMValueRef next = gml_tile_add(e, k, gml_ll_int(e, (GML_STAGES - 1) * GML_SLICE));
+    LLVMValueRef next = gml_tile_add(e, k, gml_ll_int(e, GML_AHEAD));
     LLVMValueRef is_there =
         LLVMBuildICmp(e->b, LLVMIntSLT, next, gml_emit_dim(e, t->g->c.k->extent), "");
     is_there = LLVMBuildAnd(e->b, is_there, is_thread(e, GML_GPU_GEMM_THREADS - 1), "");
@@ -355,7 +355,7 @@ static void multiply(gml_tile *t, LLVMValueRef slice, LLVMValueRef *sums)
     const gml_dev_product form = {
         .n = g->columns, .a_is_mn = !g->a_along_k, .b_is_mn = !g->b_along_k};
     LLVMValueRef group = bits_of(e, e->team.lane, 7, 1);
-    LLVMValueRef rows = place_in(t, slice, gml_tile_times(e, group, GML_GROUP * GML_LINE));
+    LLVMValueRef rows = place_in(t, slice, gml_tile_times(e, group, INT64_C(64) * GML_LINE));
     LLVMValueRef columns = place_in(t, slice, gml_ll_int(e, (int64_t)g->rows * GML_LINE));
     LLVMValueRef a = gml_dev_matrix(e, rows, 0, 8 * GML_LINE);
     LLVMValueRef b =
@@ -378,8 +378,8 @@ static void store(gml_tile *t, LLVMValueRef const *sums)
         for (unsigned lane = 0; lane < 2; lane++)
             pair = LLVMBuildInsertElement(e->b, pair, sums[i + lane],
                                           LLVMConstInt(e->be->i32, lane, 0), "");
-        gml_tile_store(t, gml_tile_add(e, y, gml_ll_int(e, i / 2 % 2 * 8)),
-                       gml_tile_add(e, x, gml_ll_int(e, i / 4 * 8)), pair, 2);
+        gml_tile_store(t, gml_tile_add(e, y, gml_ll_int(e, (int64_t)(i / 2 % 2) * 8)),
+                       gml_tile_add(e, x, gml_ll_int(e, (int64_t)(i / 4) * 8)), pair, 2);
     }
 }
 
