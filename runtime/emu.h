@@ -11,7 +11,11 @@
  *   reach, or at which they wait at different sites; a warp's lanes in different collectives;
  *   two threads that touch the same bytes of shared memory between two barriers, one of them
  *   writing (a race, which is found whatever the order in which the threads ran); shared
- *   memory that is used while an asynchronous copy into it has not been waited for.
+ *   memory that is used while an asynchronous copy into it has not been waited for; the same of
+ *   bulk copies by mbarriers, and memory that is written while wgmma reads it; an mbarrier
+ *   that never completes, gets too many arrivals, other bytes than were expected, or is used
+ *   before all know of it; wgmma without its fence, of threads that differ, or by a matrix
+ *   descriptor that is not modelled. Sums of wgmma are NaN until they were waited for.
  * Shared memory is poisoned before every block. Memory of a device that was never written is
  * poisoned when allocated.
  *

@@ -61,11 +61,8 @@ uint32_t gml_emu_fences[GML_EMU_THREADS];
 
 static mbarrier barriers[GML_EMU_MBARRIERS];
 static unsigned n_barriers;
-static struct {
-    mbarrier *barrier;
-    uint32_t parity;
-} waits[GML_EMU_THREADS]; /* of threads at an mbarrier */
-static copy *open;        /* oldest first */
+static mbarrier *waits[GML_EMU_THREADS]; /* of threads at an mbarrier: which */
+static copy *open;                       /* oldest first */
 static size_t n_open, open_capacity;
 
 /* ---- a block ------------------------------------------------------------------------------
@@ -223,7 +220,7 @@ static bool is_over(const mbarrier *b, uint32_t parity)
 static void wake(const mbarrier *b)
 {
     for (uint32_t t = 0; t < gml_emu.threads; t++)
-        if (gml_emu.all[t].wait == GML_EMU_AT_MBARRIER && waits[t].barrier == b)
+        if (gml_emu.all[t].wait == GML_EMU_AT_MBARRIER && waits[t] == b)
             gml_emu_make_ready(t);
 }
 
@@ -275,7 +272,7 @@ void gml_emu_mbarrier_expect(void *address, uint32_t bytes, const char *site)
 
 _Noreturn void gml_emu_stop_mbarrier(uint32_t thread)
 {
-    const mbarrier *b = waits[thread].barrier;
+    const mbarrier *b = waits[thread];
     gml_emu_stop(
         thread,
         "waits for ever at %s: phase %u of the mbarrier at byte %u lacks %u of %u arrivals "
@@ -375,8 +372,7 @@ void gml_emu_mbarrier_wait(void *address, uint32_t parity, const char *site)
 {
     mbarrier *b = find_barrier(address, site);
     while (!is_over(b, parity)) {
-        waits[gml_emu.current].barrier = b;
-        waits[gml_emu.current].parity = parity;
+        waits[gml_emu.current] = b;
         if (may_complete(b))
             land_all(b, site);
         else
