@@ -96,7 +96,7 @@ void gml_emu_check_untouched(uint32_t offset, uint32_t bytes, const char *site);
 /* Open copies of the block before are forgotten. */
 void gml_emu_drop_copies(void);
 
-/* ---- mbarriers, bulk copies and wgmma (emu_bulk.c, emu_wgmma.c) ---- */
+/* ---- mbarriers, bulk copies and wgmma (emu_mbarrier.c, emu_bulk.c, emu_wgmma.c) ---- */
 /* Before a block, if the one before had any. */
 void gml_emu_hopper_reset(void);
 /* All threads are at a barrier: each knows what any knows. */

@@ -2,7 +2,7 @@
  * wgmma.
  *
  * LLVM 19 has no intrinsics for most of them. What they mean, with the sections of the PTX ISA,
- * stands with their models, runtime/emu_bulk.c and runtime/emu_wgmma.c. */
+ * stands with their models, runtime/emu_mbarrier.c, emu_bulk.c, emu_wgmma.c. */
 #include "codegen/llvm/device_body.h"
 #include "runtime/emu_calls.h"
 
