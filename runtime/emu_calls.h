@@ -31,12 +31,12 @@ void gml_emu_copy_wait(uint32_t pending, const char *site);
 /* An mbarrier: 8 bytes of shared memory, whose phases complete when `count` have arrived and
  * all bytes that were expected are there. Expecting is arriving, too, and comes before the
  * copies are issued. A wait is for the phase of that parity. */
-void gml_emu_mbarrier_init(void *barrier, uint32_t count, const char *site);
+void gml_emu_mbarrier_init(void *address, uint32_t count, const char *site);
 /* Shows this thread's initialisations to the copies. */
 void gml_emu_mbarrier_fence(const char *site);
-void gml_emu_mbarrier_arrive(void *barrier, const char *site);
-void gml_emu_mbarrier_expect(void *barrier, uint32_t bytes, const char *site);
-void gml_emu_mbarrier_wait(void *barrier, uint32_t parity, const char *site);
+void gml_emu_mbarrier_arrive(void *address, const char *site);
+void gml_emu_mbarrier_expect(void *address, uint32_t bytes, const char *site);
+void gml_emu_mbarrier_wait(void *address, uint32_t parity, const char *site);
 /* Shows this thread's writes to shared memory to wgmma. */
 void gml_emu_proxy_fence(const char *site);
 /* The box at five coordinates (those behind the map's rank do not count). */

@@ -121,7 +121,7 @@ void gml_emu_touch_closed(gml_emu_shadow *shadow, uint64_t offset, uint32_t issu
 /* Open copies of the block before are forgotten. */
 void gml_emu_drop_copies(void);
 
-/* ---- mbarriers, bulk copies and wgmma (emu_bulk.c, emu_wgmma.c) ---- */
+/* ---- mbarriers, bulk copies and wgmma (emu_mbarrier.c, emu_bulk.c, emu_wgmma.c) ---- */
 /* Before a block, if the one before had any. */
 void gml_emu_hopper_reset(void);
 /* All threads are at a barrier: each knows what any knows. */

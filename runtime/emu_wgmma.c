@@ -27,18 +27,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS   64
-#define DEPTH  16
-#define MOST   256 /* columns */
-#define TOKEN  UINT32_C(0xffe00000)
-#define TOKENS UINT32_C(0xfffff)
+#define GML_ROWS   64
+#define GML_DEPTH  16
+#define GML_MOST   256 /* columns */
+#define GML_TOKEN  UINT32_C(0xffe00000)
+#define GML_TOKENS UINT32_C(0xfffff)
 
 /* Sums that products without a wait between them add to. */
 typedef struct chain {
     uint32_t token; /* 0: free */
     unsigned n_columns, n_taken;
     uint32_t last_group;
-    float sums[ROWS][MOST];
+    float sums[GML_ROWS][GML_MOST];
 } chain;
 
 typedef struct product {
@@ -123,11 +123,25 @@ static float element(const matrix *m, unsigned mn, unsigned k)
     return value;
 }
 
+/* What all threads of the current one's warpgroup know to be over. */
+static gml_emu_clock common_clock(void)
+{
+    uint32_t first = gml_emu.current & ~127U;
+    gml_emu_clock least = gml_emu_clocks[first];
+    for (uint32_t t = first + 1; t < first + 128; t++)
+        for (unsigned i = 0; i < GML_EMU_MBARRIERS; i++)
+            if (gml_emu_clocks[t].of[i] < least.of[i])
+                least.of[i] = gml_emu_clocks[t].of[i];
+    return least;
+}
+
 /* Of 16 bytes that a warpgroup is to read: what was written there has arrived, for each of its
  * threads. */
-static void check_piece(uint32_t piece, uint32_t first, const char *site)
+static void check_piece(uint32_t piece, const gml_emu_clock *common, const char *site)
 {
     const gml_emu_writer *w = &gml_emu_writers[piece];
+    const gml_emu_piece *p = &gml_emu_pieces[piece];
+    uint32_t first = gml_emu.current & ~127U;
     if (w->thread) {
         gml_emu_access(gml_emu.shared + (size_t)piece * 16, 16, 16, GML_EMU_LOAD, site);
         if (gml_emu_fences[w->thread - 1] <= w->fences)
@@ -137,7 +151,7 @@ static void check_piece(uint32_t piece, uint32_t first, const char *site)
                 "fence behind it",
                 site, piece * 16, w->thread - 1);
     }
-    if (gml_emu_pieces[piece].barrier)
+    if (p->barrier && common->of[p->barrier - 1] <= p->phase)
         for (uint32_t t = first; t < first + 128; t++)
             gml_emu_check_arrived(piece, t, site);
 }
@@ -146,13 +160,14 @@ static void check_piece(uint32_t piece, uint32_t first, const char *site)
 static void claim(const matrix *m, unsigned extent, uint32_t group, const char *site)
 {
     unsigned number = gml_emu.current / 128;
+    gml_emu_clock common = common_clock();
     for (unsigned mn = 0; mn < extent; mn += m->is_mn ? 8 : 1)
-        for (unsigned k = 0; k < DEPTH; k += m->is_mn ? 1 : 8) {
+        for (unsigned k = 0; k < GML_DEPTH; k += m->is_mn ? 1 : 8) {
             uint32_t at = place_of(m, mn, k);
             if (at > gml_emu.n_shared - 16)
                 gml_emu_stop(gml_emu.current, "%s reads byte %u of %u of shared memory", site,
                              at, gml_emu.n_shared);
-            check_piece(at / 16, number * 128, site);
+            check_piece(at / 16, &common, site);
             gml_emu_pieces[at / 16].readers[number] = group + 1;
         }
 }
@@ -162,16 +177,16 @@ static void claim(const matrix *m, unsigned extent, uint32_t group, const char *
 
 static void happen(const product *p, const char *site)
 {
-    static float b[DEPTH][MOST];
+    static float b[GML_DEPTH][GML_MOST];
     unsigned n = p->form & GML_EMU_WGMMA_N;
     matrix rows = read_descriptor(p->a, p->form & GML_EMU_WGMMA_A_IS_MN, site);
     matrix columns = read_descriptor(p->b, p->form & GML_EMU_WGMMA_B_IS_MN, site);
-    for (unsigned k = 0; k < DEPTH; k++)
+    for (unsigned k = 0; k < GML_DEPTH; k++)
         for (unsigned j = 0; j < n; j++)
             b[k][j] = element(&columns, j, k);
-    for (unsigned i = 0; i < ROWS; i++) {
+    for (unsigned i = 0; i < GML_ROWS; i++) {
         float *sums = p->chain->sums[i];
-        for (unsigned k = 0; k < DEPTH; k++) {
+        for (unsigned k = 0; k < GML_DEPTH; k++) {
             float a = element(&rows, i, k);
             for (unsigned j = 0; j < n; j++)
                 sums[j] += a * b[k][j];
@@ -221,7 +236,7 @@ static chain *free_chain(warpgroup *g, const char *site)
                      site);
     chain *c = g->chains[i];
     c->n_taken = 0;
-    c->token = TOKEN | g->n_tokens++ % TOKENS;
+    c->token = GML_TOKEN | g->n_tokens++ % GML_TOKENS;
     return c;
 }
 
@@ -279,7 +294,7 @@ static void issue(warpgroup *g, const char *site)
     if (!gml_emu.options.unchecked) {
         matrix rows = read_descriptor(p.a, p.form & GML_EMU_WGMMA_A_IS_MN, site);
         matrix columns = read_descriptor(p.b, p.form & GML_EMU_WGMMA_B_IS_MN, site);
-        claim(&rows, ROWS, p.group, site);
+        claim(&rows, GML_ROWS, p.group, site);
         claim(&columns, n, p.group, site);
     }
     if (gml_emu.options.early)
@@ -297,7 +312,7 @@ void gml_emu_wgmma(uint32_t *words, uint64_t a, uint64_t b, uint32_t form, const
     uint32_t first = gml_emu.current & ~127U;
     unsigned n = form & GML_EMU_WGMMA_N;
     gml_emu_hopper_begin();
-    if (first + 128 > gml_emu.threads || n == 0 || n % 8 || n > MOST)
+    if (first + 128 > gml_emu.threads || n == 0 || n % 8 || n > GML_MOST)
         gml_emu_stop(gml_emu.current, "%s: %u columns, in a block of %u threads", site, n,
                      gml_emu.threads);
     if (g->n_here == 0) {

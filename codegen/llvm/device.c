@@ -12,7 +12,7 @@
 static LLVMValueRef index_of(gml_emit *e, const char *name, const char *on_gpu,
                              const char *emulated)
 {
-    gml_dev_fn d = gml_dev_begin(e, name, e->be->i32, NULL, 0, false, GML_DEV_PLAIN);
+    gml_dev_fn d = gml_dev_begin(e, name, e->be->i32, NULL, 0, GML_DEV_PLAIN);
     if (d.b)
         gml_dev_end(&d, gml_dev_is_emulator(e)
                             ? gml_dev_model(&d, emulated, e->be->i32, NULL, 0)
@@ -38,7 +38,7 @@ LLVMValueRef gml_dev_blocks(gml_emit *e)
 LLVMValueRef gml_dev_shared(gml_emit *e)
 {
     if (gml_dev_is_emulator(e)) {
-        gml_dev_fn d = gml_dev_begin(e, "shared", e->be->ptr, NULL, 0, false, GML_DEV_PLAIN);
+        gml_dev_fn d = gml_dev_begin(e, "shared", e->be->ptr, NULL, 0, GML_DEV_PLAIN);
         if (d.b)
             gml_dev_end(&d, gml_dev_model(&d, "gml_emu_shared", e->be->ptr, NULL, 0));
         return gml_dev_call(&d, NULL, NULL);
@@ -59,7 +59,7 @@ void gml_dev_barrier(gml_emit *e)
 {
     if (gml_dev_is_omitted(e))
         return;
-    gml_dev_fn d = gml_dev_begin(e, "barrier", e->be->none, NULL, 0, true, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, "barrier", e->be->none, NULL, 0, GML_DEV_MEETS);
     if (d.b) {
         if (gml_dev_is_emulator(e))
             gml_dev_model(&d, "gml_emu_barrier", e->be->none, &d.site, 1);
@@ -104,7 +104,7 @@ LLVMValueRef gml_dev_shuffle_xor(gml_emit *e, LLVMValueRef value, unsigned mask)
     LLVMTypeRef bits = wide ? e->be->i64 : e->be->i32;
     LLVMTypeRef params[2] = {bits, e->be->i32};
     gml_dev_fn d = gml_dev_begin(e, wide ? "shuffle_xor_64" : "shuffle_xor_32", bits, params, 2,
-                                 true, GML_DEV_SITED);
+                                 GML_DEV_MEETS);
     if (d.b)
         gml_dev_end(&d, shuffle_body(&d, wide));
     LLVMValueRef args[2] = {LLVMBuildBitCast(e->b, value, bits, ""),
@@ -160,7 +160,7 @@ static void emit_mma(gml_emit *e, const char *const names[3], LLVMValueRef const
         args[i] = i < 4 ? a[i] : i < 6 ? b[i - 4] : c[i - 6];
     }
     gml_dev_fn d =
-        gml_dev_begin(e, names[0], four_of(e->be, e->be->f32), params, 10, true, GML_DEV_SITED);
+        gml_dev_begin(e, names[0], four_of(e->be, e->be->f32), params, 10, GML_DEV_MEETS);
     if (d.b && gml_dev_is_emulator(e)) {
         LLVMValueRef words = words_of(&d, 10);
         for (unsigned i = 0; i < 10; i++)
@@ -192,9 +192,8 @@ void gml_dev_mma_tf32(gml_emit *e, LLVMValueRef const *a, LLVMValueRef const *b,
 
 void gml_dev_load_matrix(gml_emit *e, LLVMValueRef address, bool transposed, LLVMValueRef *out)
 {
-    gml_dev_fn d =
-        gml_dev_begin(e, transposed ? "load_matrix_transposed" : "load_matrix",
-                      four_of(e->be, e->be->i32), &e->be->ptr, 1, true, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, transposed ? "load_matrix_transposed" : "load_matrix",
+                                 four_of(e->be, e->be->i32), &e->be->ptr, 1, GML_DEV_MEETS);
     if (d.b && gml_dev_is_emulator(e)) {
         LLVMValueRef words = words_of(&d, 4);
         LLVMValueRef args[4] = {d.params[0], LLVMConstInt(e->be->i32, transposed, 0), words,
@@ -232,7 +231,7 @@ static void copy_body(const gml_dev_fn *d)
 void gml_dev_copy_async(gml_emit *e, LLVMValueRef shared, LLVMValueRef from, LLVMValueRef valid)
 {
     LLVMTypeRef params[3] = {e->be->ptr, e->be->ptr, e->be->i1};
-    gml_dev_fn d = gml_dev_begin(e, "copy_async", e->be->none, params, 3, false, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, "copy_async", e->be->none, params, 3, GML_DEV_SITED);
     if (d.b) {
         LLVMValueRef args[4] = {d.params[0], d.params[1],
                                 LLVMBuildZExt(d.b, d.params[2], e->be->i32, ""), d.site};
@@ -248,7 +247,7 @@ void gml_dev_copy_async(gml_emit *e, LLVMValueRef shared, LLVMValueRef from, LLV
 
 void gml_dev_copy_commit(gml_emit *e)
 {
-    gml_dev_fn d = gml_dev_begin(e, "copy_commit", e->be->none, NULL, 0, false, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, "copy_commit", e->be->none, NULL, 0, GML_DEV_SITED);
     if (d.b) {
         if (gml_dev_is_emulator(e))
             gml_dev_model(&d, "gml_emu_copy_commit", e->be->none, &d.site, 1);
@@ -265,7 +264,7 @@ void gml_dev_copy_wait(gml_emit *e, unsigned pending)
     if (gml_dev_is_omitted(e))
         return;
     snprintf(name, sizeof name, "copy_wait_%u", pending);
-    gml_dev_fn d = gml_dev_begin(e, name, e->be->none, NULL, 0, false, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, name, e->be->none, NULL, 0, GML_DEV_SITED);
     if (d.b) {
         LLVMValueRef args[2] = {LLVMConstInt(e->be->i32, pending, 0), d.site};
         if (gml_dev_is_emulator(e))

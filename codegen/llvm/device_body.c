@@ -23,8 +23,7 @@ static void set_attribute(gml_backend *be, LLVMValueRef function, const char *na
 }
 
 gml_dev_fn gml_dev_begin(gml_emit *e, const char *name, LLVMTypeRef result,
-                         LLVMTypeRef const *params, unsigned n_params, bool meets,
-                         gml_dev_sites sites)
+                         LLVMTypeRef const *params, unsigned n_params, gml_dev_kind kind)
 {
     gml_dev_fn d = {.e = e, .n_params = n_params};
     LLVMTypeRef types[GML_DEV_PARAMS + 1];
@@ -33,7 +32,7 @@ gml_dev_fn gml_dev_begin(gml_emit *e, const char *name, LLVMTypeRef result,
     snprintf(symbol, sizeof symbol, "gml_dev_%s", name);
     for (unsigned i = 0; i < n_params; i++)
         types[i] = params[i];
-    if (sites == GML_DEV_SITED && gml_dev_is_emulator(e))
+    if (kind != GML_DEV_PLAIN && gml_dev_is_emulator(e))
         types[n_types++] = e->be->ptr;
     d.type = LLVMFunctionType(result, types, n_types, 0);
     d.function = LLVMGetNamedFunction(e->be->module, symbol);
@@ -43,7 +42,7 @@ gml_dev_fn gml_dev_begin(gml_emit *e, const char *name, LLVMTypeRef result,
     LLVMSetLinkage(d.function, LLVMInternalLinkage);
     set_attribute(e->be, d.function, "alwaysinline", 0);
     set_attribute(e->be, d.function, "nounwind", 0);
-    if (meets)
+    if (kind == GML_DEV_MEETS)
         set_attribute(e->be, d.function, "convergent", 0);
     for (unsigned i = 0; i < n_params; i++)
         d.params[i] = LLVMGetParam(d.function, i);

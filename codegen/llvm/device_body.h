@@ -3,7 +3,7 @@
  * Each is an internal function of the module that is always inlined, written when it is first
  * called:
  *
- *     gml_dev_fn d = gml_dev_begin(e, "name", result, params, n_params, meets, sites);
+ *     gml_dev_fn d = gml_dev_begin(e, "name", result, params, n_params, kind);
  *     if (d.b)
  *         gml_dev_end(&d, gml_dev_is_emulator(e) ? gml_dev_model(&d, …) :
  * gml_dev_intrinsic(…)); return gml_dev_call(&d, args, "what it is called in reports");
@@ -28,16 +28,19 @@ typedef struct gml_dev_fn {
     LLVMValueRef site; /* the emulator's */
 } gml_dev_fn;
 
-typedef enum gml_dev_sites { GML_DEV_PLAIN, GML_DEV_SITED } gml_dev_sites;
+typedef enum gml_dev_kind {
+    GML_DEV_PLAIN,
+    GML_DEV_SITED, /* the emulator's reports name the call */
+    GML_DEV_MEETS, /* the same, and several threads come to it */
+} gml_dev_kind;
 
 bool gml_dev_is_emulator(const gml_emit *e);
 /* Counts a barrier or a wait; whether a test wants it left out. */
 bool gml_dev_is_omitted(gml_emit *e);
 
-/* Finds gml_dev_NAME or begins it. `meets`: several threads come to it. */
+/* Finds gml_dev_NAME or begins it. */
 gml_dev_fn gml_dev_begin(gml_emit *e, const char *name, LLVMTypeRef result,
-                         LLVMTypeRef const *params, unsigned n_params, bool meets,
-                         gml_dev_sites sites);
+                         LLVMTypeRef const *params, unsigned n_params, gml_dev_kind kind);
 void gml_dev_end(gml_dev_fn *d, LLVMValueRef result); /* NULL: it has none */
 /* Calls it from the kernel; `what` it is called there, NULL where it has no site. */
 LLVMValueRef gml_dev_call(const gml_dev_fn *d, LLVMValueRef const *args, const char *what);

@@ -2,12 +2,11 @@
  * wgmma.
  *
  * LLVM 19 has no intrinsics for most of them. What they mean, with the sections of the PTX ISA,
- * stands with their models, runtime/emu_bulk.c and runtime/emu_wgmma.c. */
+ * stands with their models, runtime/emu_mbarrier.c, emu_bulk.c, emu_wgmma.c. */
 #include "codegen/llvm/device_body.h"
 #include "runtime/emu_calls.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static LLVMValueRef i32(const gml_emit *e, unsigned value)
 {
@@ -25,7 +24,7 @@ static void emit_mbarrier(gml_emit *e, const char *const names[4], LLVMValueRef 
     LLVMTypeRef params[2] = {e->be->ptr, e->be->i32};
     LLVMValueRef args[2] = {gml_dev_generic(e, barrier), number};
     unsigned n = number ? 2 : 1;
-    gml_dev_fn d = gml_dev_begin(e, names[0], e->be->none, params, n, true, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, names[0], e->be->none, params, n, GML_DEV_MEETS);
     if (d.b) {
         LLVMValueRef given[3] = {d.params[0], d.params[1]};
         given[n] = d.site;
@@ -84,7 +83,7 @@ static void emit_fence(gml_emit *e, const char *const names[4])
 {
     if (gml_dev_is_omitted(e))
         return;
-    gml_dev_fn d = gml_dev_begin(e, names[0], e->be->none, NULL, 0, true, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, names[0], e->be->none, NULL, 0, GML_DEV_MEETS);
     if (d.b) {
         if (gml_dev_is_emulator(e))
             gml_dev_model(&d, names[2], e->be->none, &d.site, 1);
@@ -116,34 +115,38 @@ void gml_dev_proxy_fence(gml_emit *e)
 static void copy_by_tensor(const gml_dev_fn *d, unsigned n)
 {
     gml_backend *be = d->e->be;
-    char text[160];
-    char constraints[48] = "r,l";
-    char at[32] = "";
-    LLVMValueRef args[3 + 5] = {
+    gml_str text;
+    gml_str constraints;
+    LLVMValueRef args[3 + GML_MAP_RANK] = {
         gml_dev_shared_address(d, d->params[0]),
         LLVMBuildPtrToInt(d->b, d->params[1], be->i64, ""),
     };
-    for (unsigned i = 0; i <= n; i++) {
-        args[2 + i] = i < n ? d->params[3 + i] : gml_dev_shared_address(d, d->params[2]);
-        strcat(constraints, ",r");
-        if (i < n)
-            snprintf(at + strlen(at), sizeof at - strlen(at), "%s$%u", i ? ", " : "", 2 + i);
+    gml_str_init(&text);
+    gml_str_init(&constraints);
+    gml_str_puts(&constraints, "r,l");
+    gml_str_printf(&text,
+                   "cp.async.bulk.tensor.%ud.shared::cluster.global.tile.mbarrier::"
+                   "complete_tx::bytes [$0], [$1, {",
+                   n);
+    for (unsigned i = 0; i < n; i++) {
+        args[2 + i] = d->params[3 + i];
+        gml_str_puts(&constraints, ",r");
+        gml_str_printf(&text, "%s$%u", i ? ", " : "", 2 + i);
     }
-    strcat(constraints, ",~{memory}");
-    snprintf(
-        text, sizeof text,
-        "cp.async.bulk.tensor.%ud.shared::cluster.global.tile.mbarrier::complete_tx::bytes "
-        "[$0], [$1, {%s}], [$%u];",
-        n, at, 2 + n);
-    gml_dev_assembly(d, be->none, text, constraints, args, 3 + n);
+    args[2 + n] = gml_dev_shared_address(d, d->params[2]);
+    gml_str_puts(&constraints, ",r,~{memory}");
+    gml_str_printf(&text, "}], [$%u];", 2 + n);
+    gml_dev_assembly(d, be->none, text.text, constraints.text, args, 3 + n);
+    gml_str_reset(&text);
+    gml_str_reset(&constraints);
 }
 
 /* The model reads five coordinates out of memory. */
 static void copy_by_model(const gml_dev_fn *d, unsigned n)
 {
     gml_backend *be = d->e->be;
-    LLVMValueRef words = LLVMBuildAlloca(d->b, LLVMArrayType2(be->i32, 5), "");
-    for (unsigned i = 0; i < 5; i++) {
+    LLVMValueRef words = LLVMBuildAlloca(d->b, LLVMArrayType2(be->i32, GML_MAP_RANK), "");
+    for (unsigned i = 0; i < GML_MAP_RANK; i++) {
         LLVMValueRef index = LLVMConstInt(be->i32, i, 0);
         LLVMBuildStore(d->b, i < n ? d->params[3 + i] : LLVMConstInt(be->i32, 0, 0),
                        LLVMBuildInBoundsGEP2(d->b, be->i32, words, &index, 1, ""));
@@ -156,14 +159,15 @@ void gml_dev_copy_box(gml_emit *e, LLVMValueRef shared, LLVMValueRef map,
                       LLVMValueRef const *at, unsigned n, LLVMValueRef barrier)
 {
     char name[16];
-    LLVMTypeRef params[3 + 5] = {e->be->ptr, e->be->ptr, e->be->ptr};
-    LLVMValueRef args[3 + 5] = {gml_dev_generic(e, shared), map, gml_dev_generic(e, barrier)};
+    LLVMTypeRef params[3 + GML_MAP_RANK] = {e->be->ptr, e->be->ptr, e->be->ptr};
+    LLVMValueRef args[3 + GML_MAP_RANK] = {gml_dev_generic(e, shared), map,
+                                           gml_dev_generic(e, barrier)};
     for (unsigned i = 0; i < n; i++) {
         params[3 + i] = e->be->i32;
         args[3 + i] = at[i];
     }
     snprintf(name, sizeof name, "copy_box_%u", n);
-    gml_dev_fn d = gml_dev_begin(e, name, e->be->none, params, 3 + n, false, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, name, e->be->none, params, 3 + n, GML_DEV_SITED);
     if (d.b) {
         (gml_dev_is_emulator(e) ? copy_by_model : copy_by_tensor)(&d, n);
         gml_dev_end(&d, NULL);
@@ -177,8 +181,7 @@ void gml_dev_copy_box(gml_emit *e, LLVMValueRef shared, LLVMValueRef map,
 LLVMValueRef gml_dev_matrix(gml_emit *e, LLVMValueRef shared, unsigned leading, unsigned stride)
 {
     gml_backend *be = e->be;
-    gml_dev_fn d =
-        gml_dev_begin(e, "shared_address", be->i32, &be->ptr, 1, false, GML_DEV_PLAIN);
+    gml_dev_fn d = gml_dev_begin(e, "shared_address", be->i32, &be->ptr, 1, GML_DEV_PLAIN);
     if (d.b) {
         LLVMValueRef at = NULL;
         if (gml_dev_is_emulator(e)) {
@@ -308,8 +311,7 @@ void gml_dev_wgmma(gml_emit *e, const gml_dev_product *form, LLVMValueRef a, LLV
         params[i] = i < n ? e->be->f32 : e->be->i64;
     snprintf(name, sizeof name, "wgmma_%u_%c%c%s", form->n, form->a_is_mn ? 'm' : 'k',
              form->b_is_mn ? 'n' : 'k', form->overwrites ? "_overwrites" : "");
-    gml_dev_fn d =
-        gml_dev_begin(e, name, sums_of(e->be, n), params, n + 2, true, GML_DEV_SITED);
+    gml_dev_fn d = gml_dev_begin(e, name, sums_of(e->be, n), params, n + 2, GML_DEV_MEETS);
     if (d.b)
         gml_dev_end(&d,
                     (gml_dev_is_emulator(e) ? multiply_by_model : multiply_by_wgmma)(&d, form));
@@ -356,7 +358,7 @@ void gml_dev_wgmma_wait(gml_emit *e, unsigned pending, LLVMValueRef *sums, unsig
         params[i] = e->be->f32;
     snprintf(name, sizeof name, "wgmma_wait_%u_%u", pending, n_sums);
     gml_dev_fn d =
-        gml_dev_begin(e, name, sums_of(e->be, n_sums), params, n_sums, true, GML_DEV_SITED);
+        gml_dev_begin(e, name, sums_of(e->be, n_sums), params, n_sums, GML_DEV_MEETS);
     if (d.b && gml_dev_is_emulator(e)) {
         LLVMValueRef words = sums_in_memory(&d, n_sums);
         LLVMValueRef args[4] = {i32(e, pending), words, i32(e, n_sums), d.site};

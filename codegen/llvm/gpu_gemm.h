@@ -23,7 +23,7 @@
 /* Bytes of shared memory for reductions, before the slices of products. */
 #define GML_PARTIALS 256
 
-/* An operand as bulk copies see it (gpu_wgmma.c). */
+/* An operand as bulk copies see it (gpu_box.c). */
 typedef struct gml_gpu_box {
     const gml_mem *mem; /* whose number the map gets when it is known */
     gml_map_layout map;
@@ -65,7 +65,14 @@ void gml_gpu_gemm_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit)
 void gml_gpu_stream_emit(gml_emit *e, const gml_gpu_gemm *gemm, LLVMValueRef unit);
 #define GML_STREAM_STAGES 4 /* slices in shared memory at once */
 
-/* ---- on sm_90a (gpu_wgmma.c) ---- */
+/* ---- on sm_90a (gpu_box.c, gpu_wgmma.c) ---- */
+
+#define GML_BOX_LINE 64 /* elements, of a swizzled line */
+
+/* The operand as boxes of `lines` along `line` by GML_BOX_LINE along `at`, where memory runs;
+ * each begins at a multiple of its size. False where some slice is in no such box. */
+bool gml_gpu_box_find(gml_kernel *kernel, const gml_expr *load, const gml_axis *at,
+                      const gml_axis *line, uint32_t lines, gml_gpu_box *out_box);
 
 #define GML_WGMMA_SUMS 128
 

@@ -18,164 +18,18 @@
  * edges arrives as zeros, so that every slice has the same bytes. */
 #include "codegen/llvm/device.h"
 #include "codegen/llvm/gpu_columns.h"
-#include "ir/index.h"
 
 #define GML_MOST_STAGES 4
-#define GML_SLICE       64   /* along k, and elements of a box's line */
-#define GML_LINE        128  /* bytes of it */
-#define GML_HEAD        1024 /* bytes of shared memory before the stages: mbarriers */
+#define GML_SLICE       GML_BOX_LINE /* along k */
+#define GML_LINE        128          /* bytes of a box's line */
+#define GML_HEAD        1024         /* bytes of shared memory before the stages: mbarriers */
 #define GML_ROWS        128
-#define GML_GROUP       64 /* of them a warpgroup's */
 #define GML_DEPTH       16 /* of one wgmma */
 #define GML_WARPS       (GML_GPU_GEMM_THREADS / 32)
-/* Tiles that keep the processors of a device busy. */
-#define GML_BUSY        132
+#define GML_BUSY        132 /* tiles that keep the processors of a device busy */
 
-/* ---- operands as boxes --------------------------------------------------------------------
+/* ---- the plan -----------------------------------------------------------------------------
  */
-
-typedef struct finder {
-    gml_kernel *kernel;
-    const gml_axis *at, *line; /* along memory, and the other one */
-    gml_gpu_box *box;
-    bool has_at, has_line;
-} finder;
-
-static int64_t greatest_divisor(int64_t a, int64_t b)
-{
-    return b == 0 ? a : greatest_divisor(b, a % b);
-}
-
-/* Adds a dimension of `extent`, which coordinate `at` runs over; those behind the first are
- * kept in rising order of their strides, as the driver's examples have them. */
-static bool add_dimension(finder *f, gml_dim extent, int64_t stride, uint32_t length,
-                          const gml_expr *at)
-{
-    gml_map_layout *map = &f->box->map;
-    uint32_t d = map->rank;
-    if (map->rank == GML_MAP_RANK)
-        return false;
-    for (; d > 1 && map->strides[d - 1] > stride * 2; d--) {
-        map->extents[d] = map->extents[d - 1];
-        map->strides[d] = map->strides[d - 1];
-        map->box[d] = map->box[d - 1];
-        f->box->at[d] = f->box->at[d - 1];
-    }
-    map->rank++;
-    map->extents[d] = extent;
-    map->strides[d] = stride * 2;
-    map->box[d] = length;
-    f->box->at[d] = at;
-    return true;
-}
-
-/* `atom` is `op` of the axis and `*out_size`. */
-static bool is_cut(const gml_expr *atom, gml_scalar_op op, const gml_axis *axis,
-                   int64_t *out_size)
-{
-    if (atom->kind != GML_EXPR_SCALAR || atom->as.scalar.op != op)
-        return false;
-    const gml_expr *at = atom->as.scalar.args[0];
-    const gml_expr *size = atom->as.scalar.args[1];
-    if (at->kind != GML_EXPR_AXIS || at->as.axis != axis || size->kind != GML_EXPR_CONST)
-        return false;
-    *out_size = size->as.cst.i;
-    return true;
-}
-
-/* The dimensions of one axis, `length` of which a box has from a multiple of that on: the axis
- * itself, or, where it is cut as heads cut a token's line, what is in a piece, and the pieces.
- */
-static bool add_axis(finder *f, const gml_linear *sum, const gml_axis *axis, uint32_t length)
-{
-    const gml_expr *inside = NULL;
-    const gml_expr *pieces = NULL;
-    int64_t stride = 0;
-    int64_t far = 0;
-    int64_t size = 0;
-    for (unsigned i = 0; i < sum->n_terms; i++) {
-        const gml_expr *atom = sum->terms[i].atom;
-        int64_t cut = 0;
-        if (!(atom->free >> axis->number & 1))
-            continue;
-        if (atom->kind == GML_EXPR_AXIS || is_cut(atom, GML_X_FLOORMOD, axis, &cut)) {
-            if (inside || (pieces && cut != size))
-                return false;
-            inside = atom;
-            stride = sum->terms[i].coefficient;
-        } else if (is_cut(atom, GML_X_FLOORDIV, axis, &cut)) {
-            if (pieces || (inside && cut != size))
-                return false;
-            pieces = atom;
-            far = sum->terms[i].coefficient;
-        } else {
-            return false;
-        }
-        size = cut;
-    }
-    if (!inside || stride <= 0 || (size != 0) != (pieces != NULL))
-        return false;
-    if (!pieces)
-        return add_dimension(f, axis->extent, stride, length, inside);
-    return far > 0 && size % length == 0 && gml_dim_is_const(axis->extent) &&
-           axis->extent % size == 0 && add_dimension(f, size, stride, length, inside) &&
-           add_dimension(f, axis->extent / size, far, 1, pieces);
-}
-
-/* All that does not depend on the two axes is one dimension, in steps of what divides it. */
-static bool add_rest(finder *f, const gml_linear *sum)
-{
-    gml_dim_pool *pool = f->kernel->dims;
-    uint64_t axes = UINT64_C(1) << f->at->number | UINT64_C(1) << f->line->number;
-    int64_t step = 0;
-    for (unsigned i = 0; i < sum->n_terms; i++)
-        if (!(sum->terms[i].atom->free & axes)) {
-            if (sum->terms[i].coefficient <= 0)
-                return false;
-            step = greatest_divisor(sum->terms[i].coefficient, step);
-        }
-    if (step == 0)
-        return true;
-    const gml_expr *at = gml_expr_int(f->kernel, GML_I64, 0);
-    gml_dim extent = 1;
-    for (unsigned i = 0; i < sum->n_terms; i++) {
-        const gml_expr *atom = sum->terms[i].atom;
-        int64_t times = sum->terms[i].coefficient / step;
-        if (atom->free & axes)
-            continue;
-        if (atom->kind != GML_EXPR_AXIS && (atom->lo < 0 || atom->hi > INT32_MAX))
-            return false;
-        gml_dim last = atom->kind == GML_EXPR_AXIS
-                           ? gml_dim_add(pool, atom->as.axis->extent, -1)
-                           : atom->hi;
-        extent = gml_dim_add(pool, extent, gml_dim_mul(pool, last, times));
-        at = gml_index_op(
-            f->kernel, GML_X_ADD, at,
-            gml_index_op(f->kernel, GML_X_MUL, atom, gml_expr_int(f->kernel, GML_I64, times)));
-    }
-    return add_dimension(f, extent, step, 1, at);
-}
-
-/* False where no box holds what a slice needs of the operand. */
-static bool find_box(gml_kernel *kernel, const gml_expr *load, const gml_axis *at,
-                     const gml_axis *line, uint32_t lines, gml_gpu_box *out)
-{
-    gml_linear sum;
-    finder f = {.kernel = kernel, .at = at, .line = line, .box = out};
-    *out = (gml_gpu_box){.mem = load->as.load.mem,
-                         .map = {.dtype = GML_BF16, .is_swizzled = true}};
-    if (!gml_index_linear(gml_index_flat(kernel, out->mem, load->as.load.index), &sum) ||
-        sum.constant < 0 || sum.constant % 8 != 0)
-        return false;
-    out->map.offset = sum.constant * 2;
-    if (!add_axis(&f, &sum, at, GML_SLICE) || out->map.strides[0] != 2 ||
-        !add_axis(&f, &sum, line, lines) || !add_rest(&f, &sum))
-        return false;
-    for (uint32_t d = 1; d < out->map.rank; d++)
-        if (out->map.strides[d] % 16 != 0 || out->map.strides[d] >= INT64_C(1) << 40)
-            return false;
-    return true;
-}
 
 static int64_t count(const gml_axis *axis, int64_t unknown, int64_t side)
 {
@@ -199,10 +53,12 @@ void gml_gpu_wgmma_choose(const gml_backend *be, gml_kernel *kernel, gml_gpu_gem
     const gml_contraction *c = &g->c;
     unsigned columns = choose_columns(c);
     if (!be->has_wgmma || kernel->in_parts ||
-        !find_box(kernel, g->a_load, g->a_along_k ? c->k : c->m, g->a_along_k ? c->m : c->k,
-                  g->a_along_k ? GML_ROWS : GML_SLICE, &g->boxes[0]) ||
-        !find_box(kernel, g->b_load, g->b_along_k ? c->k : c->n, g->b_along_k ? c->n : c->k,
-                  g->b_along_k ? columns : GML_SLICE, &g->boxes[1]))
+        !gml_gpu_box_find(kernel, g->a_load, g->a_along_k ? c->k : c->m,
+                          g->a_along_k ? c->m : c->k, g->a_along_k ? GML_ROWS : GML_SLICE,
+                          &g->boxes[0]) ||
+        !gml_gpu_box_find(kernel, g->b_load, g->b_along_k ? c->k : c->n,
+                          g->b_along_k ? c->n : c->k, g->b_along_k ? columns : GML_SLICE,
+                          &g->boxes[1]))
         return;
     g->is_wgmma = true;
     g->rows = GML_ROWS;
@@ -218,6 +74,12 @@ static unsigned stage_bytes(const gml_gpu_gemm *g)
 static unsigned stages_of(const gml_gpu_gemm *g)
 {
     return g->columns > 128 ? GML_MOST_STAGES : GML_MOST_STAGES - 1;
+}
+
+/* Along k, of the copies. */
+static int64_t ahead_of(const gml_gpu_gemm *g)
+{
+    return (int64_t)(stages_of(g) - 1) * GML_SLICE;
 }
 
 unsigned gml_gpu_wgmma_shared(const gml_gpu_gemm *g)
@@ -261,7 +123,7 @@ static LLVMValueRef full_of(gml_tile *t, LLVMValueRef slice)
 static LLVMValueRef empty_of(gml_tile *t, LLVMValueRef slice)
 {
     LLVMValueRef at = gml_tile_times(t->e, stage_of(t, slice), 8);
-    return shared_at(t, gml_tile_add(t->e, at, gml_ll_int(t->e, 8 * GML_MOST_STAGES)));
+    return shared_at(t, gml_tile_add(t->e, at, gml_ll_int(t->e, INT64_C(8) * GML_MOST_STAGES)));
 }
 
 /* Byte `offset` of the stage. */
@@ -322,7 +184,7 @@ static void fill_first(gml_tile *t, gml_gpu_pipe *pipe, LLVMValueRef slice)
 {
     gml_emit *e = t->e;
     gml_loop loop;
-    LLVMValueRef most = gml_ll_int(e, (stages_of(t->g) - 1) * GML_SLICE);
+    LLVMValueRef most = gml_ll_int(e, ahead_of(t->g));
     LLVMValueRef end = gml_emit_dim(e, t->g->c.k->extent);
     end = LLVMBuildSelect(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, end, most, ""), end, most, "");
     LLVMBasicBlockRef after = gml_if_begin(e, is_thread(e, GML_GPU_GEMM_THREADS - 1));
@@ -336,7 +198,7 @@ static void fill_first(gml_tile *t, gml_gpu_pipe *pipe, LLVMValueRef slice)
 static void fill_next(gml_tile *t, gml_gpu_pipe *pipe, LLVMValueRef slice, LLVMValueRef k)
 {
     gml_emit *e = t->e;
-    LLVMValueRef next = gml_tile_add(e, k, gml_ll_int(e, (stages_of(t->g) - 1) * GML_SLICE));
+    LLVMValueRef next = gml_tile_add(e, k, gml_ll_int(e, ahead_of(t->g)));
     LLVMValueRef is_there =
         LLVMBuildICmp(e->b, LLVMIntSLT, next, gml_emit_dim(e, t->g->c.k->extent), "");
     is_there = LLVMBuildAnd(e->b, is_there, is_thread(e, GML_GPU_GEMM_THREADS - 1), "");
@@ -362,7 +224,7 @@ static void multiply(gml_tile *t, LLVMValueRef slice, LLVMValueRef *sums)
     const gml_dev_product form = {
         .n = g->columns, .a_is_mn = !g->a_along_k, .b_is_mn = !g->b_along_k};
     LLVMValueRef group = bits_of(e, e->team.lane, 7, 1);
-    LLVMValueRef rows = place_in(t, slice, gml_tile_times(e, group, GML_GROUP * GML_LINE));
+    LLVMValueRef rows = place_in(t, slice, gml_tile_times(e, group, INT64_C(64) * GML_LINE));
     LLVMValueRef columns = place_in(t, slice, gml_ll_int(e, (int64_t)g->rows * GML_LINE));
     LLVMValueRef a = gml_dev_matrix(e, rows, 0, 8 * GML_LINE);
     LLVMValueRef b =
