@@ -6,9 +6,9 @@
 #define M        64
 #define DEPTH    64 /* of a slice */
 #define STAGES   2
-#define BARRIERS 0             /* in shared memory: full ones, then empty ones */
-#define SLICES   1024          /* stages of A and B */
-#define BOX      (DEPTH * 128) /* bytes of 64 lines */
+#define BARRIERS 0                     /* in shared memory: full ones, then empty ones */
+#define SLICES   1024                  /* stages of A and B */
+#define BOX      ((size_t)DEPTH * 128) /* bytes of 64 lines */
 #define MOST_N   256
 #define STAGE    ((M + MOST_N) * 128)
 
@@ -109,7 +109,7 @@ static void copy(unsigned slice)
                      "copy 1");
     for (unsigned i = 0; i < boxes; i++) {
         int32_t there[5] = {job.b_is_mn ? 64 * (int32_t)i : k, job.b_is_mn ? k : 0};
-        gml_emu_copy_box(stage_at(stage) + BOX + (size_t)i * BOX, job.b_map, there, full(stage),
+        gml_emu_copy_box(stage_at(stage) + (size_t)(i + 1) * BOX, job.b_map, there, full(stage),
                          "copy 2");
     }
 }
@@ -369,8 +369,9 @@ static void copy_corner(void *const *params)
     for (unsigned i = thread * 8; i < 4 * 4 * 64; i += 32 * 8) {
         unsigned line = i / 64;
         unsigned piece = (i / 8 % 8) ^ (line % 8);
-        gml_emu_access(shared + line * 64 + piece * 8, 16, 16, GML_EMU_LOAD, "load 1");
-        memcpy(out + i, shared + line * 64 + piece * 8, 16);
+        gml_emu_access(shared + (size_t)line * 64 + (size_t)piece * 8, 16, 16, GML_EMU_LOAD,
+                       "load 1");
+        memcpy(out + i, shared + (size_t)line * 64 + (size_t)piece * 8, 16);
     }
 }
 
@@ -385,7 +386,7 @@ static void edges_arrive_as_zeros(void **state)
                              .box = {64, 4, 4},
                              .is_swizzled = true};
     uint16_t *in = gml_emu_allocate(16 + 3 * 720);
-    uint16_t *out = gml_emu_allocate(4 * 4 * 64 * 2);
+    uint16_t *out = gml_emu_allocate((size_t)4 * 4 * 64 * 2);
     for (unsigned i = 0; i < 3 * 360; i++)
         in[8 + i] = (uint16_t)(i + 1);
     shared_bytes = 32776;

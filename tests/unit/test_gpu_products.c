@@ -72,6 +72,7 @@ static double value_of(const built *b, const data *d, unsigned input, size_t at)
 static void check(const product *p, const built *b, const data *d)
 {
     const float *out = d->mems[d->n_inputs];
+    assert_non_null(out);
     for (size_t i = 0; i < p->batch * p->m; i++)
         for (size_t j = (i * 7) % 13; j<p->n; j += i % 128> 125 ? 1 : 13) {
             size_t batch = i / p->m;
