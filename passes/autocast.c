@@ -12,9 +12,9 @@
  * The first Cast becomes part of the kernel that makes v (passes/fuse.c), and v itself is not
  * stored when nobody else reads it; the second is a load in the kernel of the product, whose
  * sums stay what they are. Rounding twice is rounding once, so that all results stay the same,
- * but for scales that are no powers of two, which go behind the products first (passes/scales.h).
- * What only copies elements on the way (views, parts of a Split, multiples by a power of two)
- * is repeated for each product behind its Cast.
+ * but for scales that are no powers of two, which go behind the products first
+ * (passes/scales.h). What only copies elements on the way (views, parts of a Split, multiples
+ * by a power of two) is repeated for each product behind its Cast.
  *
  * A value is stored so when that moves fewer bytes. Counted is, for each element of an operand,
  * what the product reads of it in f32 and bf16, and what writing a streamed operand moves. The
