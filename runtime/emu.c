@@ -1,9 +1,10 @@
 /* runtime/emu.c - the emulator's launches: threads of a block take turns.
  *
- * A thread runs until it waits: at the block's barrier, or in a collective of its warp for the
- * other lanes. It then switches to the next thread that may run, by the order of places, its
- * own warp first. Whoever completes a barrier or collective makes the others ready. When none
- * is ready and not all have ended, those that wait wait for ever.
+ * A thread runs until it waits: at the block's barrier, for an mbarrier, or in a collective for
+ * the other lanes of its warp, or its warpgroup. It then switches to the next thread that may
+ * run, by the order of places, its own warp first. Whoever completes a barrier or collective
+ * makes the others ready. When none is ready and not all have ended, those that wait wait for
+ * ever.
  *
  * Threads that never wait need no fiber of their own: one that ends is followed by the next on
  * the same stack. */
