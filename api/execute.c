@@ -199,7 +199,9 @@ static gml_status run_compiled(gml_module *module, gml_device *device, const gml
     gml_compile_options compile = {.device = device,
                                    .known_inputs = known,
                                    .pass_list = options->pass_list,
-                                   .passes = {.verify = options->verify, .off = options->off}};
+                                   .passes = {.verify = options->verify,
+                                              .off = options->off,
+                                              .changing = options->changing}};
     compile.target.fast_compile = !options->optimise;
     compile.target.precision = options->precision;
     GML_TRY(gml_compile(module, &compile, &program, diags));

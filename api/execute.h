@@ -58,6 +58,7 @@ typedef struct gml_execute_options {
     bool optimise;          /* as for a program that runs often; compiling takes longer */
     const char *const *off; /* optional passes to leave out, as in passes/pass.h */
     const char *pass_list;  /* as in api/pipeline.h; NULL: the standard one */
+    uint64_t *changing;     /* as in passes/pass.h */
     /* Called for each value of the main graph that has a name, in the order of computing, if it
      * is stored at all. NULL: nobody looks. */
     gml_execute_watch watch;

@@ -55,6 +55,8 @@ typedef struct gml_passes_options {
     gml_str *report;
     bool is_gpu;
     bool bf16_products;
+    uint64_t *changing; /* gets a bit for each pass that changed the graph, by its number in
+                           gml_pass_table; NULL: nobody asks */
 } gml_passes_options;
 
 /* Runs the passes of `names` (comma separated) in order. GML_E_USAGE, before anything runs,

@@ -72,6 +72,8 @@ static gml_status run_one(gml_module *module, const gml_pass *pass,
     gml_status status = pass->run(module->main, &cx, &changed);
     gml_arena_reset(&scratch);
     GML_TRY(status);
+    if (options && options->changing && changed)
+        *options->changing |= UINT64_C(1) << (pass - table);
     if (options && options->verify)
         GML_TRY(gml_module_verify(module, diags));
     if (options && options->print_after && strcmp(options->print_after, pass->name) == 0)

@@ -28,6 +28,7 @@ typedef struct joined {
 typedef struct summer {
     gml_graph *graph;
     gml_pass_cx *cx;
+    uint32_t n_values;  /* ids when the pass began: what it makes stands where it is to */
     uint32_t *position; /* by value id: where the node stands that makes it, from 1 on */
     bool *is_captured;  /* by value id: used in a region */
     bool *is_joined;    /* by value id: a sum that some kernel makes */
@@ -100,7 +101,7 @@ static bool is_kernel(const summer *s, const gml_node *node)
 
 static uint32_t position_of(const summer *s, const gml_value *value)
 {
-    return value->graph == s->graph ? s->position[value->id] : 0;
+    return value->graph == s->graph && value->id < s->n_values ? s->position[value->id] : 0;
 }
 
 /* Calls `visit` for each value of the graph that `node` reads, itself or in its region. */
@@ -274,13 +275,13 @@ static gml_status make_kernel(summer *s, const joined *j)
 
 gml_status gml_pass_sums(gml_graph *graph, gml_pass_cx *cx, bool *out_changed)
 {
-    summer s = {.graph = graph, .cx = cx};
+    summer s = {.graph = graph, .cx = cx, .n_values = cx->module->n_values};
     uint32_t n = 0;
     if (!cx->is_gpu)
         return GML_OK;
-    s.position = gml_new_array(cx->scratch, uint32_t, cx->module->n_values + 1);
-    s.is_captured = gml_new_array(cx->scratch, bool, cx->module->n_values + 1);
-    s.is_joined = gml_new_array(cx->scratch, bool, cx->module->n_values + 1);
+    s.position = gml_new_array(cx->scratch, uint32_t, s.n_values + 1);
+    s.is_captured = gml_new_array(cx->scratch, bool, s.n_values + 1);
+    s.is_joined = gml_new_array(cx->scratch, bool, s.n_values + 1);
     gml_for_each_node(node, graph) {
         n++;
         for (uint32_t r = 0; r < node->n_results; r++)
