@@ -1,20 +1,11 @@
 /* tests/unit/test_blocks.c - kernels in stages, cut into units of rows and columns: the
  * interpreter has the same bits of both, also where results take the place of operands. */
 #include "codegen/blocks.h"
-#include "ir/eval.h"
 #include "ir/lower.h"
 #include "ir/op.h"
 #include "ir/text.h"
+#include "kernel_run.h"
 #include "passes/pass.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define GML_STAGES                                                                             \
     "infer,differentiate,simplify,cse,recognise,expand,fold,cse,simplify,dce,recompute,fuse,"  \
@@ -45,52 +36,6 @@ static void kit_reset(kit *k)
 {
     gml_module_destroy(k->module);
     gml_arena_reset(&k->arena);
-}
-
-static size_t count_elements(const gml_mem *mem)
-{
-    size_t n = 1;
-    for (int d = 0; d < mem->rank; d++)
-        n *= (size_t)mem->dims[d];
-    return n;
-}
-
-/* Outputs of a kernel over noise, one after the other. `over` says over which inputs they may
- * lie, and then they do; NULL: they do not. */
-static float *run(kit *k, const gml_kernel *kernel, const uint64_t *over, size_t *out_count)
-{
-    void **inputs = gml_new_array(&k->arena, void *, kernel->inputs.count + 1);
-    void **outputs = gml_new_array(&k->arena, void *, kernel->outputs.count + 1);
-    uint32_t state = 1;
-    *out_count = 0;
-    for (size_t i = 0; i < kernel->inputs.count; i++) {
-        size_t n = count_elements(kernel->inputs.items[i]);
-        float *data = gml_new_array(&k->arena, float, n);
-        for (size_t e = 0; e < n; e++) {
-            state = state * 1664525U + 1013904223U;
-            data[e] = (float)(state >> 8) / (float)(1U << 23) - 1.0F;
-        }
-        inputs[i] = data;
-    }
-    for (size_t i = 0; i < kernel->outputs.count; i++)
-        *out_count += count_elements(kernel->outputs.items[i]);
-    float *all = gml_new_array(&k->arena, float, *out_count);
-    float *at = all;
-    for (size_t i = 0; i < kernel->outputs.count; i++) {
-        outputs[i] = at;
-        if (over && over[i])
-            outputs[i] = inputs[__builtin_ctzll(over[i])];
-        at += count_elements(kernel->outputs.items[i]);
-    }
-    gml_eval_args args = {inputs, outputs, NULL};
-    assert_int_equal(gml_kernel_eval(kernel, &args, &k->diags, (gml_loc){0}), GML_OK);
-    at = all;
-    for (size_t i = 0; i < kernel->outputs.count; i++) {
-        size_t n = count_elements(kernel->outputs.items[i]);
-        memmove(at, outputs[i], n * sizeof *at);
-        at += n;
-    }
-    return all;
 }
 
 /* The kernel that does one unit after the other. */
@@ -125,7 +70,8 @@ static void cut_all(kit *k, int64_t rows, int64_t bytes, char out[8])
         uint64_t *over = gml_new_array(&k->arena, uint64_t, kernel->outputs.count + 1);
         size_t n_before = 0;
         size_t n_after = 0;
-        const float *before = run(k, kernel, NULL, &n_before);
+        run_place place = {&k->arena, &k->diags};
+        const float *before = run_kernel(kernel, &place, NULL, &n_before);
         gml_kernel_over(kernel, over);
         k->n_over += over[0] != 0;
         unsigned n = gml_blocks_cut(kernel, rows, bytes, units);
@@ -135,7 +81,7 @@ static void cut_all(kit *k, int64_t rows, int64_t bytes, char out[8])
             continue;
         set_body(kernel, units, n);
         for (int in_place = 0; in_place < 2; in_place++) {
-            const float *after = run(k, kernel, in_place ? over : NULL, &n_after);
+            const float *after = run_kernel(kernel, &place, in_place ? over : NULL, &n_after);
             assert_int_equal(n_before, n_after);
             assert_memory_equal(before, after, n_before * sizeof *before);
         }

@@ -1,21 +1,13 @@
 /* tests/unit/test_columns.c - sums of columns by the statement that stores what they sum: which
  * are found, and that the interpreter has the same of both forms. */
 #include "codegen/columns.h"
-#include "ir/eval.h"
 #include "ir/index.h"
 #include "ir/lower.h"
 #include "ir/text.h"
+#include "kernel_run.h"
 #include "passes/pass.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define GML_AXES "  %axes = Constant {value = [0]} : i64[1]\n"
 
@@ -100,47 +92,6 @@ static void kit_reset(kit *k)
     gml_arena_reset(&k->arena);
 }
 
-/* ---- running ------------------------------------------------------------------------------
- */
-
-static size_t count_elements(const gml_mem *mem)
-{
-    size_t n = 1;
-    for (int d = 0; d < mem->rank; d++)
-        n *= (size_t)mem->dims[d];
-    return n;
-}
-
-/* The kernel's outputs over noise, one behind the other. */
-static float *run(kit *k, size_t *out_count)
-{
-    const gml_kernel *kernel = k->kernel;
-    void **inputs = gml_new_array(&k->arena, void *, kernel->inputs.count + 1);
-    void **outputs = gml_new_array(&k->arena, void *, kernel->outputs.count + 1);
-    uint32_t state = 1;
-    for (size_t i = 0; i < kernel->inputs.count; i++) {
-        size_t n = count_elements(kernel->inputs.items[i]);
-        float *data = gml_new_array(&k->arena, float, n);
-        for (size_t e = 0; e < n; e++) {
-            state = state * 1664525U + 1013904223U;
-            data[e] = (float)(state >> 8) / (float)(1U << 23) - 1.0F;
-        }
-        inputs[i] = data;
-    }
-    *out_count = 0;
-    for (size_t i = 0; i < kernel->outputs.count; i++)
-        *out_count += count_elements(kernel->outputs.items[i]);
-    float *all = gml_new_array(&k->arena, float, *out_count);
-    float *at = all;
-    for (size_t i = 0; i < kernel->outputs.count; i++) {
-        outputs[i] = at;
-        at += count_elements(kernel->outputs.items[i]);
-    }
-    gml_eval_args args = {inputs, outputs, NULL};
-    assert_int_equal(gml_kernel_eval(kernel, &args, &k->diags, (gml_loc){0}), GML_OK);
-    return all;
-}
-
 /* A memory that the interpreter has, in the place of one that has none. */
 static void make_local(gml_kernel *kernel, gml_mem *whole)
 {
@@ -196,7 +147,8 @@ static void check(const sums_case *c)
     size_t n = 0;
     size_t n_again = 0;
     kit_init(&k, c);
-    const float *before = run(&k, &n);
+    run_place place = {&k.arena, &k.diags};
+    const float *before = run_kernel(k.kernel, &place, NULL, &n);
     bool found = gml_columns_find(k.kernel, k.kernel->body, &columns);
     if (found != (c->n_sums > 0) || columns.n_sums != c->n_sums)
         fail_msg("%s: %u sums, not %u", c->name, columns.n_sums, c->n_sums);
@@ -212,7 +164,7 @@ static void check(const sums_case *c)
             gml_stmt_append(&k.kernel->body, sum_parts(k.kernel, &columns, i));
             gml_stmt_append(&k.kernel->body, columns.sums[i].rest);
         }
-        const float *after = run(&k, &n_again);
+        const float *after = run_kernel(k.kernel, &place, NULL, &n_again);
         assert_int_equal(n, n_again);
         for (size_t i = 0; i < n; i++)
             if (!(fabsf(after[i] - before[i]) <= 1e-4F * (1 + fabsf(before[i]))))
