@@ -378,10 +378,13 @@ bool gml_columns_find(gml_kernel *kernel, const gml_stmt *list, gml_columns *out
 {
     const gml_stmt *stmt = list->next;
     gml_stmt alone = *list;
+    out->n_sums = 0;
+    if (!stmt)
+        return false;
     alone.next = NULL;
     *out = (gml_columns){.writer = copy_with(kernel, &alone, NULL, NULL)};
     while (stmt && out->n_sums < GML_MAX_COLUMN_SUMS &&
-           gml_kernel_has_axes(kernel, 8 + GML_MAX_COLUMN_SUMS) && add_sum(kernel, stmt, out))
+           gml_kernel_has_axes(kernel, GML_COLUMN_AXES) && add_sum(kernel, stmt, out))
         stmt = stmt->next;
     if (out->n_sums == 0)
         return false;

@@ -17,6 +17,9 @@
 #include "ir/loop.h"
 
 #define GML_MAX_COLUMN_SUMS 4
+/* Axes that a kernel has left where sums are found: for looking three times for a contraction
+ * (codegen/contract.h: three each, while eight are left), operands and parts. */
+#define GML_COLUMN_AXES     24
 
 typedef struct gml_column_sum {
     gml_mem *whole;       /* its number is that of the sum */

@@ -11,6 +11,7 @@
  * last of its large operands, and what is small and needed for it (a row's deviation) before
  * that. */
 #include "passes/region.h"
+#include "passes/tiles.h"
 
 /* Rows of a sum at least: fewer are no long way to read them again. */
 #define GML_MIN_ROWS   64
@@ -35,18 +36,6 @@ typedef struct summer {
     joined *of;         /* by the writer's position */
 } summer;
 
-static int64_t count_elements(const gml_type *type)
-{
-    int64_t count = 1;
-    if (type->kind != GML_TYPE_TENSOR || type->rank < 0)
-        return 0;
-    for (int d = 0; d < type->rank; d++)
-        if (!gml_dim_is_const(type->dims[d]) ||
-            __builtin_mul_overflow(count, type->dims[d], &count))
-            return 0;
-    return count;
-}
-
 /* A sum, or mean, over the first dimensions. */
 static bool sums_columns(const gml_node *node)
 {
@@ -54,8 +43,8 @@ static bool sums_columns(const gml_node *node)
         return false;
     const gml_type *in = &node->operands[0]->type;
     const gml_type *out = &node->results[0].type;
-    int64_t columns = count_elements(out);
-    if (in->dtype != GML_F32 || columns < 2 || count_elements(in) / columns < GML_MIN_ROWS)
+    int64_t columns = gml_known_elements(out);
+    if (in->dtype != GML_F32 || columns < 2 || gml_known_elements(in) / columns < GML_MIN_ROWS)
         return false;
     int d = in->rank - 1;
     for (int k = out->rank - 1; k >= 0; k--) {
@@ -131,11 +120,12 @@ typedef struct move {
 /* A node that may go before another one: pure, with a small result. */
 static bool is_movable(const summer *s, const gml_node *node, int64_t size)
 {
+    int64_t elements = gml_known_elements(&node->results[0].type);
     if (node->n_results == 1 && node->results[0].constant)
         return true;
     return (node->op == &gml_op_fused ? node->n_results == 1 : gml_can_root(node)) &&
-           !s->is_joined[node->results[0].id] &&
-           count_elements(&node->results[0].type) <= size / GML_MIN_ROWS;
+           !s->is_joined[node->results[0].id] && elements >= 0 &&
+           elements <= size / GML_MIN_ROWS;
 }
 
 /* Whether `value` is made before the writer or by it, or can be: by small nodes that need no
@@ -179,11 +169,11 @@ static bool bring(summer *s, gml_value *value, void *context)
 static gml_node *find_writer(summer *s, const gml_node *node, const gml_node *sum)
 {
     const gml_value *last = NULL;
-    int64_t size = count_elements(&sum->operands[0]->type);
+    int64_t size = gml_known_elements(&sum->operands[0]->type); /* known: it is a sum */
     for (uint32_t k = 0; k < node->n_operands; k++) {
         const gml_value *value = node->operands[k];
         if (value && value->def && position_of(s, value) > 0 &&
-            count_elements(&value->type) == size &&
+            gml_known_elements(&value->type) == size &&
             (!last || position_of(s, value) > position_of(s, last)))
             last = value;
     }
